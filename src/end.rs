@@ -1,0 +1,217 @@
+//! `End`: the closed list of how an exchange ends early, and the one table that says what each means.
+//!
+//! In scope: the reasons, whose side they lie on, the status a client sees (ours and GateKeeper's own
+//! odd ones), the flag in logs and metrics, and whether another attempt is allowed. Out of scope:
+//! writing the answer (`proto::reply`) and choosing to retry (`worker::exchange`).
+
+/// Whose doing it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The client broke the protocol, left, or was too slow.
+    Downstream,
+    /// A rule or a bound of this gateway.
+    Gateway,
+    /// The service behind us.
+    Upstream,
+}
+
+/// Whether the exchange may be tried again on another connection or endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// Never.
+    No,
+    /// Always: no byte of the request reached the upstream.
+    Unsent,
+    /// Only an idempotent request (RFC 9110 section 9.2.2) that is still whole in our hands.
+    Idempotent,
+}
+
+/// What one `End` means everywhere: the row of the one table.
+#[derive(Clone, Copy, Debug)]
+pub struct Meaning {
+    /// Stable name in logs, metrics and documentation.
+    pub code: &'static str,
+    /// Status sent to the client; 0 where no answer can be sent any more.
+    pub status: u16,
+    /// Status under `legacy_status`, as GateKeeper v1 sent it; 0 as above.
+    pub legacy_status: u16,
+    /// Whose doing.
+    pub side: Side,
+    /// Whether another attempt is allowed.
+    pub retry: Retry,
+    /// One sentence for the client (`errmsg`).
+    pub text: &'static str,
+}
+
+macro_rules! ends {
+    ($( $(#[$doc:meta])* $name:ident = $code:literal, $status:literal, $legacy:literal, $side:ident, $retry:ident, $text:literal; )*) => {
+        /// How an exchange ends early. Closed: every variant has a row in the table and a test.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum End { $( $(#[$doc])* $name, )* }
+
+        impl End {
+            /// Every variant, in table order.
+            pub const ALL: &'static [End] = &[ $( End::$name, )* ];
+
+            /// The row of the one table.
+            #[must_use]
+            pub const fn meaning(self) -> &'static Meaning {
+                &TABLE[self as usize]
+            }
+        }
+
+        static TABLE: &[Meaning] = &[ $( Meaning {
+            code: $code, status: $status, legacy_status: $legacy,
+            side: Side::$side, retry: Retry::$retry, text: $text,
+        }, )* ];
+    };
+}
+
+ends! {
+    /// The request line is not `method SP target SP HTTP/1.x` (RFC 9112 section 3).
+    BadRequestLine = "bad_request_line", 400, 400, Downstream, No, "malformed request line";
+    /// The request target has a form or a byte that is not allowed (RFC 9112 section 3.2).
+    BadTarget = "bad_target", 400, 400, Downstream, No, "malformed request target";
+    /// The path cannot be normalised safely (`%00`, a hidden `..`, a climb above the root).
+    BadPath = "bad_path", 400, 400, Downstream, No, "path refused by the normaliser";
+    /// A header field breaks the grammar (RFC 9110 section 5, RFC 9112 sections 2.2 and 5).
+    BadField = "bad_field", 400, 400, Downstream, No, "malformed header field";
+    /// `Host` is missing, repeated or not an authority (RFC 9112 section 3.2).
+    BadHost = "bad_host", 400, 400, Downstream, No, "missing, repeated or malformed Host";
+    /// `Content-Length` and `Transfer-Encoding` do not give one certain length (RFC 9112 section 6).
+    BadFraming = "bad_framing", 400, 400, Downstream, No, "ambiguous or malformed message length";
+    /// A chunk line, its data or the trailers break the grammar (RFC 9112 section 7.1).
+    BadChunk = "bad_chunk", 400, 400, Downstream, No, "malformed chunked body";
+    /// `Connection` names a field that must not be removed on a client's word.
+    BadNomination = "bad_nomination", 400, 400, Downstream, No, "Connection names a protected field";
+    /// A transfer coding other than `chunked` (RFC 9112 section 6.1).
+    UnknownCoding = "unknown_coding", 501, 501, Downstream, No, "transfer coding not implemented";
+    /// The method name is longer than any known one.
+    MethodTooLong = "method_too_long", 501, 501, Downstream, No, "method not implemented";
+    /// Not HTTP/1.0 or HTTP/1.1.
+    VersionUnsupported = "version_unsupported", 505, 505, Downstream, No, "HTTP version not supported";
+    /// The request target is longer than the limit.
+    UriTooLong = "uri_too_long", 414, 414, Downstream, No, "request target too long";
+    /// The head is longer, or has more fields, than the limit.
+    HeadTooLarge = "head_too_large", 431, 431, Downstream, No, "request header fields too large";
+    /// The body is longer than the service allows.
+    BodyTooLarge = "body_too_large", 413, 413, Downstream, No, "request body too large";
+    /// `Expect` asks for something other than `100-continue`.
+    ExpectationFailed = "expectation_failed", 417, 417, Downstream, No, "expectation not supported";
+    /// `CONNECT` or `TRACE`.
+    MethodNotAllowed = "method_not_allowed", 405, 405, Downstream, No, "method not allowed";
+    /// Our own pseudonym is in `Via`: the request came back to us.
+    Loop = "loop", 508, 508, Gateway, No, "request loops through this gateway";
+    /// The request head did not arrive in time.
+    HeadTimeout = "head_timeout", 408, 408, Downstream, No, "request head not received in time";
+    /// The request body made no progress in time.
+    BodyTimeout = "body_timeout", 408, 408, Downstream, No, "request body not received in time";
+    /// The client closed before its request body was complete.
+    ClientTruncated = "client_truncated", 0, 0, Downstream, No, "client closed before the end of its request";
+    /// The client left while the answer was awaited or relayed.
+    ClientLeft = "client_left", 0, 0, Downstream, No, "client left";
+    /// The client took no bytes of the answer in time.
+    WriteTimeout = "write_timeout", 0, 0, Downstream, No, "client did not take the answer in time";
+
+    /// No rule matches the path.
+    NoRoute = "no_route", 404, 400, Gateway, No, "module not found";
+    /// The client's address is on the service's black list.
+    BlackListed = "black_listed", 403, 401, Gateway, No, "address is on the black list";
+    /// `/reload` from an address that may not, or with forwarding headers.
+    ReloadDenied = "reload_denied", 403, 400, Gateway, No, "ClusterAuth error";
+    /// The service demands a tenant and the request names none.
+    TenantMissing = "tenant_missing", 401, 401, Gateway, No, "app_id empty";
+    /// No such tenant.
+    TenantUnknown = "tenant_unknown", 401, 401, Gateway, No, "unknown app_id";
+    /// The tenant's `sign` is wrong.
+    TenantSign = "tenant_sign", 401, 401, Gateway, No, "sign error";
+    /// The tenant may not call this path.
+    TenantPath = "tenant_path", 403, 401, Gateway, No, "no rights for this path";
+    /// The tenant's rate is used up.
+    TenantRate = "tenant_rate", 429, 401, Gateway, No, "tenant QPS limit";
+    /// The client address's rate for this service is used up.
+    ClientRate = "client_rate", 429, 400, Gateway, No, "client QPS limit";
+    /// The table of rate limits has no free place for another key.
+    RateTableFull = "rate_table_full", 503, 503, Gateway, No, "rate limit table full";
+    /// No endpoint is up.
+    NoEndpoint = "no_endpoint", 503, 407, Gateway, No, "no endpoint available";
+    /// The queue for the endpoint's connections is full.
+    QueueFull = "queue_full", 503, 503, Gateway, No, "queue for the service is full";
+    /// No connection to the endpoint came free in time.
+    QueueTimeout = "queue_timeout", 503, 503, Gateway, No, "queued too long for the service";
+    /// This process has no descriptor or port left for another upstream connection.
+    Exhausted = "exhausted", 503, 503, Gateway, No, "gateway out of descriptors or ports";
+    /// The gateway is stopping and did not finish the exchange in its window.
+    Drained = "drained", 503, 503, Gateway, No, "gateway is stopping";
+    /// A fault inside the gateway.
+    Internal = "internal", 500, 500, Gateway, No, "internal error";
+
+    /// The endpoint refused the connection or is unreachable.
+    ConnectRefused = "connect_refused", 502, 504, Upstream, Unsent, "connection to the service refused";
+    /// The endpoint did not accept the connection in time.
+    ConnectTimeout = "connect_timeout", 504, 504, Upstream, Unsent, "connection to the service timed out";
+    /// A kept connection turned out closed before a byte of the answer.
+    UpstreamStale = "upstream_stale", 502, 504, Upstream, Idempotent, "kept connection was closed by the service";
+    /// A new connection was closed or reset before a byte of the answer.
+    UpstreamClosed = "upstream_closed", 502, 504, Upstream, No, "service closed the connection without an answer";
+    /// The response head did not arrive in time.
+    ResponseTimeout = "response_timeout", 504, 504, Upstream, No, "service did not answer in time";
+    /// The upstream did not take the request in time.
+    UpstreamWriteTimeout = "upstream_write_timeout", 504, 504, Upstream, No, "service did not take the request in time";
+    /// The response head or its framing is malformed.
+    BadResponse = "bad_response", 502, 504, Upstream, No, "malformed response from the service";
+    /// The response head is longer than the bound.
+    ResponseHeadTooLarge = "response_head_too_large", 502, 504, Upstream, No, "response header fields too large";
+    /// The response body ended before its length, or its chunks are malformed.
+    ResponseTruncated = "response_truncated", 0, 0, Upstream, No, "response from the service ended early";
+    /// The response body made no progress in time.
+    ResponseStalled = "response_stalled", 0, 0, Upstream, No, "response from the service stalled";
+}
+
+impl End {
+    /// The status to send: ours, or GateKeeper's own when the file asks for it. `None` where no
+    /// answer can be sent any more.
+    #[must_use]
+    pub const fn status(self, legacy: bool) -> Option<u16> {
+        let meaning = self.meaning();
+        match if legacy { meaning.legacy_status } else { meaning.status } {
+            0 => None,
+            status => Some(status),
+        }
+    }
+
+    /// The stable name of this end in logs, metrics and documentation.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        self.meaning().code
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_end_has_a_distinct_code() {
+        let mut codes: Vec<_> = End::ALL.iter().map(|end| end.code()).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), End::ALL.len());
+    }
+
+    #[test]
+    fn what_cannot_be_answered_in_one_mode_cannot_in_the_other() {
+        for end in End::ALL {
+            assert_eq!(end.status(false).is_none(), end.status(true).is_none(), "{end:?}");
+        }
+    }
+
+    #[test]
+    fn only_an_upstreams_failure_is_ever_retried() {
+        for end in End::ALL {
+            let meaning = end.meaning();
+            assert!(meaning.retry == Retry::No || meaning.side == Side::Upstream, "{end:?}");
+        }
+    }
+}

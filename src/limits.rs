@@ -1,0 +1,68 @@
+//! Every bound of the program, unit in the name, relations asserted at compile time.
+//!
+//! In scope: constants that the program itself fixes. Bounds a user may set live in the
+//! configuration and are checked there against the ceilings named here.
+
+/// A leased buffer for heads and small bodies.
+pub const SMALL_BUFFER_BYTES: usize = 4 * 1024;
+/// A leased buffer while a body flows; measured cheapest between 64 and 256 KiB for bodies.
+pub const LARGE_BUFFER_BYTES: usize = 64 * 1024;
+/// Small buffers a core keeps for reuse; more are freed as they return.
+pub const SMALL_BUFFERS_KEPT: usize = 4_096;
+/// Large buffers a core keeps for reuse.
+pub const LARGE_BUFFERS_KEPT: usize = 64;
+
+/// The largest request head a user may allow (`max_header_bytes` = 20 in GateKeeper's files).
+pub const HEAD_BYTES_CEILING: usize = 1024 * 1024;
+/// The largest response head taken from an upstream.
+pub const RESPONSE_HEAD_BYTES_MAX: usize = LARGE_BUFFER_BYTES;
+/// Fields in one head or trailer section, request or response.
+pub const FIELDS_CEILING: usize = 128;
+/// Request target, default.
+pub const URI_BYTES_MAX: usize = 8 * 1024;
+/// A method name longer than this is answered 501.
+pub const METHOD_BYTES_MAX: usize = 24;
+/// Bytes of one chunk line, extensions included.
+pub const CHUNK_LINE_BYTES_MAX: usize = 1024;
+/// Bytes of chunk extensions over one whole message.
+pub const CHUNK_EXTENSION_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of one trailer section.
+pub const TRAILER_BYTES_MAX: usize = 8 * 1024;
+/// Chunk lines and extensions may outweigh the data they frame by this much before the peer is
+/// taken for an attacker (one-byte chunks cost six bytes for one).
+pub const CHUNK_OVERHEAD_GRACE_BYTES: u64 = 64 * 1024;
+/// Interim (1xx) responses relayed for one request.
+pub const INTERIM_RESPONSES_MAX: u32 = 16;
+/// A form body read for `app_id` and `sign`; larger is 413 for a service that needs a tenant.
+pub const FORM_BODY_BYTES_MAX: usize = 64 * 1024;
+/// A client's own request id longer than this is replaced.
+pub const REQUEST_ID_BYTES_MAX: usize = 64;
+
+/// Resolution of the deadline sweep: every deadline fires within one tick of its time.
+pub const DEADLINE_TICK_MS: u64 = 50;
+/// After a refused request with a body in flight: how long and how much is drained before closing,
+/// so that the client reads the answer instead of a reset.
+pub const LINGER_MS: u64 = 1_000;
+/// Bytes drained while lingering.
+pub const LINGER_BYTES_MAX: usize = 256 * 1024;
+/// How long a request waits for a worker's share of an answer to `/reload`.
+pub const RELOAD_ANSWER_MS: u64 = 5_000;
+/// Wait for an upstream's `100 Continue` before the body is asked for anyway.
+pub const CONTINUE_WAIT_MS: u64 = 1_000;
+
+/// Entries of each worker's submission ring.
+pub const RING_ENTRIES: u32 = 4_096;
+/// Pending connections per listening socket.
+pub const LISTEN_BACKLOG: i32 = 4_096;
+/// Workers at most.
+pub const WORKERS_MAX: usize = 1_024;
+/// Endpoints of one service at most.
+pub const ENDPOINTS_MAX: usize = 1_024;
+
+const _: () = assert!(SMALL_BUFFER_BYTES < LARGE_BUFFER_BYTES);
+const _: () = assert!(URI_BYTES_MAX < LARGE_BUFFER_BYTES);
+const _: () = assert!(LARGE_BUFFER_BYTES < HEAD_BYTES_CEILING);
+const _: () = assert!(CHUNK_LINE_BYTES_MAX < SMALL_BUFFER_BYTES);
+const _: () = assert!(CHUNK_LINE_BYTES_MAX <= CHUNK_EXTENSION_BYTES_MAX);
+const _: () = assert!(TRAILER_BYTES_MAX <= LARGE_BUFFER_BYTES);
+const _: () = assert!(LINGER_MS > DEADLINE_TICK_MS);

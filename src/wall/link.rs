@@ -1,0 +1,229 @@
+//! The link between control and one worker: orders down, reports up, a doorbell each way.
+//!
+//! A crossbeam channel carries the values; a socket pair carries the ring of the bell, because each
+//! side sleeps in its own event loop and only a descriptor wakes both. A full doorbell needs no
+//! second ring, so a write that would block is dropped. Out of scope: what anybody does with an order
+//! or a report.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender};
+
+use super::epoch::Epoch;
+use crate::ids::{EndpointId, EpochId, WorkerId};
+
+/// Control to worker. Epochs may be skipped, never reordered.
+#[derive(Debug)]
+pub enum Order {
+    /// Run on this epoch from the next request on.
+    Adopt(Arc<Epoch>),
+    /// The answer to `Report::ReloadAsked` with the same ticket: HTTP status and JSON envelope body.
+    ReloadAnswer {
+        /// The ticket of the question.
+        ticket: u64,
+        /// HTTP status.
+        status: u16,
+        /// `data` of the envelope when the status is 200, else `errmsg`.
+        text: Box<str>,
+    },
+    /// Stop accepting (drain the accept queue first), finish what is in flight, report `Drained`.
+    /// Exchanges still open after the window are cut.
+    Drain {
+        /// The window.
+        window_ms: u64,
+    },
+}
+
+/// Worker to control.
+#[derive(Debug)]
+pub enum Report {
+    /// The worker runs, on this rung of the driver ladder.
+    Ready {
+        /// Who.
+        worker: WorkerId,
+        /// Name of the rung, as printed at start.
+        driver: &'static str,
+    },
+    /// New requests on this worker run on this epoch.
+    Adopted {
+        /// Who.
+        worker: WorkerId,
+        /// Which.
+        epoch: EpochId,
+    },
+    /// The last exchange on this epoch has ended; the `Arc` comes up so that its drop, which may be
+    /// large, never happens on a data core.
+    Released {
+        /// Who.
+        worker: WorkerId,
+        /// The epoch given back.
+        epoch: Arc<Epoch>,
+    },
+    /// A dial failed on this worker, on the epoch named.
+    ConnectFailed {
+        /// Of which epoch's snapshot the endpoint is.
+        epoch: EpochId,
+        /// Which endpoint.
+        endpoint: EndpointId,
+    },
+    /// An allowed client asked for `/reload`.
+    ReloadAsked {
+        /// Who.
+        worker: WorkerId,
+        /// Comes back in `Order::ReloadAnswer`.
+        ticket: u64,
+    },
+    /// Nothing is in flight on this worker any more and it has ended.
+    Drained {
+        /// Who.
+        worker: WorkerId,
+        /// Exchanges cut at the end of the window.
+        cut: u64,
+    },
+    /// The worker's thread ended by a panic or could not start.
+    Died {
+        /// Who.
+        worker: WorkerId,
+        /// Why.
+        cause: String,
+    },
+}
+
+/// The ring of a doorbell, held by the sender.
+#[derive(Debug)]
+pub struct Bell(UnixStream);
+
+impl Bell {
+    /// Rings. A bell that is already ringing, or whose listener is gone, needs nothing.
+    pub fn ring(&self) {
+        let _ = (&self.0).write(&[1]);
+    }
+
+    /// A second handle on the same bell.
+    ///
+    /// # Errors
+    /// When the process is out of descriptors.
+    pub fn try_clone(&self) -> std::io::Result<Self> {
+        self.0.try_clone().map(Bell)
+    }
+}
+
+/// A doorbell: what is rung, and the non-blocking socket that becomes readable.
+///
+/// # Errors
+/// When the process is out of descriptors.
+pub fn doorbell() -> std::io::Result<(Bell, UnixStream)> {
+    let (rung, heard) = UnixStream::pair()?;
+    rung.set_nonblocking(true)?;
+    heard.set_nonblocking(true)?;
+    Ok((Bell(rung), heard))
+}
+
+/// Empties a doorbell that became readable.
+pub fn silence(mut heard: &UnixStream) {
+    let mut scrap = [0; 64];
+    while matches!(heard.read(&mut scrap), Ok(n) if n == scrap.len()) {}
+}
+
+/// Control's end of the link to one worker.
+#[derive(Debug)]
+pub struct ControlEnd {
+    /// Whose.
+    pub worker: WorkerId,
+    orders: Sender<Order>,
+    bell: Bell,
+}
+
+impl ControlEnd {
+    /// Sends an order and rings. An order to a dead worker is dropped: its `Report::Died` tells.
+    pub fn send(&self, order: Order) {
+        let _ = self.orders.send(order);
+        self.bell.ring();
+    }
+}
+
+/// A worker's end of the link.
+#[derive(Debug)]
+pub struct WorkerEnd {
+    /// Whose.
+    pub worker: WorkerId,
+    /// Orders, in the order they were sent.
+    pub orders: Receiver<Order>,
+    /// Readable when there are orders.
+    pub heard: UnixStream,
+    /// The way up.
+    pub reports: ReportSender,
+}
+
+/// The way up, shared by all workers; each holds its own handle.
+#[derive(Debug)]
+pub struct ReportSender {
+    reports: Sender<Report>,
+    bell: Bell,
+}
+
+impl ReportSender {
+    /// Sends a report and rings control's bell. A report to a control that has gone is dropped.
+    pub fn send(&self, report: Report) {
+        let _ = self.reports.send(report);
+        self.bell.ring();
+    }
+
+    /// Another handle.
+    ///
+    /// # Errors
+    /// When the process is out of descriptors.
+    pub fn try_clone(&self) -> std::io::Result<Self> {
+        Ok(Self { reports: self.reports.clone(), bell: self.bell.try_clone()? })
+    }
+}
+
+/// Control's receiving end of every worker's reports.
+#[derive(Debug)]
+pub struct Reports {
+    /// The reports, from all workers.
+    pub reports: Receiver<Report>,
+    /// Readable when there are reports.
+    pub heard: UnixStream,
+}
+
+/// The way up, to be made once; each worker's end comes from `connect`.
+///
+/// # Errors
+/// When the process is out of descriptors.
+pub fn report_channel() -> std::io::Result<(ReportSender, Reports)> {
+    let (sender, receiver) = crossbeam_channel::unbounded();
+    let (bell, heard) = doorbell()?;
+    Ok((ReportSender { reports: sender, bell }, Reports { reports: receiver, heard }))
+}
+
+/// Links control to one worker.
+///
+/// # Errors
+/// When the process is out of descriptors.
+pub fn connect(worker: WorkerId, up: &ReportSender) -> std::io::Result<(ControlEnd, WorkerEnd)> {
+    let (orders, receiver) = crossbeam_channel::unbounded();
+    let (bell, heard) = doorbell()?;
+    Ok((ControlEnd { worker, orders, bell }, WorkerEnd { worker, orders: receiver, heard, reports: up.try_clone()? }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_rings_and_silence_ends_the_ringing() {
+        let (up, _reports) = report_channel().expect("descriptors");
+        let (control, worker) = connect(WorkerId(3), &up).expect("descriptors");
+        for _ in 0..200 {
+            control.send(Order::Drain { window_ms: 1 });
+        }
+        assert_eq!(worker.orders.try_iter().count(), 200);
+        let mut byte = [0; 1];
+        assert_eq!((&worker.heard).read(&mut byte).expect("rung"), 1);
+        silence(&worker.heard);
+        assert_eq!((&worker.heard).read(&mut byte).expect_err("silent").kind(), std::io::ErrorKind::WouldBlock);
+    }
+}

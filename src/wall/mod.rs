@@ -1,0 +1,15 @@
+//! ROOM 2, the wall: everything that crosses between the control plane and the data plane.
+//!
+//! Down go frozen epochs and orders, up come reports. In scope: those types and the lookups that
+//! share their invariants. Out of scope: where they come from (`config`, `control`), who acts on
+//! them (`worker`), any I/O.
+
+pub mod access;
+pub mod epoch;
+pub mod health;
+pub mod link;
+pub mod rate;
+pub mod rewrite;
+pub mod routes;
+pub mod snapshot;
+pub mod tenants;

@@ -1,0 +1,194 @@
+//! `Snapshot`: one configuration, compiled and frozen.
+//!
+//! In scope: the compiled form of base.toml, module.toml and app.toml that a worker reads.
+//! Written once by `config::compile`, read by every worker, never changed. Out of scope: anything
+//! that changes while it is in force (that is `Health`) and the text it came from.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+
+use super::access::Access;
+use super::rate::Rate;
+use super::routes::Routes;
+use super::tenants::Tenants;
+use crate::ids::{EndpointId, ServiceId};
+
+/// One configuration, compiled and frozen.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// What holds for every service.
+    pub http: HttpRules,
+    /// The index from path to service.
+    pub routes: Routes,
+    /// Services of the file in its order; indexed by `ServiceId`. `tcp` modules are not here.
+    pub services: Box<[Service]>,
+    /// Tenants of app.toml.
+    pub tenants: Tenants,
+    /// How many endpoints all services have together: the length of a `Health` table.
+    pub endpoints: usize,
+}
+
+impl Snapshot {
+    /// The service behind a number that this snapshot's own `Routes` gave out.
+    #[must_use]
+    pub fn service(&self, id: ServiceId) -> &Service {
+        &self.services[id.index()]
+    }
+
+    /// Every endpoint with its service, in `EndpointId` order.
+    pub fn all_endpoints(&self) -> impl Iterator<Item = (&Service, &Endpoint)> {
+        self.services
+            .iter()
+            .flat_map(|service| service.upstream.endpoints.iter().map(move |endpoint| (service, endpoint)))
+    }
+}
+
+/// What base.toml says about every request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpRules {
+    /// Only paths below this canonical prefix reach a service; empty means every path.
+    pub route_prefix: Box<[u8]>,
+    /// `Host` sent to every upstream whose service does not say otherwise; `None`: the node's.
+    pub fixed_host: Option<Box<[u8]>>,
+    /// From the first byte of a request to the end of its head.
+    pub head_timeout_ms: u32,
+    /// A request body, or a client reading its answer, must make progress within this.
+    pub progress_timeout_ms: u32,
+    /// A kept client connection may stay idle this long.
+    pub keepalive_timeout_ms: u32,
+    /// How long a client that closed its sending half is still served.
+    pub half_close_grace_ms: u32,
+    /// Largest request head, bytes.
+    pub head_bytes_max: usize,
+    /// Largest request target, bytes.
+    pub uri_bytes_max: usize,
+    /// Most fields in a request head.
+    pub fields_max: usize,
+    /// Peers whose forwarding headers are believed.
+    pub trusted_proxies: Box<[IpNet]>,
+    /// Who may call `/reload`, beside loopback.
+    pub cluster: Box<[IpAddr]>,
+    /// GateKeeper's own status codes instead of the right ones.
+    pub legacy_status: bool,
+    /// Fields with `_` in their name are passed on instead of dropped.
+    pub underscore_fields: bool,
+    /// `//` in a path becomes `/` before anything looks at it.
+    pub merge_slashes: bool,
+    /// `Via` is added to requests.
+    pub via: bool,
+}
+
+/// One `[[module]]` with `load_type = "http"`.
+#[derive(Debug)]
+pub struct Service {
+    /// The module's unique name.
+    pub name: Box<str>,
+    /// Lists and the tenant demand.
+    pub access: Access,
+    /// `client_flow_limit`: per client address (IPv6 by /64).
+    pub client_rate: Option<Rate>,
+    /// Largest request body in bytes; 0 is no limit.
+    pub body_bytes_max: u64,
+    /// Trailers are passed on where the other side takes them.
+    pub trailers: bool,
+    /// Which `Host` the upstream sees.
+    pub host: HostMode,
+    /// Where requests go.
+    pub upstream: Upstream,
+}
+
+/// Which `Host` an upstream sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostMode {
+    /// `HttpRules::fixed_host`, else the node's own address (GateKeeper's rule).
+    Default,
+    /// The client's.
+    Client,
+    /// The node's address as written in the file.
+    Node,
+    /// This one.
+    Fixed(Box<[u8]>),
+}
+
+/// The endpoints of a service and how to use them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// In the order of `ip_list`. Never empty.
+    pub endpoints: Box<[Endpoint]>,
+    /// Dial deadline.
+    pub connect_timeout_ms: u32,
+    /// From the request's last byte to the response head; 0 is no limit.
+    pub header_timeout_ms: u32,
+    /// A response body, or an upstream taking the request, must make progress within this;
+    /// 0 is no limit.
+    pub body_timeout_ms: u32,
+    /// Idle connections kept per endpoint over the whole process.
+    pub idle_max: u32,
+    /// How long an idle connection is kept; 0 is for ever.
+    pub idle_timeout_ms: u32,
+    /// Connections per endpoint over the whole process; each worker has an equal share, at least 1.
+    pub connections_max: u32,
+    /// Further connections per endpoint for exchanges that run longer than a second (streams).
+    pub slow_connections_max: u32,
+    /// How long a request waits for a connection.
+    pub queue_timeout_ms: u32,
+    /// How many requests wait per endpoint over the whole process.
+    pub queue_max: u32,
+    /// How health is found out.
+    pub check: Check,
+}
+
+/// One address of one service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Indexes `Health`.
+    pub id: EndpointId,
+    /// As written in the file; also the `Host` of `HostMode::Node`.
+    pub node: Box<str>,
+    /// What to dial.
+    pub address: Address,
+    /// Smooth weighted round-robin weight; 0 is never picked, unless all are 0 (then the first).
+    pub weight: u32,
+    /// On `forbid_list`: takes no traffic.
+    pub forbidden: bool,
+}
+
+/// What to dial.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Address {
+    /// A fixed IP address and port.
+    Socket(SocketAddr),
+    /// A name that control resolves; the addresses are in `Health`.
+    Name(Box<str>, u16),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+/// How an endpoint's health is found out.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Check {
+    /// What is tried.
+    pub method: CheckMethod,
+    /// Pause between two probes of one endpoint.
+    pub interval_ms: u32,
+    /// One probe's deadline.
+    pub timeout_ms: u32,
+    /// Successes in a row that make a down endpoint up.
+    pub rise: u32,
+    /// Failures in a row that make an up endpoint down.
+    pub fall: u32,
+}
+
+/// What a probe tries.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum CheckMethod {
+    /// `GET` of this path over a new connection; 200 is healthy.
+    Http {
+        /// Path and query.
+        path: Box<str>,
+    },
+    /// A connection that opens is healthy.
+    Tcp,
+}

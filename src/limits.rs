@@ -50,6 +50,15 @@ pub const RELOAD_ANSWER_MS: u64 = 5_000;
 /// Wait for an upstream's `100 Continue` before the body is asked for anyway.
 pub const CONTINUE_WAIT_MS: u64 = 1_000;
 
+/// When stopping: how long an idle kept connection is still listened to, so that a request that
+/// crosses the stop on the wire is answered.
+pub const DRAIN_IDLE_GRACE_MS: u64 = 300;
+
+/// An exchange that relays its body for longer than this is a stream and moves to the slow share.
+pub const SLOW_EXCHANGE_MS: u64 = 1_000;
+/// A tunnel (after 101) without a byte either way for this long is closed.
+pub const TUNNEL_IDLE_MS: u64 = 3_600_000;
+
 /// Entries of each worker's submission ring.
 pub const RING_ENTRIES: u32 = 4_096;
 /// Pending connections per listening socket.

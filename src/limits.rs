@@ -58,6 +58,9 @@ pub const LISTEN_BACKLOG: i32 = 4_096;
 pub const WORKERS_MAX: usize = 1_024;
 /// Endpoints of one service at most.
 pub const ENDPOINTS_MAX: usize = 1_024;
+/// Slots of the limits table, 16 bytes each: how many clients and tenants may be below a full
+/// bucket at once.
+pub const RATE_SLOTS: usize = 256 * 1024;
 
 const _: () = assert!(SMALL_BUFFER_BYTES < LARGE_BUFFER_BYTES);
 const _: () = assert!(URI_BYTES_MAX < LARGE_BUFFER_BYTES);

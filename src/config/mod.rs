@@ -13,8 +13,11 @@ use compile::{Page, Pages};
 use read::Section;
 use source::{Faults, Source};
 
+pub mod check;
 mod compile;
+pub mod explain;
 mod read;
+pub mod reference;
 pub mod schema;
 mod source;
 mod suggest;

@@ -42,8 +42,6 @@ pub(super) struct Section {
     table: &'static Table,
     /// Where it stands; where its parent stands if it is absent.
     pub(super) at: usize,
-    /// Whether the file has it.
-    pub(super) present: bool,
     values: Vec<Option<Found>>,
     sections: Vec<Vec<Section>>,
 }
@@ -56,7 +54,7 @@ impl Section {
             Shape::Many | Shape::Named => Vec::new(),
         });
         let values = table.keys.iter().map(|_| None).collect();
-        Section { table, at, present: false, values, sections: sections.collect() }
+        Section { table, at, values, sections: sections.collect() }
     }
 
     fn index(&self, name: &str) -> usize {
@@ -226,7 +224,7 @@ impl Reader<'_> {
     }
 
     fn section(&mut self, table: &'static Table, path: &str, found: &DeTable<'_>, at: usize) -> Section {
-        let mut section = Section { present: true, ..Section::absent(table, at) };
+        let mut section = Section::absent(table, at);
         for (name, value) in found {
             if let Some(index) = table.keys.iter().position(|key| key.name == name.get_ref()) {
                 let key = &table.keys[index];

@@ -68,12 +68,7 @@ impl Desk<'_> {
 
     /// A list of addresses and ranges.
     fn nets(&mut self, key: &str) -> Vec<IpNet> {
-        const HELP: &str = "such as 10.0.0.7, 10.0.0.0/8 or fd00::/8";
-        self.each(key, |text| {
-            text.parse::<IpNet>()
-                .or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from))
-                .map_err(|_| (format!("`{text}` is neither an address nor a CIDR range"), HELP))
-        })
+        self.each(key, |text| AddressSet::parse_item(text).map_err(|message| (message, "")))
     }
 
     /// The same, compiled.

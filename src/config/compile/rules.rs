@@ -8,7 +8,7 @@ use crate::config::read::Section;
 use crate::config::source::Faults;
 use crate::ids::ServiceId;
 use crate::wall::rewrite::Rewrite;
-use crate::wall::routes::{Route, Routes};
+use crate::wall::routes::{Route, Routes, covers};
 use crate::wall::snapshot::HttpRules;
 
 /// A path prefix as files write it → as the normaliser writes paths, without a trailing slash.
@@ -37,41 +37,39 @@ fn escaped(text: &str) -> Vec<u8> {
     path
 }
 
-/// The prefixes above and at a path, shortest first: "", "/a", "/a/b".
-fn covers(path: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
-    ends.chain([path.len()]).map(|end| &path[..end])
-}
-
-/// Whether one is the other or lies below it.
-fn meets(a: &[u8], b: &[u8]) -> bool {
-    let below = |path: &[u8], top: &[u8]| path.strip_prefix(top).is_some_and(|rest| matches!(rest, [] | [b'/', ..]));
-    below(a, b) || below(b, a)
-}
-
 /// Collects the rules of all services in file order.
 #[derive(Debug)]
 pub(super) struct Rules<'p> {
     page: &'p Page,
     http: &'p HttpRules,
     routes: Vec<Route>,
-    /// The first rule with a prefix: its service's name and line.
-    first: HashMap<Box<[u8]>, (String, usize)>,
+    /// Of each route, its service's name and where its rule stands.
+    origins: Vec<(&'p str, usize)>,
     /// A module repeats its rewrite in each of its rules: compile it once.
-    rewrites: HashMap<String, Rewrite>,
+    rewrites: HashMap<&'p str, Rewrite>,
 }
 
 impl<'p> Rules<'p> {
     pub(super) fn new(page: &'p Page, http: &'p HttpRules) -> Self {
-        Self { page, http, routes: Vec::new(), first: HashMap::new(), rewrites: HashMap::new() }
+        Self { page, http, routes: Vec::new(), origins: Vec::new(), rewrites: HashMap::new() }
     }
 
-    pub(super) fn finish(self) -> Routes {
-        Routes::new(self.routes)
+    /// The index, once every rule is known. Says of each rule that an earlier one covers that it is idle.
+    pub(super) fn finish(self, faults: &mut Faults) -> Routes {
+        let routes = Routes::new(self.routes);
+        let source = &self.page.source;
+        for (position, (route, (_, at))) in routes.all().iter().zip(&self.origins).enumerate() {
+            let Some(first) = routes.position(&route.rule).filter(|first| *first != position) else { continue };
+            let (name, place) = self.origins[first];
+            let line = source.position(place).0;
+            let message = format!("this rule can never match: one of `{name}` (line {line}) comes first and covers it");
+            faults.warn(source, *at, message, "the first rule in the file wins: put the longer one first");
+        }
+        routes
     }
 
     /// Adds one rule of a service.
-    pub(super) fn add(&mut self, service: ServiceId, name: &str, section: &Section, faults: &mut Faults) {
+    pub(super) fn add(&mut self, service: ServiceId, name: &'p str, section: &'p Section, faults: &mut Faults) {
         let page = self.page;
         let mut desk = Desk { source: &page.source, section, faults };
         let rewrite = self.rewrite(&mut desk);
@@ -82,18 +80,13 @@ impl<'p> Rules<'p> {
                 return desk.warn("rule", format!("this rule can never match: {message}"), help);
             }
         };
-        if !meets(&rule, &self.http.route_prefix) {
-            let prefix = String::from_utf8_lossy(&self.http.route_prefix);
+        let top = &self.http.route_prefix;
+        if !covers(top, &rule) && !covers(&rule, top) {
+            let prefix = String::from_utf8_lossy(top);
             let message = format!("this rule can never match: `{text}` is outside route_prefix `{prefix}`");
             desk.warn("rule", message, "change http.route_prefix in base.toml, or the rule");
         }
-        if let Some((earlier, line)) = covers(&rule).find_map(|top| self.first.get(top)) {
-            let message =
-                format!("this rule can never match: one of `{earlier}` (line {line}) comes first and covers it");
-            desk.warn("rule", message, "the first rule in the file wins: put the longer one first");
-        }
-        let line = page.source.position(section.at("rule")).0;
-        self.first.entry(rule.clone()).or_insert_with(|| (name.to_owned(), line));
+        self.origins.push((name, section.at("rule")));
         self.routes.push(Route { service, rule, rewrite });
     }
 

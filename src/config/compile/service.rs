@@ -64,7 +64,7 @@ pub(super) fn compile(
         }
         services.push(service(&world, module, &mut endpoint_ids, faults));
     }
-    Modules { services, routes: rules.finish(), tcp }
+    Modules { services, routes: rules.finish(faults), tcp }
 }
 
 fn unique_name<'p>(page: &Page, base: &'p Section, names: &mut HashMap<&'p str, usize>, faults: &mut Faults) {

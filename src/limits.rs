@@ -22,6 +22,8 @@ pub const FIELDS_CEILING: usize = 128;
 pub const URI_BYTES_MAX: usize = 8 * 1024;
 /// A method name longer than this is answered 501.
 pub const METHOD_BYTES_MAX: usize = 24;
+/// Options in all `Connection` fields of one head.
+pub const CONNECTION_OPTIONS_MAX: usize = 64;
 /// Bytes of one chunk line, extensions included.
 pub const CHUNK_LINE_BYTES_MAX: usize = 1024;
 /// Bytes of chunk extensions over one whole message.

@@ -13,6 +13,7 @@
 
 #![deny(missing_docs)]
 
+pub mod cli;
 pub mod config;
 pub mod control;
 pub mod end;

@@ -64,7 +64,7 @@ pub struct Applicant<'a> {
 pub fn admit<'e>(
     shard: &Shard,
     snapshot: &'e Snapshot,
-    service: &'e Service,
+    service: &Service,
     applicant: &Applicant<'_>,
     spent: bool,
 ) -> Result<Verdict<'e>, Denied> {

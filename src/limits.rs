@@ -63,6 +63,8 @@ pub const ENDPOINTS_MAX: usize = 1_024;
 /// Slots of the limits table, 16 bytes each: how many clients and tenants may be below a full
 /// bucket at once.
 pub const RATE_SLOTS: usize = 256 * 1024;
+/// Regexes of `url_rewrite` whose working memory a worker keeps.
+pub const REWRITE_CACHES_MAX: usize = 256;
 
 const _: () = assert!(SMALL_BUFFER_BYTES < LARGE_BUFFER_BYTES);
 const _: () = assert!(URI_BYTES_MAX < LARGE_BUFFER_BYTES);

@@ -87,7 +87,7 @@ struct Stages<'q, 's> {
     story: &'s mut Story,
 }
 
-impl Stages<'_, '_> {
+impl<'q> Stages<'q, '_> {
     fn run(mut self) -> Result<Outcome, End> {
         let http = &self.snapshot.http;
         let mut scratch = Vec::new();
@@ -135,7 +135,7 @@ impl Stages<'_, '_> {
     }
 
     /// Black list, white list, host name, tenant.
-    fn lists(&mut self, service: &Service, path: &[u8]) -> Result<Option<&'_ Tenant>, End> {
+    fn lists(&mut self, service: &Service, path: &[u8]) -> Result<Option<&'q Tenant>, End> {
         let client = self.peer.client;
         let decider = service.access.decider(client);
         let told = match decider {
@@ -150,7 +150,7 @@ impl Stages<'_, '_> {
         if decider == Decider::NoList { self.tenant(path).map(Some) } else { Ok(None) }
     }
 
-    fn tenant(&mut self, path: &[u8]) -> Result<&'_ Tenant, End> {
+    fn tenant(&mut self, path: &[u8]) -> Result<&'q Tenant, End> {
         let query = self.head.query.unwrap_or_default();
         let (mut id_scratch, mut sign_scratch) = (Vec::new(), Vec::new());
         let app_id = form::find(query, b"app_id", &mut id_scratch);
@@ -159,7 +159,8 @@ impl Stages<'_, '_> {
             self.story.line("tenant", "app_id and sign of the form body would count before those of the query");
         }
         let claim = app_id.map(|app_id| Claim { app_id, sign });
-        let admitted = self.snapshot.tenants.admit(claim, self.peer.client, path);
+        let snapshot = self.snapshot;
+        let admitted = snapshot.tenants.admit(claim, self.peer.client, path);
         let named = story::text(app_id.unwrap_or_default());
         let told = match admitted {
             Ok(tenant) if tenant.white.contains(self.peer.client) => {
@@ -176,13 +177,14 @@ impl Stages<'_, '_> {
     }
 
     fn rates(&mut self, service: &Service, tenant: Option<&Tenant>) {
-        let of_tenant = tenant.and_then(|tenant| tenant.rate).map(|rate| (rate, "for the tenant"));
-        let of_client = service.client_rate.map(|rate| (rate, "for the client's address"));
-        let mut told: Vec<_> = [of_tenant, of_client]
-            .into_iter()
-            .flatten()
-            .map(|(rate, whom)| format!("{} per second {whom}, {} at once; more: 429", rate.per_second, rate.burst))
-            .collect();
+        let legacy = self.snapshot.http.legacy_status;
+        let of_tenant = tenant.and_then(|tenant| tenant.rate).map(|rate| (rate, End::TenantRate, "the tenant"));
+        let of_client = service.client_rate.map(|rate| (rate, End::ClientRate, "the client's address"));
+        let each = [of_tenant, of_client].into_iter().flatten().map(|(rate, end, whom)| {
+            let status = end.status(legacy).unwrap_or_default();
+            format!("{} per second for {whom}, {} at once; more: {status}", rate.per_second, rate.burst)
+        });
+        let mut told: Vec<_> = each.collect();
         if told.is_empty() {
             told.push("none".into());
         }
@@ -217,18 +219,20 @@ impl Stages<'_, '_> {
         let endpoints = &service.upstream.endpoints;
         let usable = || endpoints.iter().filter(|endpoint| !endpoint.forbidden);
         let total: u64 = usable().map(|endpoint| u64::from(endpoint.weight)).sum();
-        let mut first = true;
-        let told: Vec<_> = endpoints.iter().map(|endpoint| {
-            let share = match (endpoint.forbidden, u64::from(endpoint.weight)) {
-                (true, _) => "on forbid_list: none".to_owned(),
-                (false, 0) if total == 0 && std::mem::take(&mut first) => "every request, as all weigh 0".to_owned(),
-                (false, weight) => format!("{} % of the requests", (weight * 100).checked_div(total).unwrap_or(0)),
+        let first = usable().next().ok_or(End::NoEndpoint);
+        let told = endpoints.iter().map(|endpoint| {
+            let share = if endpoint.forbidden {
+                "on forbid_list: none".to_owned()
+            } else if total == 0 && first.is_ok_and(|first| first.id == endpoint.id) {
+                "every request, as all weigh 0".to_owned()
+            } else {
+                let share = f64::from(endpoint.weight) * 100.0 / (total.max(1) as f64);
+                format!("{share:.1} % of the requests")
             };
             format!("{:<24} weight {:<6} {share}", endpoint.node, endpoint.weight)
         });
-        let told: Vec<_> = told.collect();
-        self.story.lines("endpoints", &told);
-        if usable().next().is_none() { Err(End::NoEndpoint) } else { Ok(()) }
+        self.story.lines("endpoints", &told.collect::<Vec<_>>());
+        first.map(|_| ())
     }
 
     fn upstream_head(&mut self, service: &Service, path: &[u8], tenant: Option<&Tenant>) {

@@ -277,7 +277,12 @@ impl Reader<'_> {
         let wanted = if table.shape == Shape::Many { "a list of tables" } else { "a table" };
         let help = format!("write {}", header(table, path));
         self.error(at, format!("`{path}` must be {wanted}, not {}", type_of(value)), help);
-        if table.shape == Shape::One { vec![Section::absent(table, at)] } else { Vec::new() }
+        // Read on as what was meant, so that what is in it is judged too.
+        match (table.shape, value) {
+            (Shape::Many, DeValue::Table(found)) => vec![self.section(table, path, found, at)],
+            (Shape::One, _) => vec![Section::absent(table, at)],
+            _ => Vec::new(),
+        }
     }
 
     fn item(&mut self, table: &'static Table, path: &str, at: usize, value: &DeValue<'_>) -> Option<Section> {
@@ -309,10 +314,10 @@ impl Reader<'_> {
 
     fn wrong(&mut self, at: usize, name: &str, wanted: &str, found: &DeValue<'_>) {
         let help = match (wanted, found) {
-            ("a list of texts", DeValue::String(_)) => "write [\"first\", \"second\"]",
-            ("a text", DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_)) => "put it in quotes",
-            ("a text, its items divided by commas", DeValue::Array(_)) => "write \"first,second\"",
-            ("a whole number" | "true or false", DeValue::String(_)) => "write it without quotes",
+            ("a list of strings", DeValue::String(_)) => "write [\"first\", \"second\"]",
+            ("a string", DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_)) => "put it in quotes",
+            ("a string, its items divided by commas", DeValue::Array(_)) => "write \"first,second\"",
+            ("an integer" | "true or false", DeValue::String(_)) => "write it without quotes",
             _ => "",
         };
         self.error(at, format!("`{name}` must be {wanted}, not {}", type_of(found)), help);
@@ -332,19 +337,22 @@ impl Reader<'_> {
         }
         let help = suggest::among(text, words.iter().copied());
         let help = help.unwrap_or_else(|| format!("one of {}", words.join(", ")));
-        self.error(at, format!("`{}` has no meaning \"{text}\"", key.name), help);
+        self.error(at, format!("`{}` cannot be \"{text}\"", key.name), help);
         None
     }
 
     fn list(&mut self, key: &Key, array: &toml::de::DeArray<'_>) -> Option<Value> {
         let mut items = Vec::with_capacity(array.len());
-        for item in array.iter() {
+        for item in array {
             match item.get_ref() {
                 DeValue::String(text) => {
                     let at = self.source.inside(&item.span(), text, 0);
                     items.push(Item { text: text.trim().to_owned(), at });
                 }
-                other => self.wrong(item.span().start, &format!("an item of {}", key.name), "a text", other),
+                other => {
+                    let message = format!("an item of `{}` must be a string, not {}", key.name, type_of(other));
+                    self.error(item.span().start, message, "put it in quotes");
+                }
             }
         }
         Some(Value::List(items))
@@ -355,8 +363,7 @@ impl Reader<'_> {
             Some(value) if (min..=max).contains(&value) => Some(Value::Int(value)),
             Some(0) if key.zero != Zero::Number => Some(Value::Int(0)),
             _ => {
-                let help = if key.unit.is_empty() { String::new() } else { format!("the unit is {}", unit(key.unit)) };
-                self.error(at, format!("`{}` must be {}", key.name, range(key, min, max)), help);
+                self.error(at, format!("`{}` must be {}", key.name, range(key, min, max)), unit(key.unit));
                 None
             }
         }
@@ -380,7 +387,8 @@ impl Reader<'_> {
             }
         }
         for child in table.tables {
-            if child.required && !found.contains_key(child.name) {
+            let empty = |value: &Spanned<DeValue<'_>>| value.get_ref().as_array().is_some_and(|array| array.is_empty());
+            if child.required && found.get(child.name).is_none_or(empty) {
                 self.error(at, format!("{} is missing", child.header(path)), "");
             }
         }
@@ -410,36 +418,38 @@ fn header(table: &Table, path: &str) -> String {
 
 fn unit(unit: &'static str) -> &'static str {
     match unit {
-        "s" => "seconds",
-        "ms" => "milliseconds",
-        "exponent" => "a power of two: 16 means 65,536 bytes",
-        other => other,
+        "s" => "it is in seconds",
+        "ms" => "it is in milliseconds",
+        "bytes" => "it is in bytes",
+        "exponent" => "it is a power of two: 16 means 65,536 bytes",
+        _ => "",
     }
 }
 
 fn range(key: &Key, min: i64, max: i64) -> String {
-    let zero = if key.zero == Zero::Number { "" } else { "0 or " };
-    match (min, max) {
-        (min, i64::MAX) => format!("{zero}{min} or more"),
-        (min, max) => format!("{zero}{min} to {max}"),
-    }
+    let (zero, min) = match (key.zero, min) {
+        (Zero::Number, min) => ("", min),
+        (_, 1) => ("", 0),
+        (_, min) => ("0 or ", min),
+    };
+    if max == i64::MAX { format!("{zero}{min} or more") } else { format!("{zero}{min} to {max}") }
 }
 
 fn kind_of(kind: Kind) -> &'static str {
     match kind {
-        Kind::Text | Kind::Word(_) => "a text",
-        Kind::Commas => "a text, its items divided by commas",
-        Kind::List => "a list of texts",
-        Kind::Int(..) => "a whole number",
+        Kind::Text | Kind::Word(_) => "a string",
+        Kind::Commas => "a string, its items divided by commas",
+        Kind::List => "a list of strings",
+        Kind::Int(..) => "an integer",
         Kind::Bool => "true or false",
     }
 }
 
 fn type_of(value: &DeValue<'_>) -> &'static str {
     match value {
-        DeValue::String(_) => "a text",
-        DeValue::Integer(_) => "a whole number",
-        DeValue::Float(_) => "a fraction",
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "an integer",
+        DeValue::Float(_) => "a float",
         DeValue::Boolean(_) => "true or false",
         DeValue::Datetime(_) => "a date",
         DeValue::Array(_) => "a list",

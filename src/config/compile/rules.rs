@@ -79,7 +79,7 @@ impl<'p> Rules<'p> {
     pub(super) fn add(&mut self, service: ServiceId, name: &'p str, section: &'p Section, faults: &mut Faults) {
         let page = self.page;
         let mut desk = Desk { source: &page.source, section, faults };
-        let rewrite = self.rewrite(&mut desk);
+        let rewrite = self.rewrite(&mut desk, section);
         let text = section.text("rule");
         let rule = match prefix(text, self.http.merge_slashes) {
             Ok(rule) => rule,
@@ -97,8 +97,19 @@ impl<'p> Rules<'p> {
         self.routes.push(Route { service, rule, rewrite });
     }
 
-    fn rewrite(&mut self, desk: &mut Desk<'_>) -> Rewrite {
-        let _ = (desk, &self.rewrites);
-        Rewrite::default()
+    fn rewrite(&mut self, desk: &mut Desk<'_>, section: &'p Section) -> Rewrite {
+        let text = section.raw("url_rewrite");
+        if let Some(known) = self.rewrites.get(text) {
+            return known.clone();
+        }
+        let rewrite = Rewrite::parse(text).unwrap_or_else(|faults| {
+            for fault in faults {
+                let at = section.inside(desk.source, "url_rewrite", fault.offset);
+                desk.faults.error(desk.source, at, fault.message, format!("in the item `{}`", fault.item));
+            }
+            Rewrite::default()
+        });
+        self.rewrites.insert(text, rewrite.clone());
+        rewrite
     }
 }

@@ -50,9 +50,9 @@ fn split(url: &str) -> (&str, &str) {
 /// Blanks and letters outside ASCII as a browser would escape them.
 fn sendable(target: &str) -> String {
     let root = if target.starts_with('?') { "/" } else { "" };
-    let escaped = target.bytes().map(|byte| {
-        if byte.is_ascii_graphic() { char::from(byte).to_string() } else { format!("%{byte:02X}") }
-    });
+    let escaped = target
+        .bytes()
+        .map(|byte| if byte.is_ascii_graphic() { char::from(byte).to_string() } else { format!("%{byte:02X}") });
     escaped.fold(root.to_owned(), |text, piece| text + &piece)
 }
 
@@ -141,13 +141,14 @@ pub(super) fn onward(
     let group = tenant.map_or(0, |tenant| tenant.group_id);
     let (group, key) = (group.to_string(), format!("gatekeeper_upm_{group}"));
     let groups = [("didi-header-usergroup", group.as_bytes()), ("didi-header-usergroupkey", key.as_bytes())];
+    let (client, address) = (peer.client.to_string(), peer.address.to_string());
     let onward = Onward {
         path,
         query,
         host,
         body: head.body,
-        client: peer.client.to_string().as_bytes(),
-        peer: peer.address.to_string().as_bytes(),
+        client: client.as_bytes(),
+        peer: address.as_bytes(),
         trusted: peer.trusted,
         proto: "http",
         via: http.via.then_some(b"(this process)"),

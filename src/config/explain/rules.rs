@@ -29,15 +29,18 @@ pub(super) fn tell(story: &mut Story, snapshot: &Snapshot, path: &[u8]) {
         shown.truncate(LINES_MAX);
         shown.sort_unstable();
     }
-    let mut told: Vec<_> = shown.iter().map(|position| {
-        let route = &routes[*position];
-        let (nearness, reason) = judge(*position);
-        let mark = if nearness == Nearness::Wins { '>' } else { ' ' };
-        let reason = if nearness == Nearness::Wins { "matches" } else { &reason };
-        let rule = if route.rule.is_empty() { "(every path)".to_owned() } else { story::text(&route.rule) };
-        let name = &snapshot.service(route.service).name;
-        format!("{mark} {:<3} {rule:<28} {name:<20} {reason}", position + 1)
-    }).collect();
+    let mut told: Vec<_> = shown
+        .iter()
+        .map(|position| {
+            let route = &routes[*position];
+            let (nearness, reason) = judge(*position);
+            let mark = if nearness == Nearness::Wins { '>' } else { ' ' };
+            let reason = if nearness == Nearness::Wins { "matches" } else { &reason };
+            let rule = if route.rule.is_empty() { "(every path)".to_owned() } else { story::text(&route.rule) };
+            let name = &snapshot.service(route.service).name;
+            format!("{mark} {:<3} {rule:<28} {name:<20} {reason}", position + 1)
+        })
+        .collect();
     if shown.len() < routes.len() {
         told.push(format!("      and {} further rules, for other paths", routes.len() - shown.len()));
     }

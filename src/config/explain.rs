@@ -16,7 +16,7 @@ use crate::cli::Said;
 use crate::end::End;
 use crate::proto::form;
 use crate::proto::framing::Framed;
-use crate::proto::head::{Body, RequestHead};
+use crate::proto::head::{Body, Method, RequestHead};
 use crate::proto::target::canonical;
 use crate::wall::access::Decider;
 use crate::wall::rewrite::RewriteScratch;
@@ -90,6 +90,12 @@ struct Stages<'q, 's> {
 impl<'q> Stages<'q, '_> {
     fn run(mut self) -> Result<Outcome, End> {
         let http = &self.snapshot.http;
+        if matches!(self.head.method, Method::Connect | Method::Trace) {
+            return Err(End::MethodNotAllowed);
+        }
+        if self.head.asterisk {
+            return Ok(Outcome::Own("the gateway answers OPTIONS * itself"));
+        }
         let mut scratch = Vec::new();
         let path = canonical(self.head.path, http.merge_slashes, &mut scratch)?;
         let as_received = if path == self.head.path { "" } else { "   (normalised)" };

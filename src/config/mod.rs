@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::wall::snapshot::Snapshot;
 use compile::{Page, Pages};
-use read::Section;
+use section::Section;
 use source::{Faults, Source};
 
 pub mod check;
@@ -19,6 +19,7 @@ pub mod explain;
 mod read;
 pub mod reference;
 pub mod schema;
+mod section;
 mod source;
 mod suggest;
 

@@ -162,3 +162,18 @@ fn each_key_without_effect_changes_nothing_and_is_said() {
         assert!(said, "{path}.{}: {:#?}", key.name, loaded.warnings);
     });
 }
+
+#[test]
+fn both_ends_of_each_range_load() {
+    each_key(|file, path, key| {
+        let Kind::Int(min, max) = key.kind else { return };
+        let read = ["module.toml", "base.toml", "app.toml"].contains(&file.name);
+        for value in [min, max, if key.zero == schema::Zero::Number { min } else { 0 }] {
+            let mut text = baseline();
+            text.entry((file.name, path.to_owned())).or_default().insert(key.name, value.to_string());
+            if read {
+                load(&text);
+            }
+        }
+    });
+}

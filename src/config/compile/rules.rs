@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::address::Wrong;
 use super::{Desk, Page};
-use crate::config::read::Section;
+use crate::config::section::Section;
 use crate::config::source::Faults;
 use crate::ids::ServiceId;
 use crate::proto::target::canonical;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::rules::Rules;
 use super::{Desk, EndpointIds, Page, address, http};
-use crate::config::read::Section;
+use crate::config::section::Section;
 use crate::config::source::Faults;
 use crate::config::suggest;
 use crate::ids::ServiceId;

@@ -1,5 +1,6 @@
 //! `gatekeeper explain`.
-use std::path::Path; use std::net::IpAddr;
+use std::net::IpAddr;
+use std::path::Path;
 /// q
 #[derive(Debug)]
 pub struct Question {
@@ -13,4 +14,6 @@ pub struct Question {
     pub headers: Vec<(String, String)>,
 }
 /// m
-pub fn explain(_: &Path, _: &Question) -> crate::cli::Said { crate::cli::Said::default() }
+pub fn explain(_: &Path, _: &Question) -> crate::cli::Said {
+    crate::cli::Said::default()
+}

@@ -16,7 +16,9 @@ use super::shard::ShardEpoch;
 use super::upload::put_chunk;
 use super::upstream::pool::Seat;
 use crate::end::End;
-use crate::limits::{CONTINUE_WAIT_MS, INTERIM_RESPONSES_MAX, RESPONSE_HEAD_BYTES_MAX, SLOW_EXCHANGE_MS, SMALL_BUFFER_BYTES};
+use crate::limits::{
+    CONTINUE_WAIT_MS, INTERIM_RESPONSES_MAX, RESPONSE_HEAD_BYTES_MAX, SLOW_EXCHANGE_MS, SMALL_BUFFER_BYTES,
+};
 use crate::proto::chunked::{Decoder, put_last_chunk};
 use crate::proto::forward::{self, Back};
 use crate::proto::head::{self, Asked, Body, ResponseBody, Storage, Version};
@@ -256,7 +258,9 @@ fn read_head(lease: &Lease, out: &mut Lease, talk: &Talk<'_>) -> Result<Option<S
         return Ok(None);
     };
     let to = match head.body {
-        ResponseBody::Chunked | ResponseBody::UntilClose if talk.terms.version == Version::Http10 => ResponseBody::UntilClose,
+        ResponseBody::Chunked | ResponseBody::UntilClose if talk.terms.version == Version::Http10 => {
+            ResponseBody::UntilClose
+        }
         ResponseBody::UntilClose => ResponseBody::Chunked,
         body => body,
     };
@@ -277,7 +281,9 @@ fn read_head(lease: &Lease, out: &mut Lease, talk: &Talk<'_>) -> Result<Option<S
         to,
         close,
         reusable: head.keep_alive,
-        peer_timeout_ms: head.keep_alive_timeout_s.map_or(0, |seconds| u64::from(seconds).saturating_sub(1).max(1) * 1_000),
+        peer_timeout_ms: head
+            .keep_alive_timeout_s
+            .map_or(0, |seconds| u64::from(seconds).saturating_sub(1).max(1) * 1_000),
     }))
 }
 

@@ -151,7 +151,13 @@ fn own_after(down: &mut Downstream, mut head: Lease, terms: &Terms) -> After {
     if terms.keep_alive { After::Keep } else { After::Close }
 }
 
-async fn refuse(shard: &Shard, down: &mut Downstream, terms: &Terms, denied: super::policy::Denied, after: After) -> Done {
+async fn refuse(
+    shard: &Shard,
+    down: &mut Downstream,
+    terms: &Terms,
+    denied: super::policy::Denied,
+    after: After,
+) -> Done {
     let told = reply::refuse(shard, down, terms, denied, after != After::Keep).await;
     let answerable = denied.end.status(terms.legacy_status).is_some();
     Done { outcome: Err(denied.end), after: if told.is_ok() && answerable { after } else { After::Close } }
@@ -167,7 +173,9 @@ async fn answer_locally(
     let close = after != After::Keep;
     match local {
         Local::Options => reply::options(shard, down, terms).await,
-        Local::Ping => reply::send(shard, down, terms, &Own { status: 200, text: "gateway pong", fields: &[], close }).await,
+        Local::Ping => {
+            reply::send(shard, down, terms, &Own { status: 200, text: "gateway pong", fields: &[], close }).await
+        }
         Local::Reload => {
             let ticket = shard.tickets.open();
             shard.reports.send(Report::ReloadAsked { worker: shard.worker, ticket });

@@ -7,6 +7,7 @@
 pub mod accept;
 pub mod answer;
 pub mod balance;
+pub mod bind;
 pub mod buffer;
 pub mod clock;
 pub mod converse;

@@ -9,10 +9,10 @@ use std::rc::Rc;
 
 use super::buffer::{Class, Lease};
 use super::downstream::Peer;
+use super::forwarded;
 use super::policy::{self, Applicant, Denied, Permit, Verdict};
 use super::shard::{Scratch, Shard, ShardEpoch};
 use super::upstream::replica::{Replica, Tried};
-use super::forwarded;
 use crate::end::End;
 use crate::proto::forward::{self, Onward};
 use crate::proto::framing::Framed;
@@ -297,8 +297,12 @@ impl Desk<'_> {
         let rewriting = &mut *self.shard.rewriting.borrow_mut();
         let Scratch { query: stripped, value: body, .. } = &mut *self.shard.scratch.borrow_mut();
         let path = route.rewrite.apply(path, rewriting);
-        let query = head.query.map(|query| if permit.strip_credentials { without_credentials(query, stripped) } else { query });
-        let form = self.question.form.map(|form| if permit.strip_credentials { without_credentials(form, body) } else { form });
+        let query =
+            head.query.map(|query| if permit.strip_credentials { without_credentials(query, stripped) } else { query });
+        let form = self
+            .question
+            .form
+            .map(|form| if permit.strip_credentials { without_credentials(form, body) } else { form });
         let group = Group::of(permit);
         let (added, count) = group.fields();
         let client = Peer::new(client);

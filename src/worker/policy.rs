@@ -106,7 +106,9 @@ fn credential<'a>(places: [Option<&'a [u8]>; 2], name: &[u8], decoded: &'a mut V
 fn spend(shard: &Shard, key: RateKey, rate: Rate, end: End) -> Result<(), Denied> {
     match shard.shared.rates.admit(key, rate, shard.clock.precise_ns()) {
         Ok(()) => Ok(()),
-        Err(Refused::Limited { retry_after_ms }) => Err(Denied { end, retry_after_s: retry_after_ms.div_ceil(1_000).max(1) }),
+        Err(Refused::Limited { retry_after_ms }) => {
+            Err(Denied { end, retry_after_s: retry_after_ms.div_ceil(1_000).max(1) })
+        }
         Err(Refused::Full) => Err(End::RateTableFull.into()),
     }
 }

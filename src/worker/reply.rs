@@ -51,7 +51,13 @@ pub async fn send(shard: &Shard, down: &mut Downstream, terms: &Terms, own: &Own
 }
 
 /// Refuses a request, where it can still be told.
-pub async fn refuse(shard: &Shard, down: &mut Downstream, terms: &Terms, denied: Denied, close: bool) -> Result<(), End> {
+pub async fn refuse(
+    shard: &Shard,
+    down: &mut Downstream,
+    terms: &Terms,
+    denied: Denied,
+    close: bool,
+) -> Result<(), End> {
     let Some(status) = denied.end.status(terms.legacy_status) else { return Err(denied.end) };
     let reason = ("X-Gatekeeper-Reason", denied.end.code().as_bytes());
     let mut number = itoa::Buffer::new();

@@ -111,7 +111,8 @@ impl Shard {
     pub fn adopt(&self, epoch: Arc<Epoch>) {
         let id = epoch.id;
         let replicas = (0..epoch.snapshot.services.len()).map(|_| RefCell::default()).collect();
-        let next = Rc::new(ShardEpoch { epoch: Some(epoch), replicas, reports: self.reports.clone(), worker: self.worker });
+        let next =
+            Rc::new(ShardEpoch { epoch: Some(epoch), replicas, reports: self.reports.clone(), worker: self.worker });
         *self.epoch.borrow_mut() = Some(next);
         self.reports.send(Report::Adopted { worker: self.worker, epoch: id });
     }

@@ -7,8 +7,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::JoinHandle;
 
 use super::driver::Driver;
-use super::shard::{Shard, Shared};
 use super::orders;
+use super::shard::{Shard, Shared};
 use crate::wall::link::{Report, WorkerEnd};
 
 /// What a worker is started with.

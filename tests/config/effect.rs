@@ -67,9 +67,14 @@ fn another_value(key: &Key) -> String {
         (Kind::Word(words), Preset::Text(preset)) => {
             text(words.iter().find(|word| **word != preset).expect("more words than one"))
         }
-        (Kind::Int(min, max), Preset::Int(preset)) => {
-            if preset < min { min } else if preset < max { preset + 1 } else { preset - 1 }.to_string()
+        (Kind::Int(min, max), Preset::Int(preset)) => if preset < min {
+            min
+        } else if preset < max {
+            preset + 1
+        } else {
+            preset - 1
         }
+        .to_string(),
         (Kind::Bool, Preset::Bool(preset)) => (!preset).to_string(),
         _ if key.example.is_empty() => text("another"),
         _ => text(key.example),

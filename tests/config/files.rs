@@ -35,8 +35,7 @@ fn every_value_of_gatekeepers_module_file_arrives() {
     assert_eq!(catalogue.host, HostMode::Default);
     let upstream = &catalogue.upstream;
     let endpoints: Vec<_> = upstream.endpoints.iter().map(|e| (e.id.0, &*e.node, e.weight, e.forbidden)).collect();
-    let wanted =
-        [(0, "127.0.0.1:9001", 50, false), (1, "127.0.0.1:9002", 30, false), (2, "127.0.0.1:9003", 0, true)];
+    let wanted = [(0, "127.0.0.1:9001", 50, false), (1, "127.0.0.1:9002", 30, false), (2, "127.0.0.1:9003", 0, true)];
     assert_eq!(endpoints, wanted);
     assert_eq!(upstream.check.method, CheckMethod::Http { path: "/ping".into() });
     assert_eq!((upstream.check.timeout_ms, upstream.check.interval_ms), (1_500, 4_000));
@@ -77,8 +76,21 @@ fn each_key_without_effect_is_said_once() {
     let warnings = gatekeeper_files().warnings;
     let text: Vec<_> = warnings.iter().map(|fault| fault.message.as_str()).collect();
     for key in [
-        "debug_mode", "access_log", "time_location", "cluster_ip", "cluster_addr", "clusterIp", "clusterList",
-        "pass_auth_type", "rule_ext", "auth_type", "max_retry_time", "retry_interval", "method", "timeout", "city_ids",
+        "debug_mode",
+        "access_log",
+        "time_location",
+        "cluster_ip",
+        "cluster_addr",
+        "clusterIp",
+        "clusterList",
+        "pass_auth_type",
+        "rule_ext",
+        "auth_type",
+        "max_retry_time",
+        "retry_interval",
+        "method",
+        "timeout",
+        "city_ids",
     ] {
         let said = text.iter().filter(|message| message.starts_with(&format!("`{key}` in "))).count();
         assert_eq!(said, 1, "{key}: {text:#?}");
@@ -91,14 +103,16 @@ fn each_key_without_effect_is_said_once() {
 #[test]
 fn what_protects_and_is_not_built_is_said() {
     let warnings = gatekeeper_files().warnings;
-    for part in ["daily quota of `shop`", "`redis_line` is not served", "`bare_line` is not served", "sends its secret"] {
+    for part in ["daily quota of `shop`", "`redis_line` is not served", "`bare_line` is not served", "sends its secret"]
+    {
         assert!(warnings.iter().any(|fault| fault.message.contains(part)), "{part}: {warnings:#?}");
     }
 }
 
 #[test]
 fn a_module_file_alone_is_enough() {
-    let module = "[[module]]\nbase.name = \"a\"\nload_balance.ip_list = \"127.0.0.1:1\"\nmatch_rule = [{ rule = \"/\" }]\n";
+    let module =
+        "[[module]]\nbase.name = \"a\"\nload_balance.ip_list = \"127.0.0.1:1\"\nmatch_rule = [{ rule = \"/\" }]\n";
     let Loaded { snapshot, process, warnings, files } = load_files(&[("module.toml", module)]).expect("no fault");
     assert_eq!(process.listen, "[::]:8700".parse().expect("address"));
     assert!(snapshot.routes.find(b"/any/path").is_some());

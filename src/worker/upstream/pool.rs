@@ -162,9 +162,8 @@ impl Pool {
             return self.vacate();
         }
         let mut connection = Some(connection);
-        let handed = self.grant_next(|pool| {
-            connection.take().map(|connection| Grant::Kept(Kept { connection, seat: pool.seat() }))
-        });
+        let handed = self
+            .grant_next(|pool| connection.take().map(|connection| Grant::Kept(Kept { connection, seat: pool.seat() })));
         let Some(connection) = connection.filter(|_| !handed) else { return };
         let mut state = self.state.borrow_mut();
         if state.idle.len() < bounds.idle {

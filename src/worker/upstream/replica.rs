@@ -50,7 +50,8 @@ pub struct Tried {
 impl Tried {
     /// Remembers one.
     pub fn add(&mut self, endpoint: usize) {
-        if let (Some(place), Ok(endpoint)) = (self.endpoints.get_mut(usize::from(self.count)), u16::try_from(endpoint)) {
+        if let (Some(place), Ok(endpoint)) = (self.endpoints.get_mut(usize::from(self.count)), u16::try_from(endpoint))
+        {
             *place = endpoint;
             self.count += 1;
         }
@@ -86,7 +87,13 @@ fn bounds(upstream: &Upstream, workers: usize) -> Bounds {
 impl Replica {
     /// A replica for a core, keeping what still holds of the one before.
     #[must_use]
-    pub fn build(upstream: &Upstream, health: &Health, before: Option<&Rc<Self>>, core: usize, cores: usize) -> Rc<Self> {
+    pub fn build(
+        upstream: &Upstream,
+        health: &Health,
+        before: Option<&Rc<Self>>,
+        core: usize,
+        cores: usize,
+    ) -> Rc<Self> {
         let states: Box<[_]> = upstream.endpoints.iter().map(|endpoint| health.of(endpoint.id).clone()).collect();
         if let Some(before) = before
             && before.upstream == *upstream

@@ -1,5 +1,6 @@
 //! One probe of one endpoint: connect, and for `Http` one GET over that connection.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use hyper::client::conn::http1;
 use hyper::header::{CONNECTION, HOST, USER_AGENT};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use rustix::io::Errno;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{sleep, timeout};
@@ -78,8 +80,8 @@ pub(super) async fn probe(target: &mut Target, key: &Key, pulse: &Pulse) -> Find
 
 async fn reach(target: &mut Target, key: &Key, deadline: Duration) -> Result<(), Miss> {
     match target {
-        Target::Socket(address) => ask(TcpStream::connect(*address).await, key).await,
-        Target::Unix(path) => ask(UnixStream::connect(path).await, key).await,
+        Target::Socket(address) => ask(connect(*address).await?, key).await,
+        Target::Unix(path) => ask(UnixStream::connect(path).await.map_err(|error| missed(&error, false))?, key).await,
         Target::Name(answers, port) => {
             let addresses = answers.known().await;
             reach_any(&addresses.iter().map(|ip| SocketAddr::new(*ip, *port)).collect::<Vec<_>>(), key, deadline).await
@@ -90,37 +92,45 @@ async fn reach(target: &mut Target, key: &Key, deadline: Duration) -> Result<(),
 /// A name is as healthy as the best of its addresses: a worker that dials it tries them all. Each
 /// gets an equal share of the time, so one that swallows packets does not hide the next.
 async fn reach_any(addresses: &[SocketAddr], key: &Key, deadline: Duration) -> Result<(), Miss> {
-    let mut last = Miss::Theirs("the name does not resolve".into());
+    let mut miss = Miss::Theirs("the name does not resolve".into());
+    let share = deadline / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
     for address in addresses {
-        let share = deadline / addresses.len() as u32;
-        let attempt = async { ask(TcpStream::connect(address).await, key).await };
-        last = match timeout(share, attempt).await {
+        let attempt = async { ask(connect(*address).await?, key).await };
+        let this = match timeout(share, attempt).await {
             Ok(Ok(())) => return Ok(()),
-            Ok(Err(miss)) => miss,
+            Ok(Err(Miss::Theirs(why))) => Miss::Theirs(format!("{address}: {why}")),
+            Ok(Err(ours)) => ours,
             Err(_) => Miss::Theirs(format!("{address}: no answer within {} ms", share.as_millis())),
         };
+        // An address that was not really tried might have been the healthy one.
+        if matches!(miss, Miss::Theirs(_)) {
+            miss = this;
+        }
     }
-    Err(last)
+    Err(miss)
 }
 
-async fn ask<S>(connected: io::Result<S>, key: &Key) -> Result<(), Miss>
+async fn connect(address: SocketAddr) -> Result<TcpStream, Miss> {
+    TcpStream::connect(address).await.map_err(|error| missed(&error, address.is_ipv4()))
+}
+
+/// Running out of something here is no verdict on anybody over there. `ADDRNOTAVAIL` says that IPv4
+/// has no port left, but also that this machine has no IPv6.
+fn missed(error: &io::Error, ports_may_lack: bool) -> Miss {
+    let is = |errno: Errno| error.raw_os_error() == Some(errno.raw_os_error());
+    let lacking = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM].into_iter().any(is);
+    let ours = lacking || (ports_may_lack && is(Errno::ADDRNOTAVAIL));
+    if ours { Miss::Ours(error.to_string()) } else { Miss::Theirs(error.to_string()) }
+}
+
+async fn ask<S>(stream: S, key: &Key) -> Result<(), Miss>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let stream = connected.map_err(|error| connect_miss(&error))?;
     match &key.check.method {
         CheckMethod::Tcp => Ok(()),
         CheckMethod::Http { path } => get(stream, path, &Shown(&key.address).to_string()).await.map_err(Miss::Theirs),
     }
-}
-
-/// Running out of something here is no verdict on anybody over there.
-fn connect_miss(error: &io::Error) -> Miss {
-    use rustix::io::Errno;
-    const OURS: [Errno; 6] =
-        [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL, Errno::AGAIN];
-    let ours = error.raw_os_error().is_some_and(|code| OURS.iter().any(|errno| errno.raw_os_error() == code));
-    if ours { Miss::Ours(error.to_string()) } else { Miss::Theirs(error.to_string()) }
 }
 
 /// One GET over a connection of its own; only 200 is healthy.
@@ -145,11 +155,11 @@ where
     // A connection that ends first has handed its answer over, or the reason why there is none.
     let driven = async {
         let _ = connection.await;
-        std::future::pending::<()>().await;
+        std::future::pending::<Infallible>().await
     };
     tokio::select! {
         result = exchange => result,
-        () = driven => Err("the connection ended".into()),
+        never = driven => match never {},
     }
 }
 
@@ -167,5 +177,74 @@ async fn discard(mut body: Incoming) {
     tokio::select! {
         () = read => {}
         () = sleep(Duration::from_millis(limits::PROBE_GAP_MS)) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wall::snapshot::{Address, Check};
+
+    fn key(address: SocketAddr, timeout_ms: u32) -> Key {
+        let method = CheckMethod::Http { path: "/".into() };
+        let check = Check { method, interval_ms: 1_000, timeout_ms, rise: 1, fall: 1 };
+        Key { address: Address::Socket(address), check }
+    }
+
+    /// Probes an origin that accepts and says nothing.
+    async fn probe_silence(timeout_ms: u32) -> Finding {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("port");
+        let address = silent.local_addr().expect("bound");
+        probe(&mut Target::Socket(address), &key(address, timeout_ms), &Pulse::start()).await
+    }
+
+    #[tokio::test]
+    async fn a_timeout_is_a_failure() {
+        assert_eq!(probe_silence(200).await, Finding::Failed("no answer within 200 ms".into()));
+    }
+
+    #[tokio::test]
+    async fn a_timeout_while_the_loop_was_stuck_does_not_count() {
+        let stuck = async {
+            sleep(Duration::from_millis(50)).await;
+            std::thread::sleep(Duration::from_millis(300));
+        };
+        let (finding, ()) = tokio::join!(probe_silence(200), stuck);
+        assert!(matches!(finding, Finding::Unclear(_)), "{finding:?}");
+    }
+
+    #[test]
+    fn running_out_of_descriptors_or_ports_is_our_own_fault() {
+        let ours = |errno: Errno, v4| matches!(missed(&errno.into(), v4), Miss::Ours(_));
+        assert!(ours(Errno::MFILE, false) && ours(Errno::NFILE, true) && ours(Errno::ADDRNOTAVAIL, true));
+        assert!(!ours(Errno::CONNREFUSED, true) && !ours(Errno::HOSTUNREACH, true));
+        assert!(!ours(Errno::ADDRNOTAVAIL, false), "a machine without IPv6 says so");
+    }
+
+    #[tokio::test]
+    async fn the_first_address_that_answers_decides() {
+        let open = std::net::TcpListener::bind("127.0.0.1:0").expect("port");
+        let address = open.local_addr().expect("bound");
+        let refusing: SocketAddr = (std::net::Ipv4Addr::new(127, 0, 1, 1), address.port()).into();
+        let mut key = key(address, 1_000);
+        key.check.method = CheckMethod::Tcp;
+        let second = Duration::from_secs(1);
+        assert!(reach_any(&[refusing, address], &key, second).await.is_ok());
+        assert!(reach_any(&[refusing], &key, second).await.is_err());
+        assert!(reach_any(&[], &key, second).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_body_without_end_does_not_hold_the_verdict_up() {
+        let origin = std::net::TcpListener::bind("127.0.0.1:0").expect("port");
+        let address = origin.local_addr().expect("bound");
+        std::thread::spawn(move || {
+            use std::io::Write;
+            let (mut stream, _) = origin.accept().expect("a probe");
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+            while stream.write_all(&[b'x'; 1024]).is_ok() {}
+        });
+        let finding = probe(&mut Target::Socket(address), &key(address, 2_000), &Pulse::start()).await;
+        assert_eq!(finding, Finding::Passed);
     }
 }

@@ -213,7 +213,7 @@ impl State {
     pub(crate) fn apply(&mut self, now: Instant, event: Event) -> Vec<Effect> {
         match event {
             Event::Report(report) => self.hear(now, report),
-            Event::Silence => self.all_gone("their ends of the links are closed"),
+            Event::Silence => self.all_dead("its end of the link is closed"),
             Event::Asked(asker) => self.ask(now, asker),
             Event::Touched => self.touched = Some((self.touched.map_or(now, |(first, _)| first), now)),
             Event::Loaded(reading) => self.loaded(now, reading),
@@ -269,13 +269,19 @@ impl State {
             }
             Report::ReloadAsked { worker, ticket } => self.ask(now, Asker::Worker { worker, ticket }),
             Report::Drained { worker, cut } => self.workers.drained(worker, cut, &mut self.out),
-            Report::Died { worker, cause } => {
-                self.out.push(Effect::Say(Level::Error, format!("worker {worker} has died: {cause}")));
-                self.workers.died(worker, &mut self.out);
-                if self.workers.died_total() == self.workers.total() {
-                    self.all_gone(&cause);
-                }
-            }
+            Report::Died { worker, cause } => self.died(worker, &cause),
+        }
+    }
+
+    fn died(&mut self, worker: WorkerId, cause: &str) {
+        self.out.push(Effect::Say(Level::Error, format!("worker {worker} has died: {cause}")));
+        self.workers.died(worker, &mut self.out);
+    }
+
+    fn all_dead(&mut self, cause: &str) {
+        let left: Vec<WorkerId> = self.workers.running().collect();
+        for worker in left {
+            self.died(worker, cause);
         }
     }
 
@@ -303,10 +309,10 @@ impl State {
         let Some(run) = self.reload.ended() else { return };
         let changed = match reading {
             Reading::Faulty(faults) => {
-                let lines: Vec<String> = faults.iter().map(Fault::to_string).collect();
-                self.say_all(Level::Error, &lines);
+                self.say_faults(&faults);
                 let line = format!("configuration not loaded; epoch {} stays in force", self.publisher.current().id);
                 self.out.push(Effect::Say(Level::Error, line));
+                let lines: Vec<String> = faults.iter().map(Fault::to_string).collect();
                 run.refuse(&lines.join("\n"), &mut self.out);
                 return self.start_load(now);
             }
@@ -323,7 +329,7 @@ impl State {
 
     fn put_in_force(&mut self, now: Instant, loaded: Loaded) {
         let Loaded { snapshot, process, warnings, files } = loaded;
-        self.say_all(Level::Warn, &warnings.iter().map(Fault::to_string).collect::<Vec<_>>());
+        self.say_faults(&warnings);
         self.take_up_process(now, process);
         let first = self.publisher.next_id();
         self.roll.take_up(&snapshot, first, &mut self.out);
@@ -361,8 +367,9 @@ impl State {
         self.touched.map(|(first, last)| (last + self.pace.settle).min(first + self.pace.settle_max))
     }
 
-    fn say_all(&mut self, level: Level, lines: &[String]) {
-        self.out.extend(lines.iter().map(|line| Effect::Say(level, line.clone())));
+    fn say_faults(&mut self, faults: &[Fault]) {
+        let level = |fault: &Fault| if fault.warning { Level::Warn } else { Level::Error };
+        self.out.extend(faults.iter().map(|fault| Effect::Say(level(fault), fault.to_string())));
     }
 
     /// The first signal drains, the second ends at once.
@@ -383,11 +390,12 @@ impl State {
     }
 
     fn end_if_over(&mut self, now: Instant) {
-        let Some(stop_due) = self.stop_due else { return };
         let left = self.workers.running().count();
-        if left == 0 {
+        if left == 0 && self.stop_due.is_none() {
+            self.out.push(Effect::End(Err("no worker is left".into())));
+        } else if left == 0 {
             self.end(self.workers.died_total() == 0);
-        } else if now >= stop_due {
+        } else if self.stop_due.is_some_and(|due| now >= due) {
             self.out.push(Effect::Say(Level::Error, format!("{left} workers have not ended in time")));
             self.end(false);
         }
@@ -396,13 +404,6 @@ impl State {
     fn end(&mut self, clean: bool) {
         let outcome = Outcome { clean, epochs: self.publisher.current().id.0, cut: self.workers.cut_total() };
         self.out.push(Effect::End(Ok(outcome)));
-    }
-
-    fn all_gone(&mut self, cause: &str) {
-        match self.stop_due {
-            Some(_) => self.end(false),
-            None => self.out.push(Effect::End(Err(format!("no worker is left: {cause}")))),
-        }
     }
 }
 

@@ -88,7 +88,7 @@ impl Follower {
                     sleep(holds.clamp(*ttl.start(), *ttl.end())).await;
                 }
                 Err(why) => {
-                    self.fail(&why);
+                    self.fail(&why, retry == *ttl.start());
                     sleep(retry).await;
                     retry = (retry * 2).min(Duration::from_millis(limits::LOOKUP_RETRY_MAX_MS));
                 }
@@ -141,14 +141,14 @@ impl Follower {
         self.events.send(event).await.is_ok()
     }
 
-    /// What was known stays; only a first lookup leaves the name empty.
-    fn fail(&self, why: &str) {
-        let first = self.answer.send_if_modified(|answer| {
-            let first = answer.is_none();
+    /// What was known stays; a name that never resolved is known to have no addresses.
+    fn fail(&self, why: &str, first_in_a_row: bool) {
+        self.answer.send_if_modified(|answer| {
+            let news = answer.is_none();
             answer.get_or_insert_default();
-            first
+            news
         });
-        if first {
+        if first_in_a_row {
             warn!("{} does not resolve: {why}", self.name);
         } else {
             debug!("{} does not resolve: {why}", self.name);

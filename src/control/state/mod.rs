@@ -4,6 +4,8 @@
 //! In scope: what is in force, who has adopted it, which endpoints are up, who waits for an answer,
 //! when the process ends. Out of scope: reading files, probing, resolving, sending (`control::thread`).
 
+mod effect;
+mod event;
 mod publish;
 mod reload;
 mod roll;
@@ -13,9 +15,7 @@ mod tests;
 mod workers;
 
 use std::mem;
-use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use publish::Publisher;
@@ -23,6 +23,8 @@ use reload::Reload;
 use roll::Roll;
 use workers::Workers;
 
+pub(crate) use effect::{Effect, Level};
+pub(crate) use event::{Event, Reading};
 pub(crate) use reload::Asker;
 pub(crate) use roll::{CheckerId, Key, Shown};
 
@@ -30,103 +32,7 @@ use super::Outcome;
 use crate::config::{Fault, Loaded, Process};
 use crate::ids::{EpochId, WorkerId};
 use crate::limits;
-use crate::wall::epoch::Epoch;
 use crate::wall::link::{Order, Report};
-
-/// Something that has happened.
-#[derive(Debug)]
-pub(crate) enum Event {
-    /// A worker says something.
-    Report(Report),
-    /// Nobody is left to report: every worker's end is gone.
-    Silence,
-    /// The configuration shall be read again.
-    Asked(Asker),
-    /// Something has changed in a watched directory.
-    Touched,
-    /// A load has ended.
-    Loaded(Reading),
-    /// A probe has ended.
-    Probed {
-        /// Which.
-        checker: CheckerId,
-        /// Why it failed, if it did.
-        failure: Option<String>,
-    },
-    /// A name's addresses, sorted.
-    Resolved {
-        /// Whose.
-        name: Box<str>,
-        /// Never empty: a name that stops resolving keeps its last addresses.
-        addresses: Box<[IpAddr]>,
-    },
-    /// SIGTERM or SIGINT.
-    Stop,
-    /// The time named by `State::due` has come.
-    Due,
-}
-
-/// What a load found.
-#[derive(Debug)]
-pub(crate) enum Reading {
-    /// A configuration that may be published, and what stands for the text it came from; `None` when
-    /// the files changed while they were read.
-    New(Box<Loaded>, Option<u64>),
-    /// The text in force.
-    Same,
-    /// Everything that is wrong with the files.
-    Faulty(Vec<Fault>),
-}
-
-/// Something to be done.
-#[derive(Debug)]
-pub(crate) enum Effect {
-    /// Send an order.
-    Send {
-        /// To whom.
-        worker: WorkerId,
-        /// What.
-        order: Order,
-    },
-    /// Read the files on a helper thread; `Event::Loaded` answers.
-    Load {
-        /// Stands for the text in force.
-        in_force: Option<u64>,
-    },
-    /// Start these checkers.
-    Check(Vec<(CheckerId, Arc<Key>)>),
-    /// Stop this checker.
-    Uncheck(CheckerId),
-    /// Probe again as soon as the gap between two probes allows.
-    ProbeNow(CheckerId),
-    /// Resolve through these servers from now on; none are the system's.
-    UseServers(Vec<SocketAddr>),
-    /// Keep this name resolved.
-    Resolve(Box<str>),
-    /// Nobody needs this name any more.
-    Forget(Box<str>),
-    /// Watch these files, and no others.
-    Watch(Vec<PathBuf>),
-    /// Drop this off the loop, if this is the last of it.
-    Free(Arc<Epoch>),
-    /// Write a line to the log.
-    Say(Level, String),
-    /// End: with the outcome, or because no worker is left.
-    End(Result<Outcome, String>),
-}
-
-/// How loud a line of the log is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Level {
-    /// For whoever looks for a fault.
-    Debug,
-    /// Worth knowing.
-    Info,
-    /// Worth a look.
-    Warn,
-    /// Worth a call.
-    Error,
-}
 
 /// The times that tests shorten.
 #[derive(Clone, Copy, Debug)]

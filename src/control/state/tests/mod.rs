@@ -6,6 +6,7 @@ mod reload;
 mod stop;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::*;

@@ -22,6 +22,8 @@ pub const FIELDS_CEILING: usize = 128;
 pub const URI_BYTES_MAX: usize = 8 * 1024;
 /// A method name longer than this is answered 501.
 pub const METHOD_BYTES_MAX: usize = 24;
+/// Options in all `Connection` fields of one head.
+pub const CONNECTION_OPTIONS_MAX: usize = 64;
 /// Bytes of one chunk line, extensions included.
 pub const CHUNK_LINE_BYTES_MAX: usize = 1024;
 /// Bytes of chunk extensions over one whole message.
@@ -50,6 +52,14 @@ pub const RELOAD_ANSWER_MS: u64 = 5_000;
 /// Wait for an upstream's `100 Continue` before the body is asked for anyway.
 pub const CONTINUE_WAIT_MS: u64 = 1_000;
 
+/// When stopping: how long an idle kept connection is still listened to, so that a request that
+/// crosses the stop on the wire is answered.
+pub const DRAIN_IDLE_GRACE_MS: u64 = 300;
+
+/// An exchange that relays its body for longer than this is a stream and moves to the slow share.
+pub const SLOW_EXCHANGE_MS: u64 = 1_000;
+/// A tunnel (after 101) without a byte either way for this long is closed.
+pub const TUNNEL_IDLE_MS: u64 = 3_600_000;
 /// Between two epochs that only health has changed; the first of a burst goes out at once.
 pub const HEALTH_EPOCH_GAP_MS: u64 = 50;
 /// A changed file is read when its directory has been quiet this long.
@@ -85,6 +95,11 @@ pub const LISTEN_BACKLOG: i32 = 4_096;
 pub const WORKERS_MAX: usize = 1_024;
 /// Endpoints of one service at most.
 pub const ENDPOINTS_MAX: usize = 1_024;
+/// Slots of the limits table, 16 bytes each: how many clients and tenants may be below a full
+/// bucket at once.
+pub const RATE_SLOTS: usize = 256 * 1024;
+/// Regexes of `url_rewrite` whose working memory a worker keeps.
+pub const REWRITE_CACHES_MAX: usize = 256;
 
 const _: () = assert!(SMALL_BUFFER_BYTES < LARGE_BUFFER_BYTES);
 const _: () = assert!(URI_BYTES_MAX < LARGE_BUFFER_BYTES);

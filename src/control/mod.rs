@@ -25,6 +25,9 @@ use crate::wall::link::{ControlEnd, Reports};
 /// Reads the module file and what lies beside it; `config::load`, or a test's own.
 pub type Load = dyn Fn(&Path) -> Result<Loaded, Vec<Fault>> + Send + Sync;
 
+/// Told once, when every worker has started: how many on which rung of the driver ladder.
+pub type Ready = dyn FnOnce(&str) + Send;
+
 /// What control needs to begin.
 pub struct Office {
     /// The module file, to be read again at each reload.
@@ -37,6 +40,8 @@ pub struct Office {
     pub links: Vec<ControlEnd>,
     /// What comes up from all workers.
     pub reports: Reports,
+    /// Called when every worker has started.
+    pub ready: Box<Ready>,
 }
 
 impl fmt::Debug for Office {

@@ -16,7 +16,7 @@ use super::dns::Names;
 use super::health::Checkers;
 use super::state::{Effect, Event, Level, Pace, State};
 use super::watch::Watch;
-use super::{Office, Outcome, reload, reports, signals};
+use super::{Office, Outcome, Ready, reload, reports, signals};
 use crate::ids::WorkerId;
 use crate::wall::epoch::Epoch;
 use crate::wall::link::{ControlEnd, Order};
@@ -36,11 +36,11 @@ pub(super) async fn serve(office: Office) -> io::Result<Outcome> {
 
 /// The loop without its signals, so that a test can be the one who gives them.
 pub(super) async fn turn(office: Office, pace: Pace, (events, mut inbox): Channel) -> io::Result<Outcome> {
-    let Office { file, load, loaded, links, reports } = office;
+    let Office { file, load, loaded, links, reports, ready } = office;
     reports::listen(reports, events.clone())?;
     let reader = reload::Reader::new(file, load.into(), loaded.files.clone());
     let workers: Vec<WorkerId> = links.iter().map(|link| link.worker).collect();
-    let mut hands = Hands::new(links, reader, events);
+    let mut hands = Hands::new(links, reader, events, ready);
     let (mut state, mut effects) = State::open(loaded, workers, Instant::now(), pace);
     loop {
         for effect in effects {
@@ -71,10 +71,11 @@ struct Hands {
     names: Names,
     watch: Watch,
     events: mpsc::Sender<Event>,
+    ready: Option<Box<Ready>>,
 }
 
 impl Hands {
-    fn new(links: Vec<ControlEnd>, reader: reload::Reader, events: mpsc::Sender<Event>) -> Self {
+    fn new(links: Vec<ControlEnd>, reader: reload::Reader, events: mpsc::Sender<Event>, ready: Box<Ready>) -> Self {
         Self {
             links: links.into_iter().map(|link| (link.worker, link)).collect(),
             reader,
@@ -82,6 +83,7 @@ impl Hands {
             names: Names::new(events.clone()),
             watch: Watch::default(),
             events,
+            ready: Some(ready),
         }
     }
 
@@ -99,6 +101,11 @@ impl Hands {
             Effect::Watch(files) => self.watch.follow(files, self.events.clone()),
             Effect::Free(epoch) => free(epoch),
             Effect::Say(level, line) => say(level, &line),
+            Effect::Ready(drivers) => {
+                if let Some(ready) = self.ready.take() {
+                    ready(&drivers);
+                }
+            }
             Effect::End(end) => return Some(finish(end)),
         }
         None

@@ -43,6 +43,8 @@ pub(crate) enum Effect {
     Free(Arc<Epoch>),
     /// Write a line to the log.
     Say(Level, String),
+    /// Every worker has started, on these rungs of the driver ladder.
+    Ready(String),
     /// End: with the outcome, or because no worker is left.
     End(Result<Outcome, String>),
 }

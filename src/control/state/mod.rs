@@ -174,7 +174,10 @@ impl State {
                 self.outdate_if(flipped);
             }
             Report::ReloadAsked { worker, ticket } => self.ask(now, Asker::Worker { worker, ticket }),
-            Report::Drained { worker, cut } => self.workers.drained(worker, cut, &mut self.out),
+            Report::Drained { worker, cut, summary } => {
+                self.out.push(Effect::Say(Level::Info, format!("worker {worker} has ended: {summary}")));
+                self.workers.drained(worker, cut, &mut self.out);
+            }
             Report::Died { worker, cause } => self.died(worker, &cause),
         }
     }

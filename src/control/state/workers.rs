@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Effect, Level};
+use super::Effect;
 use crate::ids::{EpochId, WorkerId};
 use crate::wall::epoch::Epoch;
 use crate::wall::link::Order;
@@ -75,7 +75,7 @@ impl Workers {
             *by_driver.entry(driver).or_default() += 1;
         }
         let drivers: Vec<String> = by_driver.iter().map(|(driver, count)| format!("{count} on {driver}")).collect();
-        out.push(Effect::Say(Level::Info, format!("workers ready: {}", drivers.join(", "))));
+        out.push(Effect::Ready(drivers.join(", ")));
     }
 
     /// A worker has ended as it was asked to.

@@ -180,7 +180,7 @@ impl FakeWorker {
                     Order::Drain { .. } => break,
                 }
             }
-            end.reports.send(Report::Drained { worker, cut: 2 });
+            end.reports.send(Report::Drained { worker, cut: 2, summary: String::new() });
         });
         Self { stuck, epochs, answers, reports, worker }
     }
@@ -262,7 +262,7 @@ impl House {
                 (control, FakeWorker::start(end))
             })
             .unzip();
-        let office = Office { file: file.clone(), load, loaded, links, reports };
+        let office = Office { file: file.clone(), load, loaded, links, reports, ready: Box::new(|_| {}) };
         let channel = mpsc::channel(64);
         let events = channel.0.clone();
         let running = Some(thread::spawn(move || {

@@ -152,6 +152,7 @@ fn word(effect: &Effect) -> Option<String> {
         Effect::Free(epoch) => format!("free {}", epoch.id),
         Effect::Say(Level::Debug | Level::Info, _) => return None,
         Effect::Say(level, line) => format!("{level:?}: {line}"),
+        Effect::Ready(drivers) => format!("ready: {drivers}"),
         Effect::End(Ok(outcome)) => {
             format!("end clean={} epochs={} cut={}", outcome.clean, outcome.epochs, outcome.cut)
         }

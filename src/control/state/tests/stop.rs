@@ -3,7 +3,7 @@
 use super::*;
 
 fn drained(desk: &mut Desk, worker: u16, cut: u64) {
-    desk.report(Report::Drained { worker: WorkerId(worker), cut });
+    desk.report(Report::Drained { worker: WorkerId(worker), cut, summary: String::new() });
 }
 
 #[test]

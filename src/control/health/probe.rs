@@ -2,8 +2,6 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Empty};
@@ -18,8 +16,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{sleep, timeout};
 
 use super::pulse::Pulse;
-use crate::control::dns::Answers;
-use crate::control::state::{Key, Shown};
+use crate::control::state::{Spot, Target};
 use crate::limits;
 use crate::wall::snapshot::CheckMethod;
 
@@ -34,26 +31,6 @@ pub(super) enum Finding {
     Unclear(String),
 }
 
-/// Where to dial.
-pub(super) enum Target {
-    /// One address.
-    Socket(SocketAddr),
-    /// A Unix socket.
-    Unix(PathBuf),
-    /// Whatever the name resolves to, at this port.
-    Name(Answers, u16),
-}
-
-impl Target {
-    /// Until there are other addresses; for ever where there never are.
-    pub(super) async fn changed(&mut self) {
-        match self {
-            Self::Name(answers, _) => answers.changed().await,
-            Self::Socket(_) | Self::Unix(_) => std::future::pending().await,
-        }
-    }
-}
-
 /// Why a probe did not pass.
 enum Miss {
     Theirs(String),
@@ -61,10 +38,10 @@ enum Miss {
 }
 
 /// Probes once, within the check's timeout.
-pub(super) async fn probe(target: &mut Target, key: &Key, pulse: &Pulse) -> Finding {
+pub(super) async fn probe(target: &Target, pulse: &Pulse) -> Finding {
     let lag_before = pulse.lag();
-    let deadline = Duration::from_millis(key.check.timeout_ms.into());
-    match timeout(deadline, reach(target, key, deadline)).await {
+    let deadline = Duration::from_millis(target.check.timeout_ms.into());
+    match timeout(deadline, reach(target)).await {
         Ok(Ok(())) => Finding::Passed,
         Ok(Err(Miss::Theirs(why))) => Finding::Failed(why),
         Ok(Err(Miss::Ours(why))) => Finding::Unclear(why),
@@ -78,40 +55,17 @@ pub(super) async fn probe(target: &mut Target, key: &Key, pulse: &Pulse) -> Find
     }
 }
 
-async fn reach(target: &mut Target, key: &Key, deadline: Duration) -> Result<(), Miss> {
-    match target {
-        Target::Socket(address) => ask(connect(*address).await?, key).await,
-        Target::Unix(path) => ask(UnixStream::connect(path).await.map_err(|error| missed(&error, false))?, key).await,
-        Target::Name(answers, port) => {
-            let addresses = answers.known().await;
-            reach_any(&addresses.iter().map(|ip| SocketAddr::new(*ip, *port)).collect::<Vec<_>>(), key, deadline).await
+async fn reach(target: &Target) -> Result<(), Miss> {
+    match &target.spot {
+        Spot::Socket(address) => {
+            let connected = TcpStream::connect(*address).await;
+            ask(connected.map_err(|error| missed(&error, address.is_ipv4()))?, target).await
+        }
+        Spot::Unix(path) => {
+            let connected = UnixStream::connect(path).await;
+            ask(connected.map_err(|error| missed(&error, false))?, target).await
         }
     }
-}
-
-/// A name is as healthy as the best of its addresses: a worker that dials it tries them all. Each
-/// gets an equal share of the time, so one that swallows packets does not hide the next.
-async fn reach_any(addresses: &[SocketAddr], key: &Key, deadline: Duration) -> Result<(), Miss> {
-    let mut miss = Miss::Theirs("the name does not resolve".into());
-    let share = deadline / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
-    for address in addresses {
-        let attempt = async { ask(connect(*address).await?, key).await };
-        let this = match timeout(share, attempt).await {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(Miss::Theirs(why))) => Miss::Theirs(format!("{address}: {why}")),
-            Ok(Err(ours)) => ours,
-            Err(_) => Miss::Theirs(format!("{address}: no answer within {} ms", share.as_millis())),
-        };
-        // An address that was not really tried might have been the healthy one.
-        if matches!(miss, Miss::Theirs(_)) {
-            miss = this;
-        }
-    }
-    Err(miss)
-}
-
-async fn connect(address: SocketAddr) -> Result<TcpStream, Miss> {
-    TcpStream::connect(address).await.map_err(|error| missed(&error, address.is_ipv4()))
 }
 
 /// Running out of something here is no verdict on anybody over there. `ADDRNOTAVAIL` says that IPv4
@@ -123,13 +77,13 @@ fn missed(error: &io::Error, ports_may_lack: bool) -> Miss {
     if ours { Miss::Ours(error.to_string()) } else { Miss::Theirs(error.to_string()) }
 }
 
-async fn ask<S>(stream: S, key: &Key) -> Result<(), Miss>
+async fn ask<S>(stream: S, target: &Target) -> Result<(), Miss>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    match &key.check.method {
+    match &target.check.method {
         CheckMethod::Tcp => Ok(()),
-        CheckMethod::Http { path } => get(stream, path, &Shown(&key.address).to_string()).await.map_err(Miss::Theirs),
+        CheckMethod::Http { path } => get(stream, path, &target.host).await.map_err(Miss::Theirs),
     }
 }
 
@@ -138,7 +92,6 @@ async fn get<S>(stream: S, path: &str, host: &str) -> Result<(), String>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let host = if host.starts_with("unix:") { "localhost" } else { host };
     let request = Request::get(path)
         .header(HOST, host)
         .header(USER_AGENT, "gatekeeper-health")
@@ -183,19 +136,22 @@ async fn discard(mut body: Incoming) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wall::snapshot::{Address, Check};
+    use std::net::TcpListener;
 
-    fn key(address: SocketAddr, timeout_ms: u32) -> Key {
+    use crate::wall::snapshot::Check;
+
+    fn origin(timeout_ms: u32) -> (TcpListener, Target) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("port");
+        let spot = Spot::Socket(listener.local_addr().expect("bound"));
         let method = CheckMethod::Http { path: "/".into() };
         let check = Check { method, interval_ms: 1_000, timeout_ms, rise: 1, fall: 1 };
-        Key { address: Address::Socket(address), check }
+        (listener, Target { spot, host: "origin".into(), check })
     }
 
     /// Probes an origin that accepts and says nothing.
     async fn probe_silence(timeout_ms: u32) -> Finding {
-        let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("port");
-        let address = silent.local_addr().expect("bound");
-        probe(&mut Target::Socket(address), &key(address, timeout_ms), &Pulse::start()).await
+        let (_listener, target) = origin(timeout_ms);
+        probe(&target, &Pulse::start()).await
     }
 
     #[tokio::test]
@@ -222,29 +178,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_first_address_that_answers_decides() {
-        let open = std::net::TcpListener::bind("127.0.0.1:0").expect("port");
-        let address = open.local_addr().expect("bound");
-        let refusing: SocketAddr = (std::net::Ipv4Addr::new(127, 0, 1, 1), address.port()).into();
-        let mut key = key(address, 1_000);
-        key.check.method = CheckMethod::Tcp;
-        let second = Duration::from_secs(1);
-        assert!(reach_any(&[refusing, address], &key, second).await.is_ok());
-        assert!(reach_any(&[refusing], &key, second).await.is_err());
-        assert!(reach_any(&[], &key, second).await.is_err());
-    }
-
-    #[tokio::test]
     async fn a_body_without_end_does_not_hold_the_verdict_up() {
-        let origin = std::net::TcpListener::bind("127.0.0.1:0").expect("port");
-        let address = origin.local_addr().expect("bound");
+        let (origin, target) = origin(2_000);
         std::thread::spawn(move || {
             use std::io::Write;
             let (mut stream, _) = origin.accept().expect("a probe");
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
             while stream.write_all(&[b'x'; 1024]).is_ok() {}
         });
-        let finding = probe(&mut Target::Socket(address), &key(address, 2_000), &Pulse::start()).await;
+        let finding = probe(&target, &Pulse::start()).await;
         assert_eq!(finding, Finding::Passed);
     }
 }

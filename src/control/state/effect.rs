@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{CheckerId, Key};
+use super::{CheckerId, Target};
 use crate::control::Outcome;
 use crate::ids::WorkerId;
 use crate::wall::epoch::Epoch;
@@ -26,7 +26,7 @@ pub(crate) enum Effect {
         in_force: Option<u64>,
     },
     /// Start these checkers.
-    Check(Vec<(CheckerId, Arc<Key>)>),
+    Check(Vec<(CheckerId, Target)>),
     /// Stop this checker.
     Uncheck(CheckerId),
     /// Probe again as soon as the gap between two probes allows.

@@ -26,11 +26,11 @@ pub(crate) enum Event {
         /// Why it failed, if it did.
         failure: Option<String>,
     },
-    /// A name's addresses, sorted.
+    /// A lookup of a name has ended.
     Resolved {
         /// Whose.
         name: Box<str>,
-        /// Never empty: a name that stops resolving keeps its last addresses.
+        /// What it found, sorted.
         addresses: Box<[IpAddr]>,
     },
     /// SIGTERM or SIGINT.

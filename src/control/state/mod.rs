@@ -6,6 +6,7 @@
 
 mod effect;
 mod event;
+mod place;
 mod publish;
 mod reload;
 mod roll;
@@ -25,8 +26,8 @@ use workers::Workers;
 
 pub(crate) use effect::{Effect, Level};
 pub(crate) use event::{Event, Reading};
+pub(crate) use place::{CheckerId, Spot, Target};
 pub(crate) use reload::Asker;
-pub(crate) use roll::{CheckerId, Key, Shown};
 
 use super::Outcome;
 use crate::config::{Fault, Loaded, Process};
@@ -128,7 +129,7 @@ impl State {
                 self.outdate_if(flipped);
             }
             Event::Resolved { name, addresses } => {
-                let changed = self.roll.resolved(&name, addresses, &mut self.out);
+                let changed = self.roll.resolved(&name, &addresses, &mut self.out);
                 self.outdate_if(changed);
             }
             Event::Stop => self.stop(now),

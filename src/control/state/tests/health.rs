@@ -179,34 +179,120 @@ fn names_are_followed_while_an_endpoint_needs_them() {
     assert_eq!(names, ["forget a", "resolve c"]);
 }
 
+fn resolved(name: &str, addresses: &[&str]) -> Event {
+    let addresses = addresses.iter().map(|address| address.parse().expect("ip")).collect();
+    Event::Resolved { name: name.into(), addresses }
+}
+
+fn shown(desk: &Desk, endpoint: u32) -> Vec<String> {
+    desk.health(endpoint).addresses.iter().map(ToString::to_string).collect()
+}
+
 #[test]
 fn addresses_are_published_with_the_port_of_each_endpoint() {
     let mut desk = Desk::open(&["a:80", "a:81", "b:80", "10.0.0.1:82"]);
-    desk.apply(Event::Resolved { name: "a".into(), addresses: ["10.0.0.9".parse().expect("ip")].into() });
-    let shown = |endpoint| desk.health(endpoint).addresses.iter().map(ToString::to_string).collect::<Vec<_>>();
-    assert_eq!(shown(0), ["10.0.0.9:80"]);
-    assert_eq!(shown(1), ["10.0.0.9:81"]);
-    assert!(shown(2).is_empty());
-    assert_eq!(shown(3), ["10.0.0.1:82"]);
+    desk.apply(resolved("a", &["10.0.0.9"]));
+    assert_eq!(shown(&desk, 0), ["10.0.0.9:80"]);
+    assert_eq!(shown(&desk, 1), ["10.0.0.9:81"]);
+    assert!(shown(&desk, 2).is_empty());
+    assert_eq!(shown(&desk, 3), ["10.0.0.1:82"]);
 }
 
 #[test]
 fn addresses_carry_over_a_reload_and_the_same_again_publish_nothing() {
     let mut desk = Desk::open(&["a:80"]);
-    let resolved = || Event::Resolved { name: "a".into(), addresses: ["10.0.0.9".parse().expect("ip")].into() };
-    desk.apply(resolved());
+    desk.apply(resolved("a", &["10.0.0.9"]));
     desk.ask(1);
-    desk.load(loaded(&["a:80"]));
-    assert_eq!((desk.epoch(), desk.health(0).addresses.len()), (3, 1));
-    desk.apply(resolved());
+    desk.load(loaded(&["a:80", "a:81"]));
+    assert_eq!((desk.epoch(), shown(&desk, 0).len(), shown(&desk, 1).len()), (3, 1, 1));
+    desk.apply(resolved("a", &["10.0.0.9"]));
     desk.pass(ms(100));
     assert_eq!(desk.epoch(), 3);
 }
 
 #[test]
+fn a_name_is_unprobed_until_it_is_looked_up_and_down_when_it_does_not_resolve() {
+    let mut desk = Desk::open(&["a:80"]);
+    assert_eq!(desk.verdict(0), Unprobed);
+    desk.apply(resolved("a", &[]));
+    assert_eq!(desk.verdict(0), Down);
+    desk.apply(resolved("a", &["10.0.0.9"]));
+    desk.pass(ms(100));
+    assert_eq!(desk.verdict(0), Unprobed);
+}
+
+#[test]
+fn a_name_that_stops_resolving_keeps_its_addresses() {
+    let mut desk = Desk::open(&["a:80"]);
+    desk.apply(resolved("a", &["10.0.0.9"]));
+    desk.apply(resolved("a", &[]));
+    desk.pass(ms(100));
+    assert_eq!((desk.epoch(), shown(&desk, 0)), (2, vec!["10.0.0.9:80".to_owned()]));
+}
+
+#[test]
+fn each_address_of_a_name_has_a_checker_for_as_long_as_it_is_one() {
+    let mut desk = Desk::open(&["a:80", "a:80"]);
+    assert!(desk.did().is_empty());
+    desk.apply(resolved("a", &["10.0.0.8", "10.0.0.9"]));
+    assert_eq!(desk.did_only("check"), ["check 1=10.0.0.8:80 2=10.0.0.9:80"]);
+    desk.apply(resolved("a", &["10.0.0.7", "10.0.0.9"]));
+    let did = desk.did();
+    let checkers: Vec<&String> = did.iter().filter(|word| word.contains("check")).collect();
+    assert_eq!(checkers, ["uncheck 1", "check 3=10.0.0.7:80"]);
+    desk.ask(1);
+    desk.load(loaded(&[]));
+    let did = desk.did();
+    assert_eq!(did.iter().filter(|word| word.starts_with("uncheck")).count(), 2, "{did:?}");
+}
+
+#[test]
+fn a_dead_address_of_a_name_takes_no_traffic_while_another_does() {
+    let mut desk = Desk::open(&["a:80"]);
+    desk.apply(resolved("a", &["10.0.0.8", "10.0.0.9"]));
+    desk.probe(1, true);
+    desk.pass(ms(100));
+    assert_eq!((desk.verdict(0), shown(&desk, 0)), (Up, vec!["10.0.0.8:80".to_owned()]), "the other is not probed yet");
+    desk.probe(2, true);
+    desk.pass(ms(100));
+    assert_eq!(shown(&desk, 0).len(), 2);
+    desk.probe(1, false);
+    desk.pass(ms(100));
+    assert_eq!((desk.verdict(0), shown(&desk, 0)), (Up, vec!["10.0.0.9:80".to_owned()]));
+    desk.probe(2, false);
+    desk.pass(ms(100));
+    assert_eq!((desk.verdict(0), shown(&desk, 0).len()), (Down, 2));
+}
+
+#[test]
+fn a_failed_connect_to_one_of_several_addresses_only_asks_for_probes() {
+    let mut desk = Desk::open(&["a:80"]);
+    desk.apply(resolved("a", &["10.0.0.8", "10.0.0.9"]));
+    desk.probe(1, true);
+    desk.probe(2, true);
+    desk.pass(ms(100));
+    desk.did();
+    let epoch = desk.epoch();
+    desk.connect_failed(epoch, 0);
+    desk.pass(ms(100));
+    assert_eq!(desk.did(), ["probe 1", "probe 2"]);
+    assert_eq!((desk.epoch(), desk.verdict(0)), (epoch, Up));
+}
+
+#[test]
+fn a_probe_of_an_address_that_has_gone_is_ignored() {
+    let mut desk = Desk::open(&["a:80"]);
+    desk.apply(resolved("a", &["10.0.0.8"]));
+    desk.apply(resolved("a", &["10.0.0.9"]));
+    desk.probe(1, true);
+    desk.pass(ms(100));
+    assert_eq!(desk.verdict(0), Unprobed);
+}
+
+#[test]
 fn an_answer_for_a_name_nobody_needs_is_ignored() {
     let mut desk = Desk::open(&["10.0.0.1:80"]);
-    desk.apply(Event::Resolved { name: "a".into(), addresses: ["10.0.0.9".parse().expect("ip")].into() });
+    desk.apply(resolved("a", &["10.0.0.9"]));
     assert!(desk.did().is_empty());
 }
 

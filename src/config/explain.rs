@@ -1,10 +1,3 @@
-<<<<<<< HEAD
-//! `gatekeeper explain`.
-use std::net::IpAddr;
-use std::path::Path;
-/// q
-#[derive(Debug)]
-=======
 //! `gatekeeper explain`: what would become of one request, stage by stage.
 //!
 //! The request is read by the same strict parser, normalised, matched, admitted and written on by the same
@@ -35,7 +28,6 @@ use story::Story;
 
 /// A request, as the command line gives it.
 #[derive(Clone, Debug)]
->>>>>>> config
 pub struct Question {
     /// Such as `GET`.
     pub method: String,
@@ -46,11 +38,6 @@ pub struct Question {
     /// Further fields.
     pub headers: Vec<(String, String)>,
 }
-<<<<<<< HEAD
-/// m
-pub fn explain(_: &Path, _: &Question) -> crate::cli::Said {
-    crate::cli::Said::default()
-=======
 
 /// Loads the files and tells what would become of the request. Files that do not load are told instead.
 #[must_use]
@@ -272,5 +259,4 @@ fn host_sent<'h>(http: &'h HttpRules, service: &'h Service, client: &'h [u8], no
         HostMode::Node => node,
         HostMode::Fixed(host) => host,
     }
->>>>>>> config
 }

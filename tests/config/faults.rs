@@ -1,6 +1,4 @@
 //! Every fault at once, each where it stands and with what to do.
-<<<<<<< HEAD
-=======
 
 use gatekeeper::config::{Fault, check, load_on};
 
@@ -138,4 +136,3 @@ fn a_link_to_nowhere_is_not_an_absent_file() {
     std::os::unix::fs::symlink("/nowhere/app.toml", folder.path().join("app.toml")).expect("a link in it");
     assert!(load_on(&file, HOST_NAME).is_err());
 }
->>>>>>> config

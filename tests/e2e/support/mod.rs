@@ -12,7 +12,7 @@ pub(crate) mod wire;
 
 use std::time::{Duration, Instant};
 
-pub(crate) use client::Client;
+pub(crate) use client::{Answer, Client};
 pub(crate) use conf::{Conf, Service};
 pub(crate) use gateway::Gateway;
 pub(crate) use origin::Origin;

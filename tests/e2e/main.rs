@@ -12,3 +12,5 @@ mod rules;
 mod strict;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod upstream;

@@ -71,9 +71,11 @@ impl Origin {
         Self::listen(socket, node, script)
     }
 
-    /// On that address, which must be free.
+    /// On that address; port 0 is any.
     pub(crate) fn scripted_at(address: SocketAddr, script: impl Fn(&mut Peer) + Send + Sync + 'static) -> Self {
-        Self::listen(bind(Domain::for_address(address), &address.into()), address.to_string(), script)
+        let socket = bind(Domain::for_address(address), &address.into());
+        let node = socket.local_addr().expect("bound").as_socket().expect("an IP address").to_string();
+        Self::listen(socket, node, script)
     }
 
     /// On a Unix socket.
@@ -298,38 +300,43 @@ impl Drop for Peer {
     }
 }
 
-/// An address where nothing listens: connections are refused.
-pub(crate) fn refusing() -> String {
-    let socket = bind(Domain::IPV4, &SocketAddr::from(([127, 0, 0, 1], 0)).into());
-    // Held by a bound socket that never listens, so that nothing else takes the port meanwhile.
-    let node = socket.local_addr().expect("bound").as_socket().expect("an IP address").to_string();
-    std::mem::forget(socket);
-    node
-}
-
-/// A listener whose backlog is full: connections to it neither open nor fail.
+/// A healthy endpoint that `close_up` turns into one where connections neither open nor fail.
 pub(crate) struct Unreachable {
-    _listener: Socket,
-    _filling: Vec<Socket>,
+    origin: Origin,
     pub(crate) node: String,
 }
 
 impl Unreachable {
     pub(crate) fn new() -> Self {
-        let listener = bind(Domain::IPV4, &SocketAddr::from(([127, 0, 0, 1], 0)).into());
-        listener.listen(0).expect("a bound socket listens");
-        let address = listener.local_addr().expect("bound");
-        let mut filling = Vec::new();
+        let origin = Origin::ok();
+        let node = origin.node().to_owned();
+        Self { origin, node }
+    }
+
+    pub(crate) fn probes(&self) -> usize {
+        self.origin.probes()
+    }
+
+    /// Stops accepting and fills the backlog. The returned sockets keep it full.
+    #[must_use]
+    pub(crate) fn close_up(&self) -> Vec<Socket> {
+        let address = self.origin.listener.local_addr().expect("bound");
+        // The accepting thread takes one more connection and ends.
+        self.origin.memory.stopped.store(true, Ordering::SeqCst);
+        let last = Socket::new(Domain::IPV4, Type::STREAM, None).expect("descriptors");
+        last.connect_timeout(&address, PATIENCE).expect("it still accepts");
+        assert!(eventually(|| Arc::strong_count(&self.origin.listener) == 1), "the accepting thread ends");
+        self.origin.listener.listen(0).expect("a listener's backlog can be changed");
+        let mut filling = vec![last];
         let started = Instant::now();
         while started.elapsed() < PATIENCE {
             let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("descriptors");
             match socket.connect_timeout(&address, Duration::from_millis(200)) {
                 Ok(()) => filling.push(socket),
-                Err(error) if error.kind() == ErrorKind::TimedOut => break,
+                Err(error) if error.kind() == ErrorKind::TimedOut => return filling,
                 Err(error) => panic!("filling a backlog: {error}"),
             }
         }
-        let node = address.as_socket().expect("an IP address").to_string();
-        Self { _listener: listener, _filling: filling, node }
+        panic!("the backlog never fills");
     }
 }

@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod proxy;
 #[cfg(test)]
+mod reload;
+#[cfg(test)]
 mod rules;
 #[cfg(test)]
 mod strict;

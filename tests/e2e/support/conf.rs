@@ -159,6 +159,7 @@ impl App {
 pub(crate) struct Conf {
     base: Table,
     http: Table,
+    cluster: Table,
     services: Vec<Service>,
     apps: Vec<App>,
     cores: Option<usize>,
@@ -170,6 +171,7 @@ impl Conf {
         let conf = Self {
             base: Table::new(),
             http: Table::new(),
+            cluster: Table::new(),
             services: Vec::new(),
             apps: Vec::new(),
             cores: None,
@@ -206,6 +208,12 @@ impl Conf {
         self
     }
 
+    /// `cluster_list`: who may ask for a reload.
+    pub(crate) fn cluster(mut self, list: &str) -> Self {
+        self.cluster.insert("cluster_list", list.toml());
+        self
+    }
+
     /// A fixed number of workers where the behaviour under test needs it.
     pub(crate) fn cores(mut self, cores: usize) -> Self {
         self.cores = Some(cores);
@@ -235,6 +243,7 @@ impl Conf {
         let mut http = self.http.clone();
         http.entry("addr").or_insert_with(|| format!("127.0.0.1:{port}").toml());
         write_table(&mut base, "[http]", &http);
+        write_table(&mut base, "[cluster]", &self.cluster);
         let mut module = String::new();
         for service in &self.services {
             service.write(&mut module);

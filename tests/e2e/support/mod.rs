@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 pub(crate) use client::{Answer, Client};
 pub(crate) use conf::{Conf, Service};
 pub(crate) use gateway::Gateway;
-pub(crate) use origin::Origin;
+pub(crate) use origin::{Origin, Peer};
 pub(crate) use wire::Gone;
 
 /// How long anything that must happen is waited for: generous, because the machine may be busy.

@@ -13,11 +13,13 @@
 
 #![deny(missing_docs)]
 
+pub mod cli;
 pub mod config;
 pub mod control;
 pub mod end;
 pub mod ids;
 pub mod limits;
 pub mod proto;
+pub mod run;
 pub mod wall;
 pub mod worker;

@@ -1,10 +1,26 @@
-//! ROOM 4: text → `Config` → `Snapshot`. Every fault at once, with file, line and a suggestion.
+//! ROOM 4: text → sections → `Snapshot`. Every fault at once, with file, line and a suggestion.
+//!
+//! `schema` is the one table of keys; `read` holds a file against it; `compile` makes of the values
+//! what workers run on. In scope: GateKeeper's files and the keys added to them, every default of the
+//! program. Out of scope: resolving names, watching files, publishing (`control`).
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::wall::snapshot::Snapshot;
+use compile::{Page, Pages};
+use read::Section;
+use source::{Faults, Source};
+
+pub mod check;
+mod compile;
+pub mod explain;
+mod read;
+pub mod reference;
+pub mod schema;
+mod source;
+mod suggest;
 
 /// A configuration that may be published, and what the process itself needs of it.
 #[derive(Debug)]
@@ -70,17 +86,61 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Reads the module file and, where present, base.toml, app.toml and admin.toml beside it.
+/// Reads the module file and, where present, base.toml, app.toml and GateKeeper's other files beside it.
 ///
 /// # Errors
 /// Every fault of every file, warnings among them.
 pub fn load(module_file: &Path) -> Result<Loaded, Vec<Fault>> {
-    Err(vec![Fault {
-        warning: false,
-        file: module_file.to_path_buf(),
-        line: 0,
-        column: 0,
-        message: "loading is not built yet".into(),
-        help: None,
-    }])
+    let host_name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    load_on(module_file, &host_name)
+}
+
+/// The same, for a machine of this host name (`white_host_name`).
+///
+/// # Errors
+/// As `load`.
+pub fn load_on(module_file: &Path, host_name: &str) -> Result<Loaded, Vec<Fault>> {
+    let mut faults = Faults::default();
+    let mut files = Vec::new();
+    let pages = pages(module_file, &mut files, &mut faults);
+    let compiled = pages.map(|pages| compile::compile(&pages, host_name, &mut faults));
+    let stops = faults.any_error();
+    let faults = faults.sorted(&files);
+    match compiled {
+        Some((snapshot, process)) if !stops => Ok(Loaded { snapshot, process, warnings: faults, files }),
+        _ => Err(faults),
+    }
+}
+
+/// Reads every file. `None` where there is no module file to speak of.
+fn pages(module_file: &Path, files: &mut Vec<PathBuf>, faults: &mut Faults) -> Option<Pages> {
+    if let Some(wrong) = sibling_given(module_file) {
+        faults.whole(module_file, false, wrong, None);
+        return None;
+    }
+    let module = page(module_file, &schema::MODULE_FILE, files, faults);
+    let mut beside = |file: &'static schema::File| {
+        let path = module_file.with_file_name(file.name);
+        let page = path.exists().then(|| page(&path, file, files, faults)).flatten();
+        page.unwrap_or_else(|| Page { source: Source::new(&path, String::new()), root: Section::absent(file, 0) })
+    };
+    let (base, app) = (beside(&schema::BASE_FILE), beside(&schema::APP_FILE));
+    for file in [&schema::ADMIN_FILE, &schema::MYSQL_FILE, &schema::REDIS_FILE] {
+        beside(file);
+    }
+    module.map(|module| Pages { base, module, app })
+}
+
+fn page(path: &Path, file: &'static schema::File, files: &mut Vec<PathBuf>, faults: &mut Faults) -> Option<Page> {
+    files.push(path.to_path_buf());
+    let source = Source::open(path, faults)?;
+    let root = read::read(file, &source, faults);
+    Some(Page { source, root })
+}
+
+/// Says so where a file beside the module file is named in its place.
+fn sibling_given(module_file: &Path) -> Option<String> {
+    let name = module_file.file_name()?;
+    let sibling = schema::FILES.iter().skip(1).find(|file| file.name == name)?;
+    Some(format!("{} is read from beside the module file: name that one, such as module.toml", sibling.name))
 }

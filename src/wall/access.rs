@@ -1,34 +1,112 @@
 //! Access lists of a service: black, white and host name, with GateKeeper's precedence.
+//!
+//! In scope: sets of addresses and ranges with a lookup that does not scan, and what a service's
+//! lists say of a client address. Out of scope: which address is the client's (`worker`), and what a
+//! tenant must show (`tenants`).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::end::End;
 
 /// A set of addresses and CIDR ranges.
+///
+/// IPv4-mapped IPv6 is IPv4 on both sides of the comparison. The client `::1` is also taken for 127.0.0.1, as
+/// GateKeeper does, so that a list written for one loopback holds for the other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AddressSet {
-    nets: Box<[IpNet]>,
+    v4: Ranges<u32>,
+    v6: Ranges<u128>,
 }
 
 impl AddressSet {
     /// The set of these ranges; an exact address is a range of one.
     #[must_use]
     pub fn new(nets: Vec<IpNet>) -> Self {
-        Self { nets: nets.into() }
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        for net in nets {
+            match unmapped(net) {
+                IpNet::V4(net) => v4.push((net.network().to_bits(), net.broadcast().to_bits())),
+                IpNet::V6(net) => v6.push((net.network().to_bits(), net.broadcast().to_bits())),
+            }
+        }
+        Self { v4: Ranges::new(v4), v6: Ranges::new(v6) }
+    }
+
+    /// One item of a list in the file: an address or a CIDR range. Blanks around it do not count;
+    /// bits of the host part are cut off.
+    ///
+    /// # Errors
+    /// What is wrong with the item, for the person who wrote it.
+    pub fn parse_item(item: &str) -> Result<IpNet, String> {
+        let item = item.trim();
+        let (address, prefix) = item.split_once('/').map_or((item, None), |(address, prefix)| (address, Some(prefix)));
+        let address: IpAddr = address.parse().map_err(|_| {
+            format!("`{item}` is not an IP address or CIDR range (such as 10.0.0.1, 10.0.0.0/8 or 2001:db8::/32)")
+        })?;
+        let bits_max = if address.is_ipv4() { 32 } else { 128 };
+        let bits = match prefix {
+            None => Some(bits_max),
+            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().ok(),
+            Some(_) => None,
+        };
+        let net = bits.and_then(|bits| IpNet::new(address, bits).ok());
+        net.map(|net| unmapped(net.trunc()))
+            .ok_or_else(|| format!("`{item}`: the prefix length must be a number from 0 to {bits_max}"))
     }
 
     /// Whether the address lies in any range.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
-        self.nets.iter().any(|net| net.contains(&address))
+        match address.to_canonical() {
+            IpAddr::V4(address) => self.v4.contains(address.to_bits()),
+            IpAddr::V6(address) => {
+                self.v6.contains(address.to_bits())
+                    || address == Ipv6Addr::LOCALHOST && self.v4.contains(Ipv4Addr::LOCALHOST.to_bits())
+            }
+        }
     }
 
     /// Whether the set has no range.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.nets.is_empty()
+        self.v4.0.is_empty() && self.v6.0.is_empty()
+    }
+}
+
+/// A range within ::ffff:0:0/96 as the IPv4 range it stands for; others as they are.
+fn unmapped(net: IpNet) -> IpNet {
+    let mapped = |net: Ipv6Net| {
+        let address = net.network().to_ipv4_mapped()?;
+        Ipv4Net::new(address, net.prefix_len().checked_sub(96)?).ok()
+    };
+    match net {
+        IpNet::V6(net) => mapped(net).map_or(IpNet::V6(net), IpNet::V4),
+        IpNet::V4(_) => net,
+    }
+}
+
+/// Closed ranges, sorted, none touching another's inside.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Ranges<N>(Box<[(N, N)]>);
+
+impl<N: Copy + Ord> Ranges<N> {
+    fn new(mut ranges: Vec<(N, N)>) -> Self {
+        ranges.sort_unstable();
+        ranges.dedup_by(|next, kept| {
+            let overlaps = next.0 <= kept.1;
+            if overlaps {
+                kept.1 = kept.1.max(next.1);
+            }
+            overlaps
+        });
+        Self(ranges.into())
+    }
+
+    fn contains(&self, number: N) -> bool {
+        let after = self.0.partition_point(|range| range.0 <= number);
+        after > 0 && number <= self.0[after - 1].1
     }
 }
 
@@ -54,21 +132,167 @@ pub enum Admission {
     TenantNeeded,
 }
 
+/// Which of a service's lists decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decider {
+    /// `open` is not 1: nobody was asked.
+    NotOpen,
+    /// `black_list` has the address.
+    BlackList,
+    /// `white_list` has the address.
+    WhiteList,
+    /// `white_host_name` names this machine.
+    HostName,
+    /// No list has the address.
+    NoList,
+}
+
+impl Decider {
+    /// What follows from it.
+    ///
+    /// # Errors
+    /// `End::BlackListed`.
+    pub const fn verdict(self) -> Result<Admission, End> {
+        match self {
+            Decider::NotOpen | Decider::WhiteList | Decider::HostName => Ok(Admission::Allowed),
+            Decider::BlackList => Err(End::BlackListed),
+            Decider::NoList => Ok(Admission::TenantNeeded),
+        }
+    }
+}
+
 impl Access {
     /// Black list, white list, host name, tenant: the first that decides.
     ///
     /// # Errors
     /// `End::BlackListed`.
     pub fn decide(&self, client: IpAddr) -> Result<Admission, End> {
+        self.decider(client).verdict()
+    }
+
+    /// Who decides over this client.
+    #[must_use]
+    pub fn decider(&self, client: IpAddr) -> Decider {
         if !self.open {
-            return Ok(Admission::Allowed);
+            Decider::NotOpen
+        } else if self.black.contains(client) {
+            Decider::BlackList
+        } else if self.white.contains(client) {
+            Decider::WhiteList
+        } else if self.host_listed {
+            Decider::HostName
+        } else {
+            Decider::NoList
         }
-        if self.black.contains(client) {
-            return Err(End::BlackListed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn set(items: &[&str]) -> AddressSet {
+        AddressSet::new(items.iter().map(|item| AddressSet::parse_item(item).expect(item)).collect())
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().expect(text)
+    }
+
+    #[test]
+    fn exact_addresses_and_ranges_of_both_families() {
+        let set = set(&["192.168.0.1", "10.0.0.0/8", "2001:db8::/32", "fe80::1"]);
+        for inside in ["192.168.0.1", "10.0.0.0", "10.255.255.255", "2001:db8:ffff::1", "fe80::1"] {
+            assert!(set.contains(ip(inside)), "{inside}");
         }
-        if self.white.contains(client) || self.host_listed {
-            return Ok(Admission::Allowed);
+        for outside in ["192.168.0.2", "9.255.255.255", "11.0.0.0", "2001:db9::", "fe80::2", "::"] {
+            assert!(!set.contains(ip(outside)), "{outside}");
         }
-        Ok(Admission::TenantNeeded)
+    }
+
+    #[test]
+    fn mapped_ipv6_is_ipv4_on_both_sides() {
+        assert!(set(&["10.0.0.1"]).contains(ip("::ffff:10.0.0.1")));
+        assert!(set(&["::ffff:10.0.0.1"]).contains(ip("10.0.0.1")));
+        assert!(set(&["::ffff:10.0.0.0/104"]).contains(ip("10.9.9.9")));
+        assert!(!set(&["::/0"]).contains(ip("10.0.0.1")));
+    }
+
+    #[test]
+    fn ipv6_loopback_counts_as_ipv4_loopback_but_not_the_reverse() {
+        assert!(set(&["127.0.0.1"]).contains(ip("::1")));
+        assert!(set(&["::1"]).contains(ip("::1")));
+        assert!(!set(&["::1"]).contains(ip("127.0.0.1")));
+    }
+
+    #[test]
+    fn blanks_and_host_bits_are_forgiven() {
+        assert_eq!(AddressSet::parse_item(" 10.1.2.3/8\t"), Ok("10.0.0.0/8".parse().expect("net")));
+        assert_eq!(AddressSet::parse_item("10.1.2.3"), Ok("10.1.2.3/32".parse().expect("net")));
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_by_name() {
+        for item in
+            ["", "localhost", "10.0.0", "10.0.0.1:80", "10.0.0.1/33", "::/129", "10.0.0.1/", "1.2.3.4/+8", "[::1]"]
+        {
+            let message = AddressSet::parse_item(item).expect_err(item);
+            assert!(message.contains(&format!("`{item}`")), "{message}");
+        }
+    }
+
+    #[test]
+    fn everything_is_one_range() {
+        let set = set(&["0.0.0.0/0", "1.2.3.4", "255.255.255.255"]);
+        assert!(set.contains(ip("0.0.0.0")) && set.contains(ip("255.255.255.255")));
+        assert_eq!(set.v4.0.len(), 1);
+    }
+
+    #[test]
+    fn the_empty_set_has_nobody() {
+        assert!(AddressSet::default().is_empty());
+        assert!(!set(&["::1"]).is_empty());
+        assert!(!AddressSet::default().contains(ip("::1")));
+    }
+
+    #[test]
+    fn black_goes_before_white_before_host_before_tenant() {
+        let lists = |black: &[&str], white: &[&str], host_listed| Access {
+            open: true,
+            black: set(black),
+            white: set(white),
+            host_listed,
+        };
+        let client = ip("10.0.0.1");
+        assert_eq!(lists(&["10.0.0.1"], &["10.0.0.1"], true).decide(client), Err(End::BlackListed));
+        assert_eq!(lists(&[], &["10.0.0.1"], true).decider(client), Decider::WhiteList);
+        assert_eq!(lists(&[], &["10.0.0.2"], true).decider(client), Decider::HostName);
+        assert_eq!(lists(&[], &["10.0.0.1"], false).decide(client), Ok(Admission::Allowed));
+        assert_eq!(lists(&[], &[], false).decide(client), Ok(Admission::TenantNeeded));
+    }
+
+    #[test]
+    fn lists_that_are_not_open_ask_nobody() {
+        let access = Access { open: false, black: set(&["10.0.0.1"]), ..Access::default() };
+        assert_eq!(access.decide(ip("10.0.0.1")), Ok(Admission::Allowed));
+    }
+
+    proptest! {
+        #[test]
+        fn the_ranges_answer_as_the_scan(
+            nets in prop::collection::vec((any::<u32>().prop_map(|bits| bits & 0xff0f_00ff), 0..=32u8), 0..20),
+            probes in prop::collection::vec(any::<u32>(), 1..40),
+        ) {
+            let nets: Vec<_> = nets.iter()
+                .map(|&(bits, prefix)| IpNet::new(Ipv4Addr::from_bits(bits).into(), prefix).expect("prefix"))
+                .collect();
+            let set = AddressSet::new(nets.clone());
+            let edges = nets.iter().flat_map(|net| [net.network(), net.broadcast()]);
+            for address in probes.iter().map(|&bits| Ipv4Addr::from_bits(bits).into()).chain(edges) {
+                prop_assert_eq!(set.contains(address), nets.iter().any(|net| net.contains(&address)));
+            }
+        }
     }
 }

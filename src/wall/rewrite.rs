@@ -1,5 +1,110 @@
 //! `url_rewrite`: GateKeeper's rewrite language, compiled once at load.
+//!
+//! The text is a comma list of items; an item is a regular expression (Go's RE2), one space and a template
+//! (`$1`, `${1}`, `${name}`, `$$`). Each item replaces all its matches in the *original* path; the first whose
+//! result differs from it wins; if none does, the path stays byte for byte. Neither a comma nor a space can stand
+//! in an item, and no escape exists.
+//!
+//! The expression sees the path's *match form*: percent-escapes decoded where decoding loses nothing
+//! (`rewrite::form`), so a pattern may be written in any script. What leaves is encoded again, starts with
+//! `/` and has no dot segment: `^/a(.*) $1` makes `/b` of `/a../b`, never `/../b`.
+//!
+//! An item `^/literal(.*) /other$1`, nearly all there are, takes no regex engine. Out of scope: picking the
+//! rule (`routes`), the query, which no item sees.
+
+mod form;
+mod item;
+mod pattern;
+mod scratch;
+mod substitution;
+mod template;
+
+use item::{Item, Outcome, split};
+pub use scratch::RewriteScratch;
 
 /// The compiled `url_rewrite` of one rule.
-#[derive(Debug, Default)]
-pub struct Rewrite {}
+#[derive(Clone, Debug, Default)]
+pub struct Rewrite {
+    items: Box<[Item]>,
+}
+
+/// What is wrong with an item of a `url_rewrite`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RewriteFault {
+    /// Where in the whole text the fault lies, in bytes.
+    pub offset: usize,
+    /// The item as written.
+    pub item: String,
+    /// What is wrong, in one line.
+    pub message: String,
+}
+
+/// A path after its rewrite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rewritten<'a> {
+    /// Origin-form path, canonical as the one that came.
+    pub path: &'a [u8],
+    /// Which item made it, counted as in [`Rewrite::items`]; `None`: no item changed the path.
+    pub item: Option<usize>,
+}
+
+impl Rewrite {
+    /// Compiles the text. The empty text, like an empty item (a comma too many), rewrites nothing.
+    ///
+    /// # Errors
+    /// Every fault of every item: not exactly a pattern and a template (GateKeeper skips such an item without a
+    /// word), a pattern that does not compile, a template that names a group the pattern does not have.
+    pub fn parse(text: &str) -> Result<Self, Vec<RewriteFault>> {
+        let (mut items, mut faults) = (Vec::new(), Vec::new());
+        for (offset, item) in split(text) {
+            match Item::parse(item) {
+                Ok(item) => items.push(item),
+                Err(found) => faults.extend(found.into_iter().map(|(within, message)| RewriteFault {
+                    offset: offset + within,
+                    item: item.to_owned(),
+                    message,
+                })),
+            }
+        }
+        if faults.is_empty() { Ok(Self { items: items.into() }) } else { Err(faults) }
+    }
+
+    /// Whether there is no item.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Pattern and template of every item, as written.
+    pub fn items(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.items.iter().map(|item| (item.pattern(), item.template()))
+    }
+
+    /// The path to send for this canonical path.
+    #[must_use]
+    pub fn apply<'a>(&self, path: &'a [u8], scratch: &'a mut RewriteScratch) -> &'a [u8] {
+        self.apply_named(path, scratch).path
+    }
+
+    /// As [`Rewrite::apply`], and which item made it.
+    #[must_use]
+    pub fn apply_named<'a>(&self, path: &'a [u8], scratch: &'a mut RewriteScratch) -> Rewritten<'a> {
+        if self.is_empty() {
+            return Rewritten { path, item: None };
+        }
+        let RewriteScratch { form, result, wire, caches } = scratch;
+        let form = form::decoded(path, form);
+        for (n, item) in self.items.iter().enumerate() {
+            let made = match item.replace_all(form, result, caches) {
+                Outcome::Same => continue,
+                Outcome::Tail(start) => &form[start..],
+                Outcome::Made => result,
+            };
+            return Rewritten { path: form::encoded(made, wire), item: Some(n) };
+        }
+        Rewritten { path, item: None }
+    }
+}
+
+#[cfg(test)]
+mod tests;

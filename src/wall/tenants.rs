@@ -1,7 +1,17 @@
-//! Tenants of app.toml and their credentials.
+//! Tenants of app.toml: their credentials, the paths they may call, and the order of those tests.
+//!
+//! Out of scope: where `app_id` and `sign` stand in a request, the tenant's rate and the group
+//! fields (all `worker`), and the daily quota.
+
+use std::net::IpAddr;
+
+use hashbrown::HashMap;
+use subtle::{Choice, ConstantTimeEq};
 
 use super::access::AddressSet;
 use super::rate::Rate;
+use super::routes::covers;
+use crate::end::End;
 
 /// One `[[authirized_apps]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,7 +22,8 @@ pub struct Tenant {
     pub name: Box<str>,
     /// `secret`, compared with `sign`.
     pub secret: Box<str>,
-    /// `open_api`: canonical path prefixes it may call, by whole segments.
+    /// `open_api`: canonical path prefixes it may call, by whole segments. The empty prefix (from an
+    /// item `/`) is every path; no prefix at all is no path.
     pub allowed: Box<[Box<[u8]>]>,
     /// `white_ips`: these need no `sign`.
     pub white: AddressSet,
@@ -22,22 +33,172 @@ pub struct Tenant {
     pub group_id: u64,
 }
 
+impl Tenant {
+    /// Whether `open_api` has the path, by whole segments.
+    #[must_use]
+    pub fn may_call(&self, path: &[u8]) -> bool {
+        self.allowed.iter().any(|prefix| covers(prefix, path))
+    }
+
+    /// Whether this is the secret. Takes as long as `sign` is long, whatever the secret is, so the time tells
+    /// neither how much of it was right nor its length. An empty secret matches nothing.
+    #[must_use]
+    pub fn sign_matches(&self, sign: &[u8]) -> bool {
+        let secret = self.secret.as_bytes();
+        if secret.is_empty() {
+            return false;
+        }
+        let same_length = (sign.len() as u64).ct_eq(&(secret.len() as u64));
+        let same = |same: Choice, (a, b): (&u8, &u8)| same & a.ct_eq(b);
+        sign.iter().zip(secret.iter().cycle()).fold(same_length, same).into()
+    }
+}
+
+/// What a request says of itself.
+#[derive(Clone, Copy)]
+pub struct Claim<'a> {
+    /// `app_id`, decoded.
+    pub app_id: &'a [u8],
+    /// `sign`, decoded; empty when the request has none.
+    pub sign: &'a [u8],
+}
+
 /// Every tenant, indexed by `app_id`.
 #[derive(Debug, Default)]
 pub struct Tenants {
     tenants: Box<[Tenant]>,
+    index: HashMap<Box<[u8]>, usize>,
 }
 
 impl Tenants {
-    /// Indexes the tenants, given in file order.
+    /// Indexes the tenants, given in file order. Of several with one `app_id` the first is found.
     #[must_use]
     pub fn new(tenants: Vec<Tenant>) -> Self {
-        Self { tenants: tenants.into() }
+        let mut index = HashMap::with_capacity(tenants.len());
+        for (position, tenant) in tenants.iter().enumerate() {
+            index.entry(tenant.app_id.as_bytes().into()).or_insert(position);
+        }
+        Self { tenants: tenants.into(), index }
     }
 
     /// Every tenant in file order.
     #[must_use]
     pub fn all(&self) -> &[Tenant] {
         &self.tenants
+    }
+
+    /// The tenant with this `app_id`.
+    #[must_use]
+    pub fn find(&self, app_id: &[u8]) -> Option<&Tenant> {
+        self.index.get(app_id).map(|&position| &self.tenants[position])
+    }
+
+    /// GateKeeper's order: an `app_id` is named, it is known, the sign is right (or the address is on the
+    /// tenant's white list), the path is allowed. `path` is the one before any rewrite.
+    ///
+    /// # Errors
+    /// `End::TenantMissing`, `End::TenantUnknown`, `End::TenantSign`, `End::TenantPath`.
+    pub fn admit(&self, claim: Option<Claim<'_>>, client: IpAddr, path: &[u8]) -> Result<&Tenant, End> {
+        let claim = claim.filter(|claim| !claim.app_id.is_empty()).ok_or(End::TenantMissing)?;
+        let tenant = self.find(claim.app_id).ok_or(End::TenantUnknown)?;
+        if !tenant.white.contains(client) && !tenant.sign_matches(claim.sign) {
+            return Err(End::TenantSign);
+        }
+        if !tenant.may_call(path) {
+            return Err(End::TenantPath);
+        }
+        Ok(tenant)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+
+    fn tenant(app_id: &str, secret: &str, allowed: &[&str], white: &[&str]) -> Tenant {
+        Tenant {
+            app_id: app_id.into(),
+            name: "".into(),
+            secret: secret.into(),
+            allowed: allowed.iter().map(|prefix| prefix.as_bytes().into()).collect(),
+            white: AddressSet::new(white.iter().map(|item| AddressSet::parse_item(item).expect(item)).collect()),
+            rate: None,
+            group_id: 0,
+        }
+    }
+
+    fn admit(tenant: Tenant, app_id: &str, sign: &str, path: &str) -> Result<(), End> {
+        let tenants = Tenants::new(vec![tenant]);
+        let claim = Claim { app_id: app_id.as_bytes(), sign: sign.as_bytes() };
+        tenants.admit(Some(claim), CLIENT, path.as_bytes()).map(|_| ())
+    }
+
+    #[test]
+    fn the_right_sign_on_an_allowed_path_is_admitted() {
+        assert_eq!(admit(tenant("a", "s3cret", &["/api"], &[]), "a", "s3cret", "/api/x"), Ok(()));
+    }
+
+    #[test]
+    fn the_first_test_that_fails_names_the_end() {
+        let nothing_right = || tenant("a", "s3cret", &["/api"], &[]);
+        assert_eq!(admit(nothing_right(), "", "wrong", "/other"), Err(End::TenantMissing));
+        assert_eq!(admit(nothing_right(), "b", "wrong", "/other"), Err(End::TenantUnknown));
+        assert_eq!(admit(nothing_right(), "a", "wrong", "/other"), Err(End::TenantSign));
+        assert_eq!(admit(nothing_right(), "a", "s3cret", "/other"), Err(End::TenantPath));
+    }
+
+    #[test]
+    fn a_request_without_a_claim_names_no_tenant() {
+        assert_eq!(Tenants::default().admit(None, CLIENT, b"/"), Err(End::TenantMissing));
+    }
+
+    #[test]
+    fn a_white_address_is_spared_the_sign_and_nothing_else() {
+        let white = || tenant("a", "s3cret", &["/api"], &["192.0.2.0/24"]);
+        assert_eq!(admit(white(), "a", "", "/api"), Ok(()));
+        assert_eq!(admit(white(), "a", "", "/other"), Err(End::TenantPath));
+        assert_eq!(admit(white(), "b", "", "/api"), Err(End::TenantUnknown));
+    }
+
+    #[test]
+    fn only_the_whole_secret_matches() {
+        let tenant = tenant("a", "abab", &[], &[]);
+        assert!(tenant.sign_matches(b"abab"));
+        for wrong in ["", "a", "ab", "aba", "ababa", "abababab", "abac", "bbab", "abab\0"] {
+            assert!(!tenant.sign_matches(wrong.as_bytes()), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn an_empty_secret_matches_nothing() {
+        let tenant = tenant("a", "", &["/api"], &[]);
+        assert!(!tenant.sign_matches(b""));
+        assert!(!tenant.sign_matches(b"x"));
+    }
+
+    #[test]
+    fn paths_are_allowed_by_whole_segments() {
+        let some = tenant("a", "s", &["/gatekeeper/a", "/b"], &[]);
+        assert!(some.may_call(b"/gatekeeper/a"));
+        assert!(some.may_call(b"/gatekeeper/a/x"));
+        assert!(some.may_call(b"/b"));
+        assert!(!some.may_call(b"/gatekeeper/abc"));
+        assert!(!some.may_call(b"/gatekeeper"));
+    }
+
+    #[test]
+    fn no_prefix_is_no_path_and_the_empty_prefix_is_every_path() {
+        assert!(!tenant("a", "s", &[], &[]).may_call(b"/"));
+        assert!(tenant("a", "s", &[""], &[]).may_call(b"/any"));
+    }
+
+    #[test]
+    fn the_first_of_two_equal_app_ids_is_found() {
+        let tenants = Tenants::new(vec![tenant("a", "one", &[], &[]), tenant("a", "two", &[], &[])]);
+        assert_eq!(tenants.find(b"a").map(|tenant| &*tenant.secret), Some("one"));
+        assert_eq!(tenants.find(b"A"), None);
+        assert_eq!(tenants.all().len(), 2);
     }
 }

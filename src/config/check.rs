@@ -1,0 +1,53 @@
+//! `gatekeeper check`: every fault of the files, and one line that sums up.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use super::{Fault, Loaded, load};
+use crate::cli::Said;
+
+/// Loads the files and says what was found. Faults go to standard error, the summary to standard output.
+#[must_use]
+pub fn check(module_file: &Path) -> Said {
+    match load(module_file) {
+        Ok(loaded) => Said { out: summary(module_file, &loaded), err: listing(&loaded.warnings), code: 0 },
+        Err(faults) => Said { out: refusal(module_file, &faults), err: listing(&faults), code: 1 },
+    }
+}
+
+/// Every fault, one after the other.
+#[must_use]
+pub fn listing(faults: &[Fault]) -> String {
+    faults.iter().fold(String::new(), |mut text, fault| {
+        let _ = writeln!(text, "{fault}");
+        text
+    })
+}
+
+fn refusal(module_file: &Path, faults: &[Fault]) -> String {
+    let warnings = faults.iter().filter(|fault| fault.warning).count();
+    let errors = count(faults.len() - warnings, "error");
+    format!("{}: {errors}, {}: would not be served\n", module_file.display(), count(warnings, "warning"))
+}
+
+fn summary(module_file: &Path, loaded: &Loaded) -> String {
+    let (snapshot, process) = (&loaded.snapshot, &loaded.process);
+    let mut parts = vec![
+        count(snapshot.services.len(), "http service"),
+        count(snapshot.routes.all().len(), "rule"),
+        count(snapshot.endpoints, "endpoint"),
+        count(snapshot.tenants.all().len(), "tenant"),
+    ];
+    if !process.tcp_modules.is_empty() {
+        parts.push(format!("{} not served yet", count(process.tcp_modules.len(), "tcp module")));
+    }
+    let families = if process.listen_any { " (IPv4 and IPv6)" } else { "" };
+    parts.push(format!("listening on {}{families}", process.listen));
+    parts.push(count(loaded.warnings.len(), "warning"));
+    format!("{}: good: {}\n", module_file.display(), parts.join(", "))
+}
+
+/// `1 rule`, `2 rules`.
+pub(super) fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}

@@ -1,0 +1,75 @@
+//! base.toml → `HttpRules` and `Process`.
+
+use super::address::{self, Wrong};
+use super::{Desk, Page, rules};
+use crate::config::Process;
+use crate::config::source::Faults;
+use crate::wall::snapshot::HttpRules;
+
+/// What holds for every request.
+pub(super) fn rules(page: &Page, faults: &mut Faults) -> HttpRules {
+    let http = page.root.one("http");
+    let cluster = Desk { source: &page.source, section: page.root.one("cluster"), faults: &mut *faults }
+        .each("cluster_list", address::single)
+        .into();
+    let mut desk = Desk { source: &page.source, section: http, faults };
+    let merge_slashes = http.flag("merge_slashes");
+    HttpRules {
+        route_prefix: route_prefix(&mut desk, merge_slashes),
+        fixed_host: host(&mut desk, "req_host"),
+        head_timeout_ms: http.ms("read_timeout"),
+        progress_timeout_ms: http.ms("write_timeout"),
+        keepalive_timeout_ms: http.ms("keepalive_timeout"),
+        half_close_grace_ms: http.ms("half_close_grace"),
+        head_bytes_max: 1 << http.int("max_header_bytes"),
+        uri_bytes_max: http.count("uri_bytes_max"),
+        fields_max: http.count("fields_max"),
+        trusted_proxies: desk.nets("trusted_proxies").into(),
+        cluster,
+        legacy_status: http.flag("legacy_status"),
+        underscore_fields: http.flag("underscore_fields"),
+        merge_slashes,
+        via: http.flag("via"),
+    }
+}
+
+fn route_prefix(desk: &mut Desk<'_>, merge_slashes: bool) -> Box<[u8]> {
+    let text = desk.section.text("route_prefix");
+    match rules::prefix(text, merge_slashes) {
+        Ok(prefix) => prefix,
+        Err((message, help)) => {
+            desk.error("route_prefix", message, help);
+            Box::default()
+        }
+    }
+}
+
+/// A `Host` to send, where one is given.
+pub(super) fn host(desk: &mut Desk<'_>, key: &str) -> Option<Box<[u8]>> {
+    let text = desk.section.text(key);
+    if text.is_empty() {
+        return None;
+    }
+    address::host(text).map_err(|(message, help): Wrong| desk.error(key, message, help)).ok()
+}
+
+/// What the process itself needs.
+pub(super) fn process(page: &Page, tcp_modules: Vec<(String, String)>, faults: &mut Faults) -> Process {
+    let base = page.root.one("base");
+    let dns = Desk { source: &page.source, section: page.root.one("dns"), faults: &mut *faults }
+        .each("servers", address::name_server);
+    let mut desk = Desk { source: &page.source, section: page.root.one("http"), faults };
+    let listen = address::listen(desk.section.text("addr")).unwrap_or_else(|(message, help)| {
+        desk.error("addr", message, help);
+        (([0, 0, 0, 0], 0).into(), false)
+    });
+    Process {
+        listen: listen.0,
+        listen_any: listen.1,
+        reload_interval_ms: base.ms("conf_load_interval").into(),
+        reload_on_change: base.flag("watch"),
+        drain_window_ms: base.ms("drain_window").into(),
+        dns_servers: dns,
+        tcp_modules,
+    }
+}

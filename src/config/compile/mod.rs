@@ -1,0 +1,100 @@
+//! Sections → `Snapshot` and `Process`: what the values mean together, and every fault of meaning.
+//!
+//! In scope: addresses, rules, rewrites, lists, tenants, and the relations between keys. Out of scope:
+//! the form of the text (`read`), defaults (`schema`). A fault never ends the work: the rest is still
+//! looked at, and the caller throws the result away if anything stops the load.
+
+mod address;
+mod http;
+mod rules;
+mod service;
+mod tenants;
+
+use ipnet::IpNet;
+
+use super::Process;
+use super::read::{Item, Section};
+use super::source::{Faults, Source};
+use crate::ids::EndpointId;
+use crate::wall::access::AddressSet;
+use crate::wall::snapshot::Snapshot;
+
+/// One file, read.
+#[derive(Debug)]
+pub(super) struct Page {
+    pub(super) source: Source,
+    pub(super) root: Section,
+}
+
+/// The files that have an effect.
+#[derive(Debug)]
+pub(super) struct Pages {
+    pub(super) base: Page,
+    pub(super) module: Page,
+    pub(super) app: Page,
+}
+
+/// A table of a file and where to report what is wrong in it.
+struct Desk<'d> {
+    source: &'d Source,
+    section: &'d Section,
+    faults: &'d mut Faults,
+}
+
+impl Desk<'_> {
+    fn error(&mut self, key: &str, message: String, help: &str) {
+        self.faults.error(self.source, self.section.at(key), message, help);
+    }
+
+    fn warn(&mut self, key: &str, message: String, help: &str) {
+        self.faults.warn(self.source, self.section.at(key), message, help);
+    }
+
+    fn items(&self, key: &str) -> Vec<Item> {
+        self.section.items(self.source, key)
+    }
+
+    /// Reads each item of a list; those that are wrong are reported and left out.
+    fn each<T>(&mut self, key: &str, read: impl Fn(&str) -> Result<T, address::Wrong>) -> Vec<T> {
+        let mut taken = Vec::new();
+        for item in self.items(key) {
+            match read(&item.text) {
+                Ok(value) => taken.push(value),
+                Err((message, help)) => self.faults.error(self.source, item.at, message, help),
+            }
+        }
+        taken
+    }
+
+    /// A list of addresses and ranges.
+    fn nets(&mut self, key: &str) -> Vec<IpNet> {
+        self.each(key, |text| AddressSet::parse_item(text).map_err(|message| (message, "")))
+    }
+
+    /// The same, compiled.
+    fn addresses(&mut self, key: &str) -> AddressSet {
+        AddressSet::new(self.nets(key))
+    }
+}
+
+/// Compiles the files for a machine of this host name.
+pub(super) fn compile(pages: &Pages, host_name: &str, faults: &mut Faults) -> (Snapshot, Process) {
+    let tenants = tenants::compile(&pages.app, pages.base.root.one("http").flag("merge_slashes"), faults);
+    let http = http::rules(&pages.base, faults);
+    let modules = service::compile(&pages.module, &http, !tenants.all().is_empty(), host_name, faults);
+    let process = http::process(&pages.base, modules.tcp, faults);
+    let endpoints = modules.services.iter().map(|service| service.upstream.endpoints.len()).sum();
+    let services = modules.services.into();
+    (Snapshot { http, routes: modules.routes, services, tenants, endpoints }, process)
+}
+
+/// Hands out the numbers of endpoints, dense over the whole snapshot.
+#[derive(Debug, Default)]
+struct EndpointIds(u32);
+
+impl EndpointIds {
+    fn next(&mut self) -> EndpointId {
+        self.0 += 1;
+        EndpointId(self.0 - 1)
+    }
+}

@@ -1,0 +1,97 @@
+//! `match_rule` → `Routes`: prefixes in the form that paths have, and rules that can never match.
+
+use std::collections::HashMap;
+
+use super::address::Wrong;
+use super::{Desk, Page};
+use crate::config::read::Section;
+use crate::config::source::Faults;
+use crate::ids::ServiceId;
+use crate::wall::rewrite::Rewrite;
+use crate::wall::routes::{Route, Routes, covers};
+use crate::wall::snapshot::HttpRules;
+
+/// A path prefix as files write it → as the normaliser writes paths, without a trailing slash.
+pub(super) fn prefix(text: &str, merge_slashes: bool) -> Result<Box<[u8]>, Wrong> {
+    let bare = text.trim_end_matches('/');
+    if bare.is_empty() {
+        return Ok(Box::default());
+    }
+    if !bare.starts_with('/') {
+        return Err((format!("`{text}` does not start with /"), "paths start with /"));
+    }
+    let _ = merge_slashes;
+    Ok(escaped(bare).into())
+}
+
+/// Bytes that a path cannot hold as they are become escapes (RFC 3986 section 3.3).
+fn escaped(text: &str) -> Vec<u8> {
+    let mut path = Vec::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@%".contains(&byte) {
+            path.push(byte);
+        } else {
+            path.extend(format!("%{byte:02X}").bytes());
+        }
+    }
+    path
+}
+
+/// Collects the rules of all services in file order.
+#[derive(Debug)]
+pub(super) struct Rules<'p> {
+    page: &'p Page,
+    http: &'p HttpRules,
+    routes: Vec<Route>,
+    /// Of each route, its service's name and where its rule stands.
+    origins: Vec<(&'p str, usize)>,
+    /// A module repeats its rewrite in each of its rules: compile it once.
+    rewrites: HashMap<&'p str, Rewrite>,
+}
+
+impl<'p> Rules<'p> {
+    pub(super) fn new(page: &'p Page, http: &'p HttpRules) -> Self {
+        Self { page, http, routes: Vec::new(), origins: Vec::new(), rewrites: HashMap::new() }
+    }
+
+    /// The index, once every rule is known. Says of each rule that an earlier one covers that it is idle.
+    pub(super) fn finish(self, faults: &mut Faults) -> Routes {
+        let routes = Routes::new(self.routes);
+        let source = &self.page.source;
+        for (position, (route, (_, at))) in routes.all().iter().zip(&self.origins).enumerate() {
+            let Some(first) = routes.position(&route.rule).filter(|first| *first != position) else { continue };
+            let (name, place) = self.origins[first];
+            let line = source.position(place).0;
+            let message = format!("this rule can never match: one of `{name}` (line {line}) comes first and covers it");
+            faults.warn(source, *at, message, "the first rule in the file wins: put the longer one first");
+        }
+        routes
+    }
+
+    /// Adds one rule of a service.
+    pub(super) fn add(&mut self, service: ServiceId, name: &'p str, section: &'p Section, faults: &mut Faults) {
+        let page = self.page;
+        let mut desk = Desk { source: &page.source, section, faults };
+        let rewrite = self.rewrite(&mut desk);
+        let text = section.text("rule");
+        let rule = match prefix(text, self.http.merge_slashes) {
+            Ok(rule) => rule,
+            Err((message, help)) => {
+                return desk.warn("rule", format!("this rule can never match: {message}"), help);
+            }
+        };
+        let top = &self.http.route_prefix;
+        if !covers(top, &rule) && !covers(&rule, top) {
+            let prefix = String::from_utf8_lossy(top);
+            let message = format!("this rule can never match: `{text}` is outside route_prefix `{prefix}`");
+            desk.warn("rule", message, "change http.route_prefix in base.toml, or the rule");
+        }
+        self.origins.push((name, section.at("rule")));
+        self.routes.push(Route { service, rule, rewrite });
+    }
+
+    fn rewrite(&mut self, desk: &mut Desk<'_>) -> Rewrite {
+        let _ = (desk, &self.rewrites);
+        Rewrite::default()
+    }
+}

@@ -1,0 +1,265 @@
+//! `[[module]]` → `Service` and `Upstream`.
+
+use std::collections::HashMap;
+
+use super::rules::Rules;
+use super::{Desk, EndpointIds, Page, address, http};
+use crate::config::read::Section;
+use crate::config::source::Faults;
+use crate::config::suggest;
+use crate::ids::ServiceId;
+use crate::limits::ENDPOINTS_MAX;
+use crate::wall::access::Access;
+use crate::wall::rate::Rate;
+use crate::wall::routes::Routes;
+use crate::wall::snapshot::{Check, CheckMethod, Endpoint, HostMode, HttpRules, Service, Upstream};
+
+/// GateKeeper's weight of an endpoint that `weight_list` does not reach.
+const WEIGHT_DEFAULT: u32 = 50;
+/// Far above any sensible weight, far below where sums over an upstream overflow.
+const WEIGHT_MAX: u32 = 1_000_000;
+
+/// What module.toml says.
+pub(super) struct Modules {
+    pub(super) services: Vec<Service>,
+    pub(super) routes: Routes,
+    /// Name and listener.
+    pub(super) tcp: Vec<(String, String)>,
+}
+
+/// What a service needs to know of the world around its table.
+struct World<'w> {
+    page: &'w Page,
+    any_tenant: bool,
+    host_name: &'w str,
+}
+
+pub(super) fn compile(
+    page: &Page,
+    http: &HttpRules,
+    any_tenant: bool,
+    host_name: &str,
+    faults: &mut Faults,
+) -> Modules {
+    let world = World { page, any_tenant, host_name };
+    let mut rules = Rules::new(page, http);
+    let mut names = HashMap::new();
+    let mut endpoint_ids = EndpointIds::default();
+    let (mut services, mut tcp) = (Vec::new(), Vec::new());
+    for module in page.root.many("module") {
+        let base = module.one("base");
+        unique_name(page, base, &mut names, faults);
+        if base.text("load_type") == "tcp" {
+            upstream(&world, module, &mut EndpointIds::default(), faults);
+            tcp.push(tcp_module(page, base, faults));
+            continue;
+        }
+        let id = ServiceId(u32::try_from(services.len()).expect("a file of 4 Gi services is larger than files may be"));
+        if module.many("match_rule").is_empty() {
+            let message = format!("service `{}` has no [[module.match_rule]]: no path leads to it", base.text("name"));
+            faults.error(&page.source, module.at, message, "add one with rule = \"/path\"");
+        }
+        for rule in module.many("match_rule") {
+            rules.add(id, base.text("name"), rule, faults);
+        }
+        services.push(service(&world, module, &mut endpoint_ids, faults));
+    }
+    Modules { services, routes: rules.finish(faults), tcp }
+}
+
+fn unique_name<'p>(page: &Page, base: &'p Section, names: &mut HashMap<&'p str, usize>, faults: &mut Faults) {
+    let (name, at) = (base.text("name"), base.at("name"));
+    if name.is_empty() {
+        return;
+    }
+    if name.chars().any(char::is_control) {
+        faults.error(&page.source, at, "a name must not contain control characters", "");
+    }
+    if let Some(first) = names.insert(name, at) {
+        let line = page.source.position(first).0;
+        faults.error(&page.source, at, format!("the name `{name}` is taken by the module of line {line}"), "");
+        names.insert(name, first);
+    }
+}
+
+fn tcp_module(page: &Page, base: &Section, faults: &mut Faults) -> (String, String) {
+    let mut desk = Desk { source: &page.source, section: base, faults };
+    let name = base.text("name");
+    let frontend = base.text("frontend_addr");
+    if frontend.is_empty() {
+        desk.error("frontend_addr", format!("tcp module `{name}` has no frontend_addr"), "such as \":8900\"");
+    } else if let Err((message, help)) = address::listen(frontend) {
+        desk.error("frontend_addr", message, help);
+    }
+    desk.warn("load_type", format!("tcp module `{name}` is not served yet"), "");
+    (name.to_owned(), frontend.to_owned())
+}
+
+fn service(world: &World<'_>, module: &Section, ids: &mut EndpointIds, faults: &mut Faults) -> Service {
+    let base = module.one("base");
+    let access_control = module.one("access_control");
+    let flow = access_control.int_u32("client_flow_limit");
+    let mut desk = Desk { source: &world.page.source, section: base, faults: &mut *faults };
+    if !base.text("frontend_addr").is_empty() {
+        desk.warn("frontend_addr", "frontend_addr has no effect: only tcp modules have a listener".into(), "");
+    }
+    let host = host_mode(&mut desk);
+    Service {
+        name: base.text("name").into(),
+        access: access(world, access_control, faults),
+        client_rate: rate(flow),
+        body_bytes_max: base.int("body_bytes_max").unsigned_abs(),
+        trailers: base.flag("trailers"),
+        host,
+        upstream: upstream(world, module, ids, faults),
+    }
+}
+
+/// GateKeeper's burst is three times the rate. 0 is no limit.
+pub(super) fn rate(per_second: u32) -> Option<Rate> {
+    (per_second > 0).then(|| Rate { per_second, burst: per_second.saturating_mul(3) })
+}
+
+fn host_mode(desk: &mut Desk<'_>) -> HostMode {
+    match desk.section.text("host") {
+        "" => HostMode::Default,
+        "client" => HostMode::Client,
+        "node" => HostMode::Node,
+        _ => http::host(desk, "host").map_or(HostMode::Default, HostMode::Fixed),
+    }
+}
+
+fn access(world: &World<'_>, section: &Section, faults: &mut Faults) -> Access {
+    let mut desk = Desk { source: &world.page.source, section, faults };
+    let hosts = desk.items("white_host_name");
+    let access = Access {
+        open: section.int("open") == 1,
+        black: desk.addresses("black_list"),
+        white: desk.addresses("white_list"),
+        host_listed: hosts.iter().any(|item| item.text == world.host_name),
+    };
+    let nobody = access.white.is_empty() && !access.host_listed && !world.any_tenant;
+    if access.open && nobody && section.text("white_list").is_empty() {
+        let message = "open = 1 with an empty white_list and no tenant in app.toml: everybody is refused".into();
+        desk.warn("open", message, "add a tenant, a white_list, or set open = 0");
+    }
+    access
+}
+
+fn upstream(world: &World<'_>, module: &Section, ids: &mut EndpointIds, faults: &mut Faults) -> Upstream {
+    let section = module.one("load_balance");
+    let mut desk = Desk { source: &world.page.source, section, faults };
+    let strategy = section.text("type");
+    if !matches!(strategy, "round-robin" | "weight_round") {
+        let message = format!("`{strategy}` does not exist yet: weighted round-robin is used");
+        desk.warn("type", message, "write \"round-robin\"");
+    }
+    Upstream {
+        endpoints: endpoints(&mut desk, ids),
+        connect_timeout_ms: section.ms("proxy_connect_timeout"),
+        header_timeout_ms: section.ms("proxy_header_timeout"),
+        body_timeout_ms: section.ms("proxy_body_timeout"),
+        idle_max: section.int_u32("max_idle_conn"),
+        idle_timeout_ms: section.ms("idle_conn_timeout"),
+        connections_max: section.int_u32("connections_max"),
+        slow_connections_max: section.int_u32("slow_connections_max"),
+        queue_timeout_ms: section.ms("queue_timeout"),
+        queue_max: section.int_u32("queue_max"),
+        check: check(&mut desk),
+    }
+}
+
+fn check(desk: &mut Desk<'_>) -> Check {
+    let section = desk.section;
+    let method = if section.text("check_method") == "tcpchk" {
+        CheckMethod::Tcp
+    } else {
+        CheckMethod::Http { path: check_path(desk) }
+    };
+    Check {
+        method,
+        interval_ms: section.ms("check_interval"),
+        timeout_ms: section.ms("check_timeout"),
+        rise: section.int_u32("rise"),
+        fall: section.int_u32("fall"),
+    }
+}
+
+fn check_path(desk: &mut Desk<'_>) -> Box<str> {
+    let path = desk.section.text("check_url");
+    if !path.starts_with('/') {
+        desk.error("check_url", format!("`{path}` does not start with /"), "write only path and query, such as /ping");
+    } else if path.bytes().any(|byte| !byte.is_ascii_graphic() || byte == b'#') {
+        desk.error(
+            "check_url",
+            format!("`{path}` cannot be asked for as it is"),
+            "escape spaces and letters outside ASCII",
+        );
+    }
+    path.into()
+}
+
+fn endpoints(desk: &mut Desk<'_>, ids: &mut EndpointIds) -> Box<[Endpoint]> {
+    let items = desk.items("ip_list");
+    if items.len() > ENDPOINTS_MAX {
+        desk.error("ip_list", format!("{} endpoints: a service has {ENDPOINTS_MAX} at most", items.len()), "");
+    }
+    let weights = weights(desk, items.len());
+    let mut endpoints: Vec<Endpoint> = Vec::with_capacity(items.len());
+    for (item, weight) in items.iter().zip(weights) {
+        match address::endpoint(&item.text) {
+            Ok(address) => {
+                if endpoints.iter().any(|known| known.address == address) {
+                    desk.faults.warn(desk.source, item.at, format!("`{}` stands in the list twice", item.text), "");
+                }
+                let node = item.text.as_str().into();
+                endpoints.push(Endpoint { id: ids.next(), node, address, weight, forbidden: false });
+            }
+            Err((message, help)) => desk.faults.error(desk.source, item.at, message, help),
+        }
+    }
+    forbid(desk, &mut endpoints);
+    endpoints.into()
+}
+
+fn weights(desk: &mut Desk<'_>, wanted: usize) -> Vec<u32> {
+    let items = desk.items("weight_list");
+    if !items.is_empty() && items.len() != wanted && wanted > 0 {
+        let rest = if items.len() > wanted { "the last have no effect" } else { "the others weigh 50" };
+        let message = format!("{} weights for {wanted} endpoints: {rest}", items.len());
+        desk.warn("weight_list", message, "");
+    }
+    let mut weights = Vec::with_capacity(wanted);
+    for item in &items {
+        let weight = item.text.parse().ok().filter(|weight| *weight <= WEIGHT_MAX);
+        if weight.is_none() {
+            let message = format!("`{}` is not a weight", item.text);
+            desk.faults.error(desk.source, item.at, message, format!("whole numbers from 0 to {WEIGHT_MAX}"));
+        }
+        weights.push(weight.unwrap_or(WEIGHT_DEFAULT));
+    }
+    weights.resize(wanted, WEIGHT_DEFAULT);
+    if wanted > 1 && weights.iter().all(|weight| *weight == 0) {
+        desk.warn("weight_list", "every weight is 0: only the first endpoint gets requests".into(), "");
+    }
+    weights
+}
+
+fn forbid(desk: &mut Desk<'_>, endpoints: &mut [Endpoint]) {
+    for item in desk.items("forbid_list") {
+        let address = address::endpoint(&item.text).ok();
+        let mut known = false;
+        for endpoint in endpoints.iter_mut().filter(|endpoint| Some(&endpoint.address) == address.as_ref()) {
+            endpoint.forbidden = true;
+            known = true;
+        }
+        if !known {
+            let help = suggest::among(&item.text, endpoints.iter().map(|endpoint| &*endpoint.node));
+            let message = format!("`{}` is not in ip_list", item.text);
+            desk.faults.warn(desk.source, item.at, message, help.unwrap_or_default());
+        }
+    }
+    if !endpoints.is_empty() && endpoints.iter().all(|endpoint| endpoint.forbidden) {
+        desk.warn("forbid_list", "every endpoint is forbidden: each request is answered 503".into(), "");
+    }
+}

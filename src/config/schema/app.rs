@@ -1,0 +1,62 @@
+//! app.toml: the tenants.
+
+use super::{Key, Kind, Preset, Status, Table, Zero, commas, int, text};
+
+pub(super) const FILE: Table = Table::one(
+    "app.toml",
+    &[],
+    "The tenants: who may call a service with `open = 1`. Read from the folder of the module file; may be absent.",
+)
+.tables(&[Table::one(
+    "authirized_apps",
+    APP,
+    "One tenant. The table's name is spelled as GateKeeper spells it. A tenant names itself with `app_id` and `sign`, \
+     in the query or in a form body; both are removed before the request is forwarded.",
+)
+.many()]);
+
+const UNUSED: &str = "GateKeeper never used it";
+
+const APP: &[Key] = &[
+    text("app_id", "", "The tenant's unique id.").required().example("shop"),
+    text("name", "", "The tenant's name, for people."),
+    Key::of(
+        "secret",
+        Kind::Text,
+        Preset::Required,
+        "What `sign` must be. GateKeeper's scheme sends the secret itself, in the URL: use it over trusted networks \
+         only, and change the secret when a log or a proxy has seen it.",
+    )
+    .example("change-me-8d1f0c35"),
+    text("method", "any", "GateKeeper's unused list of methods.").ignored(UNUSED),
+    int("timeout", i64::MIN, i64::MAX, 0, "GateKeeper's unused timeout.").ignored(UNUSED),
+    commas(
+        "open_api",
+        "The path prefixes the tenant may call, by whole segments, compared with the path before it is rewritten. \
+         Empty allows none. GateKeeper compares raw text: there `/a` also allows `/ab`, here it does not.",
+    )
+    .example("/orders"),
+    commas("white_ips", "Addresses and CIDR ranges from which the tenant needs no `sign`.").example("10.0.0.7"),
+    text("city_ids", "", "GateKeeper's unused list.").ignored(UNUSED),
+    int("total_query_daily", 0, i64::MAX, 0, "Calls per day; 0 is no quota.")
+        .unit("per day")
+        .status(Status::Later("the daily quota is not enforced yet")),
+    int(
+        "qps",
+        1,
+        u32::MAX as i64,
+        0,
+        "Requests per second of the tenant, for the whole process; three times as many may come at once. More are \
+         answered 429.",
+    )
+    .unit("per second")
+    .zero(Zero::Means("off")),
+    int(
+        "group_id",
+        0,
+        i64::MAX,
+        0,
+        "Above 0, the upstream is told with `didi-header-usergroup` and `didi-header-usergroupkey`; a client's own \
+         are removed.",
+    ),
+];

@@ -1,0 +1,184 @@
+//! base.toml: the process, the listener and what holds for every service.
+
+use super::{Key, Status, Table, Zero, commas, flag, int, list, text};
+use crate::limits::{FIELDS_CEILING, LARGE_BUFFER_BYTES, URI_BYTES_MAX};
+
+const DAY_S: i64 = 86_400;
+
+pub(super) const FILE: Table = Table::one(
+    "base.toml",
+    &[],
+    "The process, the listener, and what holds for every service. Read from the folder of the module file; \
+     every key has a default, and the file may be absent.",
+)
+.tables(&[
+    Table::one("base", BASE, "The process itself."),
+    Table::one("http", HTTP, "The listener, its bounds and its deadlines."),
+    Table::one("cluster", CLUSTER, "The fleet this gateway belongs to."),
+    Table::one("dns", DNS, "How names in `ip_list` are resolved.").status(Status::New),
+    log("log", "The request log."),
+    log("syslog", "The system log."),
+    log("checklog", "The log of health checks."),
+    log("statlog", "The log of statistics."),
+]);
+
+const NO_LOGS: &str = "logs written to files are not built yet; faults and notices go to standard error";
+
+const BASE: &[Key] = &[
+    text("debug_mode", "", "GateKeeper's switch for its web framework's messages.")
+        .ignored("a client never sees an internal text, in any mode"),
+    text("access_log", "on", "Whether requests are logged.").ignored("the request log is not built yet"),
+    text("time_location", "", "Time zone of log lines.").ignored("times are written in UTC"),
+    int(
+        "conf_load_interval",
+        1_000,
+        DAY_S * 1_000,
+        0,
+        "The files are read again this often, changed or not. A file with a fault changes nothing. GateKeeper \
+         reloads without pause when this is 0 or absent; here both mean off.",
+    )
+    .unit("ms")
+    .zero(Zero::Means("off")),
+    int(
+        "drain_window",
+        0,
+        3_600,
+        30,
+        "How long a stopping gateway lets exchanges in flight finish before it cuts them.",
+    )
+    .unit("s")
+    .new(),
+    flag("watch", true, "The files are read again when one of them changes.").new(),
+];
+
+const HTTP: &[Key] = &[
+    text(
+        "addr",
+        ":8700",
+        "Where requests are accepted: `:port` takes IPv4 and IPv6 on every address, `1.2.3.4:port` and `[v6]:port` \
+         only there. Fixed at start: a reload does not move the listener.",
+    )
+    .example("127.0.0.1:8081"),
+    text(
+        "route_prefix",
+        "",
+        "Only paths below this prefix reach a service; all others are answered 404. Empty lets every path through. \
+         The prefix stays part of the path that rules and rewrites see.",
+    )
+    .example("/gatekeeper"),
+    text(
+        "req_host",
+        "",
+        "The `Host` sent to every upstream whose service has no `host` of its own. Empty sends the endpoint's \
+         address as written in `ip_list`.",
+    )
+    .example("internal.example"),
+    int("read_timeout", 1, DAY_S, 30, "From the first byte of a request to the end of its head; then 408.")
+        .unit("s")
+        .zero(Zero::Default),
+    int(
+        "write_timeout",
+        1,
+        DAY_S,
+        30,
+        "A request body, and a client taking its answer, must make progress within this. It is not a limit on the \
+         whole answer, so streams live; GateKeeper cuts them.",
+    )
+    .unit("s")
+    .zero(Zero::Default),
+    int(
+        "max_header_bytes",
+        10,
+        20,
+        16,
+        "The largest request head, as a power of two: 16 is 65,536 bytes, 20 is 1 MiB. A longer head is answered 431.",
+    )
+    .unit("exponent"),
+    list(
+        "trusted_proxies",
+        "Peers, as addresses or CIDR ranges, whose `X-Forwarded-For` is believed. From any other peer the \
+         forwarding headers are replaced, so nobody chooses the address that lists and rates see.",
+    )
+    .example("[\"10.0.0.0/8\", \"fd00::/8\"]")
+    .new(),
+    int("keepalive_timeout", 1, DAY_S, 75, "A client connection without a request is kept this long.").unit("s").new(),
+    int(
+        "half_close_grace",
+        0,
+        600_000,
+        2_000,
+        "How long a client that has closed its sending half is still served: some clients do so and read on, \
+         others are gone.",
+    )
+    .unit("ms")
+    .new(),
+    int(
+        "uri_bytes_max",
+        64,
+        LARGE_BUFFER_BYTES as i64,
+        URI_BYTES_MAX as i64,
+        "The longest request target; a longer one is answered 414.",
+    )
+    .unit("bytes")
+    .new(),
+    int("fields_max", 1, FIELDS_CEILING as i64, 100, "The most fields in a request head; more are answered 431.").new(),
+    flag(
+        "legacy_status",
+        false,
+        "Answer with GateKeeper's own status codes (400 no route, 401 lists and rates, 407 no endpoint, 504 every \
+         upstream failure) instead of 404, 403, 429, 503, 502.",
+    )
+    .new(),
+    flag(
+        "underscore_fields",
+        false,
+        "Pass on request fields with `_` in their name. Off, they are dropped: to a CGI-like upstream `X_Real_IP` \
+         and `X-Real-IP` are the same field.",
+    )
+    .new(),
+    flag("merge_slashes", true, "`//` in a path becomes `/` before rules, lists, rewrites and the upstream see it.")
+        .new(),
+    flag("via", true, "Add `Via` to requests; it is also how a request that loops back here is found (508).").new(),
+];
+
+const CLUSTER: &[Key] = &[
+    text("cluster_ip", "", "The address shown on GateKeeper's pages.").ignored("the pages are not built yet"),
+    text("cluster_addr", "", "The port shown on GateKeeper's pages.").ignored("the pages are not built yet"),
+    commas(
+        "cluster_list",
+        "The addresses that may call `/reload`, beside loopback; compared with the address of the connection, never \
+         with a header.",
+    )
+    .example("10.1.1.1,10.1.1.2"),
+    text("clusterIp", "", "").status(Status::Obsolete("it is called `cluster_ip` now")),
+    text("clusterAddr", "", "").status(Status::Obsolete("it is called `cluster_addr` now")),
+    commas("clusterList", "").status(Status::Obsolete("it is called `cluster_list` now")),
+];
+
+const DNS: &[Key] =
+    &[list("servers", "Name servers to ask, as `ip:port` or `ip` (port 53). Empty asks those of the system.")
+        .example("[\"127.0.0.1:5353\"]")
+        .new()];
+
+const fn log(name: &'static str, doc: &'static str) -> Table {
+    Table::one(name, LOG, doc).status(Status::Ignored(NO_LOGS)).tables(WRITERS)
+}
+
+const WRITERS: &[Table] = &[
+    Table::one("file_writer", FILE_WRITER, "Writing to files."),
+    Table::one("console_writer", CONSOLE_WRITER, "Writing to the console."),
+];
+
+const LOG: &[Key] =
+    &[text("log_level", "error", "trace, debug, info, warning, error or fatal.").status(Status::Ignored(NO_LOGS))];
+
+const FILE_WRITER: &[Key] = &[
+    flag("on", false, "Whether to write.").ignored(NO_LOGS),
+    text("log_path", "", "The file.").ignored(NO_LOGS),
+    text("rotate_log_path", "", "What the file becomes: %Y %M %D %H %m.").ignored(NO_LOGS),
+    text("wf_log_path", "", "The file of warnings and worse.").ignored(NO_LOGS),
+    text("rotate_wf_log_path", "", "What that becomes.").ignored(NO_LOGS),
+];
+
+const CONSOLE_WRITER: &[Key] =
+    &[flag("on", false, "Whether to write.").ignored(NO_LOGS), flag("color", false, "In colour.").ignored(NO_LOGS)];

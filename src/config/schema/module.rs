@@ -1,0 +1,210 @@
+//! module.toml: the services.
+
+use super::{Key, Kind, Preset, Status, Table, Zero, commas, flag, int, text, word};
+
+const DAY_MS: i64 = 86_400_000;
+
+pub(super) const FILE: Table = Table::one(
+    "module.toml",
+    &[],
+    "The services: the file that the command line names. One `[[module]]` for each, in the order in which their \
+     rules are tried.",
+)
+.tables(&[Table::one("module", &[], "One service.").many().required().tables(&[
+    Table::one("base", BASE, "Who the service is.").required(),
+    Table::one(
+        "match_rule",
+        MATCH_RULE,
+        "Which paths are the service's. An http service needs one or more; the first rule of the file that matches \
+         wins, not the longest. A rule that an earlier one covers is reported at load.",
+    )
+    .many(),
+    Table::one("load_balance", LOAD_BALANCE, "Where its requests go, and how.").required(),
+    Table::one(
+        "access_control",
+        ACCESS_CONTROL,
+        "Who may call it. With `open = 1` the order is: black list (refused), white list (let in), this machine's \
+         name in `white_host_name` (let in), and everybody else must be a tenant of app.toml. Without this table, \
+         or with `open = 0`, only `client_flow_limit` holds.",
+    ),
+])]);
+
+const BASE: &[Key] = &[
+    word(
+        "load_type",
+        &["http", "tcp"],
+        "http",
+        "`http` for a service behind rules, `tcp` for a listener of its own. `tcp` services are read and checked, \
+         and reported as not served yet.",
+    ),
+    text("name", "", "The service's name, unique in the file; it appears in logs and answers.")
+        .required()
+        .example("orders"),
+    text("service_name", "", "A title, for people.").status(Status::Label),
+    int("pass_auth_type", -128, 127, 0, "GateKeeper's unused switch.").ignored("GateKeeper never used it"),
+    text("frontend_addr", "", "Where a `tcp` service listens, as `:port` or `ip:port`. An http service has none.")
+        .example(":8900"),
+    int(
+        "body_bytes_max",
+        1,
+        i64::MAX,
+        0,
+        "The largest request body; a larger one is answered 413, before it is read where its length is declared.",
+    )
+    .unit("bytes")
+    .zero(Zero::Means("no limit"))
+    .new(),
+    flag("trailers", false, "Pass on trailer fields where the other side takes them. Off, they are dropped.").new(),
+    text(
+        "host",
+        "",
+        "The `Host` its upstream sees: `client` (what the client asked for), `node` (the endpoint as written in \
+         `ip_list`) or a fixed name. Absent, `http.req_host` decides.",
+    )
+    .example("client")
+    .new(),
+];
+
+const MATCH_RULE: &[Key] = &[
+    word("type", &["url_prefix"], "url_prefix", "The kind of rule; there is one."),
+    text(
+        "rule",
+        "",
+        "A path prefix, by whole segments: `/a` matches `/a` and `/a/b`, not `/ab`. Compared with the path as \
+         the gateway normalises it: escapes of ordinary characters decoded, `.` and `..` resolved. Empty matches \
+         every path.",
+    )
+    .example("/orders"),
+    text("rule_ext", "", "GateKeeper's unused text.").ignored("GateKeeper never used it"),
+    text(
+        "url_rewrite",
+        "",
+        "What becomes of the path: items `pattern replacement`, divided by commas, so neither may contain a comma \
+         or a space. Each pattern is a regular expression tried on the original path, all its matches are replaced, \
+         and the first item that changes the path wins. `$1`, `${1}` and `${name}` insert groups; write `${1}x`, \
+         because `$1x` is the group named `1x`. The query is never touched.",
+    )
+    .example("^/orders(.*) $1"),
+];
+
+const LOAD_BALANCE: &[Key] = &[
+    word(
+        "check_method",
+        &["httpchk", "tcpchk"],
+        "tcpchk",
+        "How an endpoint's health is found out: `httpchk` asks for `check_url` and wants 200, `tcpchk` opens a \
+         connection.",
+    ),
+    text("check_url", "/", "What `httpchk` asks for: a path, with a query if need be.").example("/ping"),
+    int(
+        "check_timeout",
+        100,
+        DAY_MS,
+        2_000,
+        "How long one probe may take. GateKeeper has this key but uses check_interval in its place.",
+    )
+    .unit("ms"),
+    int("check_interval", 100, DAY_MS, 5_000, "The pause between two probes of one endpoint.").unit("ms"),
+    int("rise", 1, 100, 1, "Good probes in a row that bring an endpoint back.").unit("probes").new(),
+    int("fall", 1, 100, 1, "Failed probes in a row that take an endpoint out.").unit("probes").new(),
+    word(
+        "type",
+        &["round-robin", "round", "weight_round", "random", "consistent_hash", "hash", "ip_hash", "least_conn"],
+        "round-robin",
+        "How an endpoint is chosen: smooth weighted round-robin. Another strategy's name is accepted with a warning \
+         that round-robin is used until it exists; GateKeeper ignores the value.",
+    )
+    .status(Status::Later("only weighted round-robin is built")),
+    Key::of(
+        "ip_list",
+        Kind::Commas,
+        Preset::Required,
+        "The endpoints: `1.2.3.4:port`, `[v6]:port`, `name:port` (resolved while running, again when its time to \
+         live is over) or `unix:/path`.",
+    )
+    .example("127.0.0.1:8701"),
+    commas(
+        "weight_list",
+        "The endpoints' weights, by position; one that is missing is 50. An endpoint of weight 0 is never chosen, \
+         unless all are 0: then always the first.",
+    )
+    .example("7"),
+    commas("forbid_list", "Endpoints of `ip_list` that take no traffic for now.").example("127.0.0.1:8701"),
+    int("proxy_connect_timeout", 1, DAY_MS, 5_000, "How long opening a connection may take.").unit("ms"),
+    int(
+        "proxy_header_timeout",
+        1,
+        DAY_MS,
+        60_000,
+        "From the last byte of the request to the head of the answer; then 504.",
+    )
+    .unit("ms")
+    .zero(Zero::Means("no limit")),
+    int(
+        "proxy_body_timeout",
+        1,
+        DAY_MS,
+        60_000,
+        "The body of an answer, and an upstream taking a request, must make progress within this; it does not \
+         limit the whole, so streams live. GateKeeper has this key without effect.",
+    )
+    .unit("ms")
+    .zero(Zero::Means("no limit")),
+    int(
+        "max_idle_conn",
+        1,
+        1_000_000,
+        128,
+        "Idle connections kept to each endpoint, over all workers. GateKeeper's 0 (unlimited) is bounded here.",
+    )
+    .zero(Zero::Default),
+    int("idle_conn_timeout", 1, DAY_MS, 60_000, "How long an idle connection is kept.").unit("ms").zero(Zero::Default),
+    int(
+        "connections_max",
+        1,
+        1_000_000,
+        512,
+        "Connections to each endpoint, over all workers; each worker has an equal share, at least one. Further \
+         requests wait in a queue.",
+    )
+    .new(),
+    int(
+        "slow_connections_max",
+        0,
+        1_000_000,
+        1_024,
+        "Further connections to each endpoint for exchanges that run longer than a second, such as event streams, \
+         so that they do not starve the others.",
+    )
+    .new(),
+    int("queue_timeout", 1, DAY_MS, 10_000, "How long a request waits for a connection; then 503.").unit("ms").new(),
+    int("queue_max", 0, 10_000_000, 16_384, "How many requests wait for each endpoint, over all workers; more: 503.")
+        .unit("requests")
+        .new(),
+    int("max_retry_time", i64::MIN, i64::MAX, 0, "")
+        .status(Status::Obsolete("retries follow from the kind of failure and need no key")),
+    int("retry_interval", i64::MIN, i64::MAX, 0, "")
+        .status(Status::Obsolete("retries follow from the kind of failure and need no key")),
+];
+
+const ACCESS_CONTROL: &[Key] = &[
+    commas("black_list", "Addresses and CIDR ranges that are refused.").example("192.0.2.0/24"),
+    commas("white_list", "Addresses and CIDR ranges that are let in without being a tenant.").example("127.0.0.1"),
+    commas(
+        "white_host_name",
+        "If this machine's own host name is among these, everybody not on the black list is let in. It says nothing \
+         of the client.",
+    ),
+    text("auth_type", "", "GateKeeper's unused text.").ignored("GateKeeper never used it"),
+    int(
+        "client_flow_limit",
+        1,
+        u32::MAX as i64,
+        0,
+        "Requests per second of one client address (IPv6: one /64), for the whole process; three times as many may \
+         come at once. More are answered 429. Holds whatever `open` says.",
+    )
+    .unit("per second")
+    .zero(Zero::Means("off")),
+    int("open", 0, 1, 0, "1: the lists and the tenant demand are in force."),
+];

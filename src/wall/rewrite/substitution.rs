@@ -1,0 +1,96 @@
+//! An item carried out by the regex engine, as Go's `ReplaceAllString` does it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use regex_automata::Input;
+use regex_automata::meta::{BuildError, Regex};
+
+use super::item::Fault;
+use super::pattern;
+use super::scratch::Caches;
+use super::template::{Template, UnknownGroup};
+
+/// A compiled pattern and template.
+#[derive(Clone, Debug)]
+pub(super) struct Substitution {
+    /// Tells its caches from those of others; clones share it.
+    pub(super) id: u64,
+    pub(super) regex: Regex,
+    template: Template,
+}
+
+impl Substitution {
+    /// Compiles the two parts of an item.
+    ///
+    /// # Errors
+    /// The pattern's fault, or else each of the template's.
+    pub(super) fn new(pattern: &str, template: &str) -> Result<Self, Vec<Fault>> {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+        let regex = Regex::new(&pattern::from_go(pattern)).map_err(|error| vec![(0, pattern_fault(&error))])?;
+        let template_start = pattern.len() + 1;
+        let template = Template::parse(template, |name| group_index(&regex, name)).map_err(|unknown| {
+            unknown.iter().map(|group| (template_start + group.offset, group_fault(group))).collect::<Vec<_>>()
+        })?;
+        Ok(Self { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), regex, template })
+    }
+
+    /// Writes `form` with every match replaced.
+    pub(super) fn replace_all(&self, form: &[u8], result: &mut Vec<u8>, caches: &mut Caches) {
+        let (cache, slots) = caches.of(self);
+        result.clear();
+        let (mut start, mut copied) = (0, 0);
+        while start <= form.len() {
+            let input = Input::new(form).span(start..form.len());
+            if self.regex.search_slots_with(cache, &input, slots).is_none() {
+                break;
+            }
+            let span =
+                |group: usize| Some(slots.get(2 * group)?.as_ref()?.get()..slots.get(2 * group + 1)?.as_ref()?.get());
+            let Some(found) = span(0) else { break };
+            result.extend_from_slice(&form[copied..found.start]);
+            // An empty match right behind another match is none.
+            if found.end > copied || found.start == 0 {
+                self.template.expand(|group| span(group).map(|span| &form[span]), result);
+            }
+            copied = found.end;
+            start = if found.end > start { found.end } else { start + char_bytes(form, start) };
+        }
+        result.extend_from_slice(&form[copied..]);
+    }
+}
+
+/// Length of the character that starts here; 1 at the end.
+fn char_bytes(form: &[u8], start: usize) -> usize {
+    let continued = form.iter().skip(start + 1).take_while(|&&byte| byte & 0b1100_0000 == 0b1000_0000);
+    1 + continued.count()
+}
+
+/// Which group a template's name or number means.
+fn group_index(regex: &Regex, name: &str) -> Option<usize> {
+    if name.bytes().all(|byte| byte.is_ascii_digit()) {
+        return name.parse().ok().filter(|&index| index < regex.captures_len());
+    }
+    regex.group_info().all_names().find(|(_, _, group)| *group == Some(name)).map(|(_, index, _)| index)
+}
+
+/// The last line of the engine's report; the ones before show the pattern in its own syntax.
+fn pattern_fault(error: &BuildError) -> String {
+    let report = match error.syntax_error() {
+        Some(syntax) => syntax.to_string(),
+        None => error.to_string(),
+    };
+    let line = report.lines().last().unwrap_or_default();
+    format!("bad pattern: {}", line.strip_prefix("error: ").unwrap_or(line))
+}
+
+fn group_fault(group: &UnknownGroup) -> String {
+    let name = &group.name;
+    let rest = name.trim_start_matches(|char: char| char.is_ascii_digit());
+    let number = &name[..name.len() - rest.len()];
+    let hint = if number.is_empty() || rest.is_empty() {
+        String::new()
+    } else {
+        format!(" (for group {number} and then `{rest}` write `${{{number}}}{rest}`)")
+    };
+    format!("the pattern has no group `{name}`{hint}")
+}

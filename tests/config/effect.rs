@@ -1,0 +1,164 @@
+//! Every live key of the schema has an effect: another value loads as something else.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use gatekeeper::config::Loaded;
+use gatekeeper::config::schema::{self, File, Key, Kind, Preset, Shape, Table};
+
+use super::{HOST_NAME, load_files};
+
+/// Table path → key → TOML value; `/` comes before the file's tables.
+type Text = BTreeMap<(&'static str, String), BTreeMap<&'static str, String>>;
+
+/// The smallest files in which every key can have an effect.
+fn baseline() -> Text {
+    let mut text = Text::new();
+    let mut set = |file, path: &str, key, value: &str| {
+        text.entry((file, path.to_owned())).or_default().insert(key, value.to_owned());
+    };
+    set("module.toml", "module.base", "name", "\"unlike\"");
+    set("module.toml", "module.match_rule", "rule", "\"/unlike\"");
+    set("module.toml", "module.load_balance", "ip_list", "\"127.0.0.1:8701,127.0.0.1:8702,127.0.0.1:8703\"");
+    set("module.toml", "module.load_balance", "check_method", "\"httpchk\"");
+    set("app.toml", "authirized_apps", "app_id", "\"unlike\"");
+    set("app.toml", "authirized_apps", "secret", "\"unlike\"");
+    text
+}
+
+fn render_table(out: &mut String, text: &Text, file: &File, table: &Table, parent: &str) {
+    let path = table.path(parent);
+    let _ = writeln!(out, "{}", table.header(parent));
+    for (key, value) in text.get(&(file.name, path.clone())).into_iter().flatten() {
+        let _ = writeln!(out, "{key} = {value}");
+    }
+    for child in table.tables {
+        render_table(out, text, file, child, &path);
+    }
+}
+
+fn render(text: &Text, file: &File) -> String {
+    let mut out = String::new();
+    for child in file.tables {
+        render_table(&mut out, text, file, child, "");
+    }
+    out
+}
+
+fn load(text: &Text) -> Loaded {
+    let files = [&schema::MODULE_FILE, &schema::BASE_FILE, &schema::APP_FILE];
+    let texts = files.map(|file| (file.name, render(text, file)));
+    let texts: Vec<_> = texts.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    load_files(&texts).unwrap_or_else(|faults| panic!("{faults:#?}"))
+}
+
+/// Everything that reaches a worker or the process, but not the maps that index it.
+fn seen(loaded: &Loaded) -> String {
+    let Loaded { snapshot, process, .. } = loaded;
+    let (routes, tenants) = (snapshot.routes.all(), snapshot.tenants.all());
+    format!("{:?} {routes:?} {:?} {tenants:?} {process:?}", snapshot.http, snapshot.services)
+}
+
+fn another_value(key: &Key) -> String {
+    let text = |text: &str| format!("\"{text}\"");
+    match (key.kind, key.preset) {
+        _ if key.name == "white_host_name" => text(&format!("elsewhere,{HOST_NAME}")),
+        (Kind::List, _) => key.example.to_owned(),
+        (Kind::Word(words), Preset::Text(preset)) => {
+            text(words.iter().find(|word| **word != preset).expect("more words than one"))
+        }
+        (Kind::Int(min, max), Preset::Int(preset)) => if preset < min {
+            min
+        } else if preset < max {
+            preset + 1
+        } else {
+            preset - 1
+        }
+        .to_string(),
+        (Kind::Bool, Preset::Bool(preset)) => (!preset).to_string(),
+        _ if key.example.is_empty() => text("another"),
+        _ => text(key.example),
+    }
+}
+
+/// What must be there for a key to have an effect.
+fn ground(text: &mut Text, path: &str, key: &Key) {
+    if (path, key.name) == ("module.base", "frontend_addr") {
+        text.entry(("module.toml", path.to_owned())).or_default().insert("load_type", "\"tcp\"".into());
+    }
+    if (path, key.name) == ("module.base", "load_type") {
+        text.entry(("module.toml", path.to_owned())).or_default().insert("frontend_addr", "\":1\"".into());
+    }
+    if key.name == "check_method" {
+        text.entry(("module.toml", path.to_owned())).or_default().remove("check_method");
+    }
+}
+
+fn each_key(mut visit: impl FnMut(&'static File, &str, &'static Key)) {
+    fn walk(
+        file: &'static File,
+        table: &'static Table,
+        parent: &str,
+        visit: &mut impl FnMut(&'static File, &str, &'static Key),
+    ) {
+        let path = table.path(parent);
+        table.keys.iter().for_each(|key| visit(file, &path, key));
+        assert!(table.shape != Shape::Named || table.tables.is_empty());
+        table.tables.iter().for_each(|child| walk(file, child, &path, visit));
+    }
+    for file in schema::FILES {
+        file.tables.iter().for_each(|table| walk(file, table, "", &mut visit));
+    }
+}
+
+#[test]
+fn another_value_of_each_live_key_loads_as_something_else() {
+    let (mut idle, mut tried) = (Vec::new(), 0);
+    each_key(|file, path, key| {
+        let one_word = matches!(key.kind, Kind::Word([_]));
+        if !key.status.is_live() || one_word {
+            return;
+        }
+        tried += 1;
+        let mut text = baseline();
+        ground(&mut text, path, key);
+        // A tcp module needs a listener to load at all.
+        if key.name == "frontend_addr" {
+            text.entry((file.name, path.to_owned())).or_default().insert(key.name, "\":1\"".into());
+        }
+        let before = seen(&load(&text));
+        text.entry((file.name, path.to_owned())).or_default().insert(key.name, another_value(key));
+        if seen(&load(&text)) == before {
+            idle.push(format!("{path}.{}", key.name));
+        }
+    });
+    assert!(idle.is_empty(), "live in the schema and without effect: {idle:?}");
+    assert!(tried > 60, "{tried} keys tried");
+}
+
+#[test]
+fn a_key_with_one_word_refuses_every_other() {
+    let mut text = baseline();
+    text.entry(("module.toml", "module.match_rule".into())).or_default().insert("type", "\"domain\"".into());
+    let module = render(&text, &schema::MODULE_FILE);
+    let faults = load_files(&[("module.toml", &module)]).expect_err("one kind of rule exists");
+    assert!(faults.iter().any(|fault| fault.message.contains("`type`") && fault.message.contains("domain")));
+}
+
+#[test]
+fn each_key_without_effect_changes_nothing_and_is_said() {
+    each_key(|file, path, key| {
+        let silent = key.status.is_live() || matches!(key.status, schema::Status::Label | schema::Status::Later(_));
+        let read = ["module.toml", "base.toml", "app.toml"].contains(&file.name);
+        if silent || !read || path.contains("writer") || path.ends_with("log") {
+            return;
+        }
+        let mut text = baseline();
+        let before = seen(&load(&text));
+        text.entry((file.name, path.to_owned())).or_default().insert(key.name, another_value(key));
+        let loaded = load(&text);
+        assert_eq!(seen(&loaded), before, "{path}.{}", key.name);
+        let said = loaded.warnings.iter().any(|fault| fault.message.starts_with(&format!("`{}` in ", key.name)));
+        assert!(said, "{path}.{}: {:#?}", key.name, loaded.warnings);
+    });
+}

@@ -102,6 +102,9 @@ pub const ENDPOINTS_MAX: usize = 1_024;
 pub const RATE_SLOTS: usize = 256 * 1024;
 /// Regexes of `url_rewrite` whose working memory a worker keeps.
 pub const REWRITE_CACHES_MAX: usize = 256;
+/// Matches an item of `url_rewrite` replaces in one path; what comes after stays. Looking for each may scan
+/// the whole path, so a path made for it would otherwise hold a core for as long as its length squared.
+pub const REWRITE_MATCHES_MAX: usize = 256;
 
 const _: () = assert!(SMALL_BUFFER_BYTES < LARGE_BUFFER_BYTES);
 const _: () = assert!(URI_BYTES_MAX < LARGE_BUFFER_BYTES);

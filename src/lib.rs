@@ -20,5 +20,6 @@ pub mod end;
 pub mod ids;
 pub mod limits;
 pub mod proto;
+pub mod run;
 pub mod wall;
 pub mod worker;

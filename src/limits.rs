@@ -52,6 +52,41 @@ pub const RELOAD_ANSWER_MS: u64 = 5_000;
 /// Wait for an upstream's `100 Continue` before the body is asked for anyway.
 pub const CONTINUE_WAIT_MS: u64 = 1_000;
 
+/// When stopping: how long an idle kept connection is still listened to, so that a request that
+/// crosses the stop on the wire is answered.
+pub const DRAIN_IDLE_GRACE_MS: u64 = 300;
+
+/// An exchange that relays its body for longer than this is a stream and moves to the slow share.
+pub const SLOW_EXCHANGE_MS: u64 = 1_000;
+/// A tunnel (after 101) without a byte either way for this long is closed.
+pub const TUNNEL_IDLE_MS: u64 = 3_600_000;
+/// Between two epochs that only health has changed; the first of a burst goes out at once.
+pub const HEALTH_EPOCH_GAP_MS: u64 = 50;
+/// A changed file is read when its directory has been quiet this long.
+pub const FILE_SETTLE_MS: u64 = 200;
+/// A changed file is read after this, even when its directory never becomes quiet.
+pub const FILE_SETTLE_MAX_MS: u64 = 2_000;
+/// Beyond the drain window, how long control waits for a worker to say that it has ended.
+pub const DRAIN_GRACE_MS: u64 = 2_000;
+/// First probes of many new endpoints are spread over this, or over their interval if shorter.
+pub const PROBE_SPREAD_MS: u64 = 1_000;
+/// Between two probes of one endpoint, whatever asks for the second.
+pub const PROBE_GAP_MS: u64 = 200;
+/// Probes under way at the same time over the whole process; each holds a descriptor.
+pub const PROBES_AT_ONCE_MAX: usize = 512;
+/// Body bytes of a probe's answer read before its connection is closed.
+pub const PROBE_BODY_BYTES_MAX: usize = 16 * 1024;
+/// Name lookups under way at the same time.
+pub const LOOKUPS_AT_ONCE_MAX: usize = 64;
+/// A name is looked up again no sooner than this, whatever its TTL says.
+pub const TTL_MIN_MS: u64 = 1_000;
+/// A name is looked up again no later than this, whatever its TTL says.
+pub const TTL_MAX_MS: u64 = 300_000;
+/// The longest pause between two lookups of a name that does not resolve; the first is `TTL_MIN_MS`.
+pub const LOOKUP_RETRY_MAX_MS: u64 = 30_000;
+/// One lookup's deadline, all servers and retries together.
+pub const LOOKUP_TIMEOUT_MS: u64 = 15_000;
+
 /// Entries of each worker's submission ring.
 pub const RING_ENTRIES: u32 = 4_096;
 /// Pending connections per listening socket.
@@ -72,4 +107,7 @@ const _: () = assert!(LARGE_BUFFER_BYTES < HEAD_BYTES_CEILING);
 const _: () = assert!(CHUNK_LINE_BYTES_MAX < SMALL_BUFFER_BYTES);
 const _: () = assert!(CHUNK_LINE_BYTES_MAX <= CHUNK_EXTENSION_BYTES_MAX);
 const _: () = assert!(TRAILER_BYTES_MAX <= LARGE_BUFFER_BYTES);
+const _: () = assert!(FILE_SETTLE_MS < FILE_SETTLE_MAX_MS);
+const _: () = assert!(PROBE_GAP_MS <= PROBE_SPREAD_MS);
+const _: () = assert!(TTL_MIN_MS < LOOKUP_RETRY_MAX_MS && LOOKUP_RETRY_MAX_MS <= TTL_MAX_MS);
 const _: () = assert!(LINGER_MS > DEADLINE_TICK_MS);

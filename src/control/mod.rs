@@ -1,1 +1,79 @@
-//! ROOM 5.
+//! ROOM 5, the office: one tokio current-thread loop that decides what the workers run on.
+//!
+//! In scope: publishing epochs, reloading the files, probing endpoints, resolving names, signals, the
+//! drain at the end. Out of scope: serving requests, and starting or pinning workers (`run` does that
+//! and hands the links in). A control that is stuck stops no traffic.
+
+mod dns;
+mod health;
+mod reload;
+mod reports;
+mod signals;
+mod state;
+#[cfg(test)]
+mod tests;
+mod thread;
+mod watch;
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::config::{Fault, Loaded};
+use crate::wall::link::{ControlEnd, Reports};
+
+/// Reads the module file and what lies beside it; `config::load`, or a test's own.
+pub type Load = dyn Fn(&Path) -> Result<Loaded, Vec<Fault>> + Send + Sync;
+
+/// Told once, when every worker has started: how many on which rung of the driver ladder.
+pub type Ready = dyn FnOnce(&str);
+
+/// What control needs to begin.
+pub struct Office {
+    /// The module file, to be read again at each reload.
+    pub file: PathBuf,
+    /// How it is read.
+    pub load: Box<Load>,
+    /// What it said at start: epoch 1. Its warnings are the caller's to print.
+    pub loaded: Loaded,
+    /// One link per worker.
+    pub links: Vec<ControlEnd>,
+    /// What comes up from all workers.
+    pub reports: Reports,
+    /// Called when every worker has started.
+    pub ready: Box<Ready>,
+}
+
+impl fmt::Debug for Office {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Office").field("file", &self.file).field("links", &self.links).finish_non_exhaustive()
+    }
+}
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Every worker ended in time and none of them by dying.
+    pub clean: bool,
+    /// Epochs published.
+    pub epochs: u64,
+    /// Exchanges cut at the end of the drain window, over all workers.
+    pub cut: u64,
+}
+
+/// Runs the control plane on the calling thread until the workers have drained after SIGTERM or
+/// SIGINT, until the drain window and its grace have passed, or until a second such signal.
+///
+/// # Errors
+/// When the loop or the signals cannot be set up, or when every worker has died.
+pub fn run(office: Office) -> io::Result<Outcome> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(HELPER_THREADS_MAX).build()?;
+    let outcome = runtime.block_on(thread::serve(office));
+    // A helper thread stuck in a read of a dead file system must not keep the process alive.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Threads for loads, drops of old snapshots and reads of the hosts file.
+const HELPER_THREADS_MAX: usize = 8;

@@ -79,8 +79,10 @@ pub enum Report {
     Drained {
         /// Who.
         worker: WorkerId,
-        /// Exchanges cut at the end of the window.
+        /// Client connections cut at the end of the window.
         cut: u64,
+        /// What it served, in one line for the log.
+        summary: String,
     },
     /// The worker's thread ended by a panic or could not start.
     Died {

@@ -1,1 +1,31 @@
-//! Room.
+//! ROOM 3, the data plane: one pinned thread per core, nothing shared, nothing that waits but on its ring.
+//!
+//! A request's way: `accept` → `session` → `exchange` → (`plan`: head, route, `policy`, `balance`) →
+//! `upstream` → `converse` (`upload` and `answer`) → the session's meter. Only `io` awaits a socket. Out of
+//! scope: files, names, locks, logs, health; those are control's.
+
+pub mod accept;
+pub mod answer;
+pub mod balance;
+pub mod bind;
+pub mod buffer;
+pub mod clock;
+pub mod converse;
+pub mod deadline;
+pub mod downstream;
+pub mod driver;
+pub mod exchange;
+pub mod forwarded;
+pub mod io;
+pub mod meter;
+pub mod orders;
+pub mod plan;
+pub mod policy;
+pub mod reply;
+pub mod session;
+pub mod shard;
+pub mod thread;
+pub mod tickets;
+pub mod tunnel;
+pub mod upload;
+pub mod upstream;

@@ -1,0 +1,76 @@
+//! The rhythm of one checked endpoint: probe, tell, pause.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, sleep_until};
+use tracing::debug;
+
+use super::Shared;
+use super::jitter::Jitter;
+use super::probe::{Finding, Target, probe};
+use crate::control::state::{CheckerId, Event, Key, Shown};
+use crate::limits;
+
+/// One endpoint's checker.
+pub(super) struct Checker {
+    id: CheckerId,
+    key: Arc<Key>,
+    target: Target,
+    nudge: Arc<Notify>,
+    shared: Arc<Shared>,
+    jitter: Jitter,
+}
+
+impl Checker {
+    /// A checker that has not begun.
+    pub(super) fn new(id: CheckerId, key: Arc<Key>, target: Target, nudge: Arc<Notify>, shared: Arc<Shared>) -> Self {
+        Self { id, key, target, nudge, shared, jitter: Jitter::new() }
+    }
+
+    /// Probes until it is aborted or the loop has gone.
+    pub(super) async fn run(mut self, delay: Duration) {
+        sleep(delay).await;
+        loop {
+            let permit = self.shared.permits.acquire().await;
+            let started = Instant::now();
+            let finding = probe(&mut self.target, &self.key, &self.shared.pulse).await;
+            drop(permit);
+            let pause = self.pause_after(&finding);
+            if !self.tell(finding).await {
+                return;
+            }
+            self.wait(started, pause).await;
+        }
+    }
+
+    /// False when nobody listens any more.
+    async fn tell(&self, finding: Finding) -> bool {
+        let failure = match finding {
+            Finding::Passed => None,
+            Finding::Failed(why) => Some(why),
+            Finding::Unclear(why) => {
+                debug!("probe of {} does not count: {why}", Shown(&self.key.address));
+                return true;
+            }
+        };
+        self.shared.events.send(Event::Probed { checker: self.id, failure }).await.is_ok()
+    }
+
+    fn pause_after(&mut self, finding: &Finding) -> Duration {
+        let interval = Duration::from_millis(self.key.check.interval_ms.into());
+        let spread = Duration::from_millis(limits::PROBE_SPREAD_MS);
+        self.jitter.spread(if matches!(finding, Finding::Unclear(_)) { interval.min(spread) } else { interval })
+    }
+
+    /// Until the pause is over, a worker failed to connect, or the name has other addresses.
+    async fn wait(&mut self, started: Instant, pause: Duration) {
+        let gap = Duration::from_millis(limits::PROBE_GAP_MS).min(pause);
+        tokio::select! {
+            () = sleep_until(started + pause) => {}
+            () = self.nudge.notified() => sleep_until(started + gap).await,
+            () = self.target.changed() => sleep_until(started + gap).await,
+        }
+    }
+}

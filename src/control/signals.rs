@@ -1,0 +1,31 @@
+//! Signals become events: SIGHUP reloads, SIGTERM and SIGINT stop.
+
+use std::io;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+
+use super::state::{Asker, Event};
+
+/// Listens until the loop has gone.
+///
+/// # Errors
+/// When a signal cannot be registered.
+pub(super) fn listen(events: mpsc::Sender<Event>) -> io::Result<()> {
+    forward(signal(SignalKind::hangup())?, events.clone(), || Event::Asked(Asker::Operator));
+    forward(signal(SignalKind::terminate())?, events.clone(), || Event::Stop);
+    forward(signal(SignalKind::interrupt())?, events, || Event::Stop);
+    // Their default is to end the process, which nobody who types the wrong number means.
+    ignore(signal(SignalKind::user_defined1())?);
+    ignore(signal(SignalKind::user_defined2())?);
+    Ok(())
+}
+
+fn forward(mut signal: Signal, events: mpsc::Sender<Event>, event: impl Fn() -> Event + Send + 'static) {
+    tokio::spawn(async move { while signal.recv().await.is_some() && events.send(event()).await.is_ok() {} });
+}
+
+/// Once tokio has a signal's disposition it keeps it; the stream itself is not needed.
+fn ignore(signal: Signal) {
+    drop(signal);
+}

@@ -1,0 +1,416 @@
+//! The desired state of the process: `apply(Event) → Effects`. No I/O, no clock, no task: the time is
+//! passed in, and everything that happens because of an event is in the list that comes back.
+//!
+//! In scope: what is in force, who has adopted it, which endpoints are up, who waits for an answer,
+//! when the process ends. Out of scope: reading files, probing, resolving, sending (`control::thread`).
+
+mod publish;
+mod reload;
+mod roll;
+mod tally;
+#[cfg(test)]
+mod tests;
+mod workers;
+
+use std::mem;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use publish::Publisher;
+use reload::Reload;
+use roll::Roll;
+use workers::Workers;
+
+pub(crate) use reload::Asker;
+pub(crate) use roll::{CheckerId, Key, Shown};
+
+use super::Outcome;
+use crate::config::{Fault, Loaded, Process};
+use crate::ids::{EpochId, WorkerId};
+use crate::limits;
+use crate::wall::epoch::Epoch;
+use crate::wall::link::{Order, Report};
+
+/// Something that has happened.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// A worker says something.
+    Report(Report),
+    /// Nobody is left to report: every worker's end is gone.
+    Silence,
+    /// The configuration shall be read again.
+    Asked(Asker),
+    /// Something has changed in a watched directory.
+    Touched,
+    /// A load has ended.
+    Loaded(Reading),
+    /// A probe has ended.
+    Probed {
+        /// Which.
+        checker: CheckerId,
+        /// Why it failed, if it did.
+        failure: Option<String>,
+    },
+    /// A name's addresses, sorted.
+    Resolved {
+        /// Whose.
+        name: Box<str>,
+        /// Never empty: a name that stops resolving keeps its last addresses.
+        addresses: Box<[IpAddr]>,
+    },
+    /// SIGTERM or SIGINT.
+    Stop,
+    /// The time named by `State::due` has come.
+    Due,
+}
+
+/// What a load found.
+#[derive(Debug)]
+pub(crate) enum Reading {
+    /// A configuration that may be published, and what stands for the text it came from; `None` when
+    /// the files changed while they were read.
+    New(Box<Loaded>, Option<u64>),
+    /// The text in force.
+    Same,
+    /// Everything that is wrong with the files.
+    Faulty(Vec<Fault>),
+}
+
+/// Something to be done.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    /// Send an order.
+    Send {
+        /// To whom.
+        worker: WorkerId,
+        /// What.
+        order: Order,
+    },
+    /// Read the files on a helper thread; `Event::Loaded` answers.
+    Load {
+        /// Stands for the text in force.
+        in_force: Option<u64>,
+    },
+    /// Start these checkers.
+    Check(Vec<(CheckerId, Arc<Key>)>),
+    /// Stop this checker.
+    Uncheck(CheckerId),
+    /// Probe again as soon as the gap between two probes allows.
+    ProbeNow(CheckerId),
+    /// Resolve through these servers from now on; none are the system's.
+    UseServers(Vec<SocketAddr>),
+    /// Keep this name resolved.
+    Resolve(Box<str>),
+    /// Nobody needs this name any more.
+    Forget(Box<str>),
+    /// Watch these files, and no others.
+    Watch(Vec<PathBuf>),
+    /// Drop this off the loop, if this is the last of it.
+    Free(Arc<Epoch>),
+    /// Write a line to the log.
+    Say(Level, String),
+    /// Every worker has started, on these rungs of the driver ladder.
+    Ready(String),
+    /// End: with the outcome, or because no worker is left.
+    End(Result<Outcome, String>),
+}
+
+/// How loud a line of the log is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// For whoever looks for a fault.
+    Debug,
+    /// Worth knowing.
+    Info,
+    /// Worth a look.
+    Warn,
+    /// Worth a call.
+    Error,
+}
+
+/// The times that tests shorten.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// Between two health epochs.
+    pub(crate) health_gap: Duration,
+    /// Whoever asked for a reload is answered after this, whether or not every worker has adopted.
+    pub(crate) answer: Duration,
+    /// A watched directory has to be quiet this long.
+    pub(crate) settle: Duration,
+    /// A change is read after this at the latest.
+    pub(crate) settle_max: Duration,
+    /// How long a worker may overrun the drain window.
+    pub(crate) grace: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            health_gap: Duration::from_millis(limits::HEALTH_EPOCH_GAP_MS),
+            answer: Duration::from_millis(limits::RELOAD_ANSWER_MS),
+            settle: Duration::from_millis(limits::FILE_SETTLE_MS),
+            settle_max: Duration::from_millis(limits::FILE_SETTLE_MAX_MS),
+            grace: Duration::from_millis(limits::DRAIN_GRACE_MS),
+        }
+    }
+}
+
+/// The desired state.
+#[derive(Debug)]
+pub(crate) struct State {
+    pace: Pace,
+    /// The configuration's as last loaded; `listen` stays as it was at start.
+    process: Process,
+    files: Vec<PathBuf>,
+    fingerprint: Option<u64>,
+    publisher: Publisher,
+    roll: Roll,
+    workers: Workers,
+    reload: Reload,
+    /// First and last change seen in the watched directories.
+    touched: Option<(Instant, Instant)>,
+    timer_due: Option<Instant>,
+    /// When to stop waiting for workers that drain.
+    stop_due: Option<Instant>,
+    out: Vec<Effect>,
+}
+
+impl State {
+    /// The state at start, and what it takes to get there: epoch 1 to every worker first.
+    pub(crate) fn open(
+        loaded: Loaded,
+        workers: impl IntoIterator<Item = WorkerId>,
+        now: Instant,
+        pace: Pace,
+    ) -> (Self, Vec<Effect>) {
+        let Loaded { snapshot, process, warnings: _, files } = loaded;
+        let (mut roll, mut duties) = (Roll::default(), Vec::new());
+        roll.take_up(&snapshot, EpochId(1), &mut duties);
+        let publisher = Publisher::open(snapshot, roll.publish(EpochId(1)), now, pace.health_gap);
+        let mut state = Self {
+            pace,
+            files: Vec::new(),
+            fingerprint: None,
+            publisher,
+            roll,
+            workers: Workers::new(workers),
+            reload: Reload::default(),
+            touched: None,
+            timer_due: timer_after(now, &process),
+            stop_due: None,
+            out: Vec::new(),
+            process,
+        };
+        state.workers.offer(state.publisher.current(), &mut state.out);
+        state.out.push(Effect::UseServers(state.process.dns_servers.clone()));
+        state.out.append(&mut duties);
+        state.watch(files);
+        let effects = mem::take(&mut state.out);
+        (state, effects)
+    }
+
+    /// Takes in one event; returns what is to be done, in order.
+    pub(crate) fn apply(&mut self, now: Instant, event: Event) -> Vec<Effect> {
+        match event {
+            Event::Report(report) => self.hear(now, report),
+            Event::Silence => self.all_gone("their ends of the links are closed"),
+            Event::Asked(asker) => self.ask(now, asker),
+            Event::Touched => self.touched = Some((self.touched.map_or(now, |(first, _)| first), now)),
+            Event::Loaded(reading) => self.loaded(now, reading),
+            Event::Probed { checker, failure } => {
+                let flipped = self.roll.probed(checker, failure.as_deref(), &mut self.out);
+                self.outdate_if(flipped);
+            }
+            Event::Resolved { name, addresses } => {
+                let changed = self.roll.resolved(&name, addresses, &mut self.out);
+                self.outdate_if(changed);
+            }
+            Event::Stop => self.stop(now),
+            Event::Due => {}
+        }
+        self.settle(now);
+        mem::take(&mut self.out)
+    }
+
+    /// When `Event::Due` is wanted, unless another event comes first.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        let times = [self.publisher.due(), self.reload.due(), self.touch_due(), self.timer_due, self.stop_due];
+        times.into_iter().flatten().min()
+    }
+
+    /// Does everything whose time has come.
+    fn settle(&mut self, now: Instant) {
+        if self.touch_due().is_some_and(|due| now >= due) {
+            self.touched = None;
+            self.ask(now, Asker::Quiet);
+        }
+        if self.timer_due.is_some_and(|due| now >= due) {
+            self.timer_due = timer_after(now, &self.process);
+            self.ask(now, Asker::Quiet);
+        }
+        if self.publisher.due().is_some_and(|due| now >= due) {
+            let health = self.roll.publish(self.publisher.next_id());
+            let replaced = self.publisher.publish_health(health, now);
+            self.out.push(Effect::Free(replaced));
+        }
+        self.workers.offer(self.publisher.current(), &mut self.out);
+        self.reload.settle(now, self.pace.answer, &self.workers, &mut self.out);
+        self.end_if_over(now);
+    }
+
+    fn hear(&mut self, now: Instant, report: Report) {
+        match report {
+            Report::Ready { worker, driver } => self.workers.ready(worker, driver, &mut self.out),
+            Report::Adopted { worker, epoch } => self.workers.adopted(worker, epoch, &mut self.out),
+            Report::Released { worker: _, epoch } => self.out.push(Effect::Free(epoch)),
+            Report::ConnectFailed { epoch, endpoint } => {
+                let flipped = self.roll.connect_failed(epoch, endpoint, &mut self.out);
+                self.outdate_if(flipped);
+            }
+            Report::ReloadAsked { worker, ticket } => self.ask(now, Asker::Worker { worker, ticket }),
+            Report::Drained { worker, cut, summary } => {
+                self.out.push(Effect::Say(Level::Info, format!("worker {worker} has ended: {summary}")));
+                self.workers.drained(worker, cut, &mut self.out);
+            }
+            Report::Died { worker, cause } => {
+                self.out.push(Effect::Say(Level::Error, format!("worker {worker} has died: {cause}")));
+                self.workers.died(worker, &mut self.out);
+                if self.workers.died_total() == self.workers.total() {
+                    self.all_gone(&cause);
+                }
+            }
+        }
+    }
+
+    fn outdate_if(&mut self, changed: bool) {
+        if changed {
+            self.publisher.outdate();
+        }
+    }
+
+    fn ask(&mut self, now: Instant, asker: Asker) {
+        self.reload.ask(asker);
+        if self.stop_due.is_some() {
+            self.reload.refuse(&mut self.out);
+        }
+        self.start_load(now);
+    }
+
+    fn start_load(&mut self, now: Instant) {
+        if self.reload.start(now) {
+            self.out.push(Effect::Load { in_force: self.fingerprint });
+        }
+    }
+
+    fn loaded(&mut self, now: Instant, reading: Reading) {
+        let Some(run) = self.reload.ended() else { return };
+        let changed = match reading {
+            Reading::Faulty(faults) => {
+                let lines: Vec<String> = faults.iter().map(Fault::to_string).collect();
+                self.say_all(Level::Error, &lines);
+                let line = format!("configuration not loaded; epoch {} stays in force", self.publisher.current().id);
+                self.out.push(Effect::Say(Level::Error, line));
+                run.refuse(&lines.join("\n"), &mut self.out);
+                return self.start_load(now);
+            }
+            Reading::New(loaded, fingerprint) => {
+                self.fingerprint = fingerprint;
+                self.put_in_force(now, *loaded);
+                true
+            }
+            Reading::Same => false,
+        };
+        self.reload.await_adoption(run, self.publisher.current().id, changed, now + self.pace.answer);
+        self.start_load(now);
+    }
+
+    fn put_in_force(&mut self, now: Instant, loaded: Loaded) {
+        let Loaded { snapshot, process, warnings, files } = loaded;
+        self.say_all(Level::Warn, &warnings.iter().map(Fault::to_string).collect::<Vec<_>>());
+        self.take_up_process(now, process);
+        let first = self.publisher.next_id();
+        self.roll.take_up(&snapshot, first, &mut self.out);
+        let health = self.roll.publish(first);
+        let replaced = self.publisher.publish(snapshot, health, now);
+        self.out.push(Effect::Free(replaced));
+        self.watch(files);
+    }
+
+    fn take_up_process(&mut self, now: Instant, mut process: Process) {
+        let (listen, listen_any) = (self.process.listen, self.process.listen_any);
+        if (process.listen, process.listen_any) != (listen, listen_any) {
+            let line = format!("http.addr is now {} and needs a restart; still listening on {listen}", process.listen);
+            self.out.push(Effect::Say(Level::Warn, line));
+            (process.listen, process.listen_any) = (listen, listen_any);
+        }
+        if process.dns_servers != self.process.dns_servers {
+            self.out.push(Effect::UseServers(process.dns_servers.clone()));
+        }
+        if process.reload_interval_ms != self.process.reload_interval_ms {
+            self.timer_due = timer_after(now, &process);
+        }
+        self.process = process;
+    }
+
+    fn watch(&mut self, files: Vec<PathBuf>) {
+        let wanted = if self.process.reload_on_change { files } else { Vec::new() };
+        if wanted != self.files {
+            self.files.clone_from(&wanted);
+            self.out.push(Effect::Watch(wanted));
+        }
+    }
+
+    fn touch_due(&self) -> Option<Instant> {
+        self.touched.map(|(first, last)| (last + self.pace.settle).min(first + self.pace.settle_max))
+    }
+
+    fn say_all(&mut self, level: Level, lines: &[String]) {
+        self.out.extend(lines.iter().map(|line| Effect::Say(level, line.clone())));
+    }
+
+    /// The first signal drains, the second ends at once.
+    fn stop(&mut self, now: Instant) {
+        if self.stop_due.is_some() {
+            self.out.push(Effect::Say(Level::Warn, "stopping at once".into()));
+            self.end(false);
+            return;
+        }
+        let window_ms = self.process.drain_window_ms;
+        self.stop_due = Some(now + Duration::from_millis(window_ms) + self.pace.grace);
+        (self.touched, self.timer_due) = (None, None);
+        self.out.push(Effect::Say(Level::Info, format!("stopping; exchanges have {window_ms} ms to finish")));
+        self.reload.refuse(&mut self.out);
+        for worker in self.workers.running() {
+            self.out.push(Effect::Send { worker, order: Order::Drain { window_ms } });
+        }
+    }
+
+    fn end_if_over(&mut self, now: Instant) {
+        let Some(stop_due) = self.stop_due else { return };
+        let left = self.workers.running().count();
+        if left == 0 {
+            self.end(self.workers.died_total() == 0);
+        } else if now >= stop_due {
+            self.out.push(Effect::Say(Level::Error, format!("{left} workers have not ended in time")));
+            self.end(false);
+        }
+    }
+
+    fn end(&mut self, clean: bool) {
+        let outcome = Outcome { clean, epochs: self.publisher.current().id.0, cut: self.workers.cut_total() };
+        self.out.push(Effect::End(Ok(outcome)));
+    }
+
+    fn all_gone(&mut self, cause: &str) {
+        match self.stop_due {
+            Some(_) => self.end(false),
+            None => self.out.push(Effect::End(Err(format!("no worker is left: {cause}")))),
+        }
+    }
+}
+
+fn timer_after(now: Instant, process: &Process) -> Option<Instant> {
+    (process.reload_interval_ms > 0).then(|| now + Duration::from_millis(process.reload_interval_ms))
+}

@@ -1,0 +1,141 @@
+//! The loop: one event in, its effects out. It never waits for anything but the next event.
+//!
+//! In scope: turning effects into orders, tasks and helper threads. Out of scope: every decision
+//! (`state`), and what the tasks do (`health`, `dns`, `watch`, `reload`, `signals`, `reports`).
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+use tracing::{debug, error, info, warn};
+
+use super::dns::Names;
+use super::health::Checkers;
+use super::state::{Effect, Event, Level, Pace, State};
+use super::watch::Watch;
+use super::{Office, Outcome, Ready, reload, reports, signals};
+use crate::ids::WorkerId;
+use crate::wall::epoch::Epoch;
+use crate::wall::link::{ControlEnd, Order};
+
+/// Events that wait for the loop; whoever has one more waits instead.
+const EVENTS_MAX: usize = 1_024;
+
+/// The way to the loop and its end.
+pub(super) type Channel = (mpsc::Sender<Event>, mpsc::Receiver<Event>);
+
+/// Runs the loop, deaf to nothing.
+pub(super) async fn serve(office: Office) -> io::Result<Outcome> {
+    let channel = mpsc::channel(EVENTS_MAX);
+    signals::listen(channel.0.clone())?;
+    turn(office, Pace::default(), channel).await
+}
+
+/// The loop without its signals, so that a test can be the one who gives them.
+pub(super) async fn turn(office: Office, pace: Pace, (events, mut inbox): Channel) -> io::Result<Outcome> {
+    let Office { file, load, loaded, links, reports, ready } = office;
+    reports::listen(reports, events.clone())?;
+    let reader = reload::Reader::new(file, load.into(), loaded.files.clone());
+    let workers: Vec<WorkerId> = links.iter().map(|link| link.worker).collect();
+    let mut hands = Hands::new(links, reader, events, ready);
+    let (mut state, mut effects) = State::open(loaded, workers, Instant::now(), pace);
+    loop {
+        for effect in effects {
+            if let Some(end) = hands.perform(effect) {
+                return end;
+            }
+        }
+        let event = tokio::select! {
+            event = inbox.recv() => event.expect("the loop itself holds a sender"),
+            () = until(state.due()) => Event::Due,
+        };
+        effects = state.apply(Instant::now(), event);
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What carries out the effects.
+struct Hands {
+    links: HashMap<WorkerId, ControlEnd>,
+    reader: reload::Reader,
+    checkers: Checkers,
+    names: Names,
+    watch: Watch,
+    events: mpsc::Sender<Event>,
+    ready: Option<Box<Ready>>,
+}
+
+impl Hands {
+    fn new(links: Vec<ControlEnd>, reader: reload::Reader, events: mpsc::Sender<Event>, ready: Box<Ready>) -> Self {
+        Self {
+            links: links.into_iter().map(|link| (link.worker, link)).collect(),
+            reader,
+            checkers: Checkers::new(events.clone()),
+            names: Names::new(events.clone()),
+            watch: Watch::default(),
+            events,
+            ready: Some(ready),
+        }
+    }
+
+    /// Does one thing; the last one is to end.
+    fn perform(&mut self, effect: Effect) -> Option<io::Result<Outcome>> {
+        match effect {
+            Effect::Send { worker, order } => self.send(worker, order),
+            Effect::Load { in_force } => self.reader.start(in_force, self.events.clone()),
+            Effect::Check(added) => self.checkers.start(added, &self.names),
+            Effect::Uncheck(id) => self.checkers.stop(id),
+            Effect::ProbeNow(id) => self.checkers.probe_now(id),
+            Effect::UseServers(servers) => self.names.use_servers(servers),
+            Effect::Resolve(name) => self.names.follow(name),
+            Effect::Forget(name) => self.names.forget(&name),
+            Effect::Watch(files) => self.watch.follow(files, self.events.clone()),
+            Effect::Free(epoch) => free(epoch),
+            Effect::Say(level, line) => say(level, &line),
+            Effect::Ready(drivers) => {
+                if let Some(ready) = self.ready.take() {
+                    ready(&drivers);
+                }
+            }
+            Effect::End(end) => return Some(finish(end)),
+        }
+        None
+    }
+
+    fn send(&self, worker: WorkerId, order: Order) {
+        if let Some(link) = self.links.get(&worker) {
+            link.send(order);
+        }
+    }
+}
+
+/// A snapshot of thousands of services takes milliseconds to drop: not here.
+fn free(epoch: Arc<Epoch>) {
+    if let Some(last) = Arc::into_inner(epoch) {
+        spawn_blocking(move || drop(last));
+    }
+}
+
+fn say(level: Level, line: &str) {
+    match level {
+        Level::Debug => debug!("{line}"),
+        Level::Info => info!("{line}"),
+        Level::Warn => warn!("{line}"),
+        Level::Error => error!("{line}"),
+    }
+}
+
+fn finish(end: Result<Outcome, String>) -> io::Result<Outcome> {
+    let outcome = end.map_err(io::Error::other)?;
+    info!("stopped: {} epochs published, {} exchanges cut", outcome.epochs, outcome.cut);
+    Ok(outcome)
+}

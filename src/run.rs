@@ -1,0 +1,190 @@
+//! The composition root: the only file that sees both sides of the wall.
+//!
+//! In scope: the order of starting, what is printed at start, the exit. Out of scope: everything that is
+//! started.
+
+use std::fmt::Write as _;
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Write as _};
+use std::net::TcpListener;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::cli;
+use crate::config::{self, Fault, Loaded};
+use crate::control::{self, Office};
+use crate::ids::WorkerId;
+use crate::limits::RATE_SLOTS;
+use crate::wall::link::{self, ControlEnd, ReportSender};
+use crate::wall::rate::RateTable;
+use crate::worker::bind;
+use crate::worker::driver::Driver;
+use crate::worker::shard::Shared;
+use crate::worker::thread::{self, Post};
+
+/// Serves until told to stop. The exit code is 0 after a drain that cut nothing short.
+///
+/// # Errors
+/// What kept the gateway from starting, in words for its user.
+pub fn run(options: &cli::Run) -> Result<ExitCode, String> {
+    log_to_stderr();
+    let loaded = config::load(&options.file).map_err(|faults| describe(&faults))?;
+    say_warnings(&loaded.warnings);
+    let descriptors = raise_descriptor_limit();
+    let cores = core_affinity::get_core_ids().unwrap_or_default();
+    let available = std::thread::available_parallelism().map_or(1, usize::from);
+    let workers = options.cores.unwrap_or(available);
+    let (driver, may_descend) = choose_driver(options.driver)?;
+    let process = &loaded.process;
+    let listeners = bind::group(process.listen, process.listen_any, workers)
+        .map_err(|error| format!("cannot listen on {}: {}", process.listen, explain_bind(&error)))?;
+    let address = listeners[0].local_addr().unwrap_or(process.listen);
+    print_start(&describe_start(&loaded, &address.to_string(), workers, &cores, descriptors));
+
+    let (up, reports) = link::report_channel().map_err(|error| format!("cannot link the workers: {error}"))?;
+    let shared = Shared {
+        workers,
+        pseudonym: format!("gatekeeper-{:016x}", RandomState::new().hash_one(Instant::now())).into(),
+        rates: Arc::new(RateTable::new(RATE_SLOTS)),
+        origin: Instant::now(),
+    };
+    let links = spawn(listeners, &cores, driver, may_descend, &shared, &up)
+        .map_err(|error| format!("cannot start a worker: {error}"))?;
+    let office = Office {
+        file: options.file.clone(),
+        load: Box::new(config::load),
+        loaded,
+        links,
+        reports,
+        ready: Box::new(move |drivers| {
+            print_start(&format!("  driver     {drivers}\ngatekeeper ready on http://{address}\n"));
+        }),
+    };
+    let outcome = control::run(office).map_err(|error| error.to_string())?;
+    Ok(if outcome.clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn spawn(
+    listeners: Vec<TcpListener>,
+    cores: &[core_affinity::CoreId],
+    driver: Driver,
+    may_descend: bool,
+    shared: &Shared,
+    up: &ReportSender,
+) -> io::Result<Vec<ControlEnd>> {
+    let post = |(index, listener): (usize, TcpListener)| {
+        let worker = WorkerId(u16::try_from(index).expect("fewer workers than limits::WORKERS_MAX"));
+        let (control, link) = link::connect(worker, up)?;
+        let core = (!cores.is_empty()).then(|| cores[index % cores.len()]);
+        thread::spawn(Post { link, listener, core, driver, may_descend, shared: shared.clone() })?;
+        Ok(control)
+    };
+    listeners.into_iter().enumerate().map(post).collect()
+}
+
+/// The rung to begin on. One asked for by name is used or refused, never exchanged.
+fn choose_driver(asked: cli::Driver) -> Result<(Driver, bool), String> {
+    let exact = match asked {
+        cli::Driver::Auto => {
+            let (best, refused) = Driver::best();
+            for (rung, error) in refused {
+                tracing::warn!("{rung} is refused here: {error}");
+            }
+            return Ok((best, true));
+        }
+        cli::Driver::Uring => Driver::UringDefer,
+        cli::Driver::UringCoop => Driver::UringCoop,
+        cli::Driver::UringPlain => Driver::UringPlain,
+        cli::Driver::Epoll => Driver::Epoll,
+    };
+    exact.try_out().map_err(|error| format!("{exact} is refused here: {error}"))?;
+    Ok((exact, false))
+}
+
+fn explain_bind(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "another process listens there; stop it, or change `addr` in base.toml".to_owned(),
+        io::ErrorKind::PermissionDenied => format!("{error}; ports below 1024 need the capability to bind them"),
+        _ => error.to_string(),
+    }
+}
+
+/// Raises the soft descriptor limit to the hard one and says what it is now.
+fn raise_descriptor_limit() -> Option<u64> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    // A process that may not raise it serves with what it has.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    getrlimit(Resource::Nofile).current
+}
+
+fn describe(faults: &[Fault]) -> String {
+    let errors = faults.iter().filter(|fault| !fault.warning).count();
+    let mut text: String = faults.iter().fold(String::new(), |mut text, fault| {
+        let _ = writeln!(text, "{fault}");
+        text
+    });
+    let _ = write!(text, "{errors} errors: not started");
+    text
+}
+
+fn say_warnings(warnings: &[Fault]) {
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+}
+
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("GATEKEEPER_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    // A library user may have installed a subscriber already; theirs stays.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false).try_init();
+}
+
+/// A reader that has gone is no reason not to serve.
+fn print_start(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes());
+    let _ = out.flush();
+}
+
+fn describe_start(
+    loaded: &Loaded,
+    address: &str,
+    workers: usize,
+    cores: &[core_affinity::CoreId],
+    descriptors: Option<u64>,
+) -> String {
+    let mut text = format!("gatekeeper {}\n", env!("CARGO_PKG_VERSION"));
+    let snapshot = &loaded.snapshot;
+    let both = if loaded.process.listen_any { " (IPv4 and IPv6)" } else { "" };
+    let _ = writeln!(text, "  listen     http://{address}{both}");
+    let _ = writeln!(text, "  services   {} http, {} endpoints", snapshot.services.len(), snapshot.endpoints);
+    for route in snapshot.routes.all().iter().take(START_ROUTES_MAX) {
+        let service = snapshot.service(route.service);
+        let nodes: Vec<_> = service.upstream.endpoints.iter().take(4).map(|endpoint| &*endpoint.node).collect();
+        let more = if service.upstream.endpoints.len() > nodes.len() { ", …" } else { "" };
+        let rule = String::from_utf8_lossy(&route.rule);
+        let _ = writeln!(text, "             {rule} → {} ({}{more})", service.name, nodes.join(", "));
+    }
+    if snapshot.routes.all().len() > START_ROUTES_MAX {
+        let _ = writeln!(text, "             and {} more rules", snapshot.routes.all().len() - START_ROUTES_MAX);
+    }
+    for (name, address) in &loaded.process.tcp_modules {
+        let _ = writeln!(text, "  not served {name}: tcp on {address} (tcp services are not built yet)");
+    }
+    let shared = match cores.len() {
+        0 => " (not pinned: the cores are not known)".to_owned(),
+        count if workers > count => format!(", pinned; they share {count} cores"),
+        _ => ", each pinned to its core".to_owned(),
+    };
+    let _ = writeln!(text, "  workers    {workers}{shared}");
+    if let Some(descriptors) = descriptors {
+        let _ = writeln!(text, "  descriptors {descriptors}");
+    }
+    text
+}
+
+/// Rules printed at start.
+const START_ROUTES_MAX: usize = 20;

@@ -1,0 +1,65 @@
+//! Accepting client connections on one core.
+//!
+//! One accept is pending at a time and is never dropped (a dropped one leaks its descriptor): it is
+//! cancelled and awaited to its end. Stopping takes what waits in the accept queue first, because closing
+//! a listener of a SO_REUSEPORT group resets it. Out of scope: what a connection says (`session`).
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use monoio::io::Canceller;
+use monoio::net::TcpStream;
+
+use super::io::Connection;
+use super::session;
+use super::shard::Shard;
+
+/// Out of descriptors: wait for some to come back instead of spinning.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(20);
+
+/// Accepts until cancelled, then takes what still waits and closes the listener.
+pub async fn run(shard: Rc<Shard>, listener: TcpListener) -> io::Result<()> {
+    let waiting = listener.try_clone()?;
+    let listener = monoio::net::TcpListener::from_std(listener)?;
+    let canceller = Canceller::new();
+    let handle = canceller.handle();
+    *shard.accepting.borrow_mut() = Some(canceller);
+    while !shard.draining() {
+        match listener.cancelable_accept(handle.clone()).await {
+            Ok((stream, peer)) => welcome(&shard, stream, peer),
+            Err(_) if shard.draining() => break,
+            Err(error) if is_peers_doing(&error) => {}
+            Err(_) => monoio::time::sleep(EXHAUSTED_PAUSE).await,
+        }
+    }
+    waiting.set_nonblocking(true)?;
+    while let Ok((stream, peer)) = waiting.accept() {
+        if let Ok(stream) = TcpStream::from_std(stream) {
+            welcome(&shard, stream, peer);
+        }
+    }
+    Ok(())
+}
+
+/// The connection was gone before it was accepted.
+fn is_peers_doing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted)
+}
+
+/// Gives the connection a task of its own; a panic in it costs this connection only.
+fn welcome(shard: &Rc<Shard>, stream: TcpStream, peer: SocketAddr) {
+    shard.meter.connection();
+    let connection = Connection::tcp(stream, &shard.buffers);
+    let shard = shard.clone();
+    monoio::spawn(async move {
+        let presence = shard.enter();
+        let session = session::run(shard.clone(), connection, peer.ip().to_canonical());
+        if std::panic::AssertUnwindSafe(session).catch_unwind().await.is_err() {
+            shard.meter.panic();
+        }
+        drop(presence);
+    });
+}

@@ -1,0 +1,393 @@
+//! The answer's half of an exchange: interim responses, the head, the body, as they come down.
+//!
+//! Every head and chunk line that goes down is our own; a body whose end is not certain never ends
+//! cleanly at the client. One buffer in hand, the next receive only when it was sent, so a slow client slows
+//! the upstream. Out of scope: the request (`upload`).
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+
+use super::buffer::{Class, Lease};
+use super::converse::Talk;
+use super::deadline::Deadline;
+use super::io::{Received, Receiver, Sender};
+use super::shard::ShardEpoch;
+use super::upload::put_chunk;
+use super::upstream::pool::Seat;
+use crate::end::End;
+use crate::limits::{
+    CONTINUE_WAIT_MS, INTERIM_RESPONSES_MAX, RESPONSE_HEAD_BYTES_MAX, SLOW_EXCHANGE_MS, SMALL_BUFFER_BYTES,
+};
+use crate::proto::chunked::{Decoder, put_last_chunk};
+use crate::proto::forward::{self, Back};
+use crate::proto::head::{self, Asked, Body, ResponseBody, Storage, Version};
+use crate::proto::reply::CONTINUE;
+
+/// The way an answer takes.
+pub struct Way<'w> {
+    /// From the upstream.
+    pub from: &'w mut Receiver,
+    /// To the client.
+    pub to: &'w mut Sender,
+    /// For every wait on either.
+    pub deadline: &'w Deadline,
+    /// The connection's place in its pool.
+    pub seat: &'w mut Seat,
+    /// The connection has served before.
+    pub reused: bool,
+}
+
+/// How an answer ended well.
+pub enum Answered {
+    /// The connection is a tunnel now.
+    Upgraded {
+        /// What the upstream sent after its head.
+        early: Option<Lease>,
+    },
+    /// The answer was relayed whole.
+    Whole {
+        /// The client was told that the connection closes.
+        close: bool,
+        /// The upstream's connection is clean and may serve again.
+        reusable: bool,
+        /// The idle timeout the upstream announced, a second taken off; 0 is none.
+        peer_timeout_ms: u64,
+    },
+}
+
+/// What the head says of the body's way.
+struct Shape {
+    head_bytes: usize,
+    status: u16,
+    from: ResponseBody,
+    to: ResponseBody,
+    close: bool,
+    reusable: bool,
+    peer_timeout_ms: u64,
+}
+
+/// Relays the answer.
+///
+/// # Errors
+/// When the upstream fails or the client does not take it.
+pub async fn answer_half(
+    mut way: Way<'_>,
+    epoch: &mut Option<Rc<ShardEpoch>>,
+    talk: &Talk<'_>,
+) -> Result<Answered, End> {
+    let (shape, lease, out) = way.receive_head(talk).await?;
+    // A relayed body keeps only what it needs.
+    *epoch = None;
+    talk.begun.set(true);
+    if shape.status == 101 {
+        way.send(out, talk).await?;
+        return Ok(Answered::Upgraded { early: Some(lease).filter(|lease| !lease.is_empty()) });
+    }
+    let Shape { close, peer_timeout_ms, reusable, .. } = shape;
+    let clean = way.relay_body(&shape, lease, out, talk).await?;
+    Ok(Answered::Whole { close, reusable: reusable && clean, peer_timeout_ms })
+}
+
+impl Way<'_> {
+    /// The final head's shape, what followed it, and the head as it goes down.
+    async fn receive_head(&mut self, talk: &Talk<'_>) -> Result<(Shape, Lease, Lease), End> {
+        let mut interim = 0;
+        let mut lease = self.receive_first(talk).await?;
+        loop {
+            let mut out = talk.shard.buffers.lease(Class::Small);
+            match read_head(&lease, &mut out, talk)? {
+                None => {
+                    let more = self.await_head(talk).await?;
+                    match more {
+                        Received::Data(more) => lease.append(more.bytes()),
+                        Received::End | Received::Broken => return Err(End::BadResponse),
+                    }
+                }
+                Some(shape) if shape.status >= 200 || shape.status == 101 => {
+                    lease.advance(shape.head_bytes);
+                    return Ok((shape, lease, out));
+                }
+                Some(shape) => {
+                    interim += 1;
+                    if interim > INTERIM_RESPONSES_MAX {
+                        return Err(End::BadResponse);
+                    }
+                    lease.advance(shape.head_bytes);
+                    self.pass_interim(shape.status, out, talk).await?;
+                }
+            }
+        }
+    }
+
+    /// The first bytes of the answer.
+    async fn receive_first(&mut self, talk: &Talk<'_>) -> Result<Lease, End> {
+        match self.await_head(talk).await? {
+            Received::Data(lease) => {
+                talk.heard.set(true);
+                Ok(lease)
+            }
+            Received::End | Received::Broken if self.reused => Err(End::UpstreamStale),
+            Received::End | Received::Broken => Err(End::UpstreamClosed),
+        }
+    }
+
+    /// Waits for bytes of the head. The header timeout runs from the end of the request; before that, only
+    /// the wait for `100 Continue` is bounded.
+    async fn await_head(&mut self, talk: &Talk<'_>) -> Result<Received, End> {
+        if !talk.go.get() {
+            self.deadline.arm(CONTINUE_WAIT_MS);
+            match self.deadline.bound(self.from.receive(Class::Small)).await {
+                Some(received) => return Ok(received),
+                None => self.ask_for_body(talk).await?,
+            }
+        }
+        let mut armed = false;
+        let received = poll_fn(|cx| {
+            if let Poll::Ready(received) = self.from.poll(cx, Class::Small) {
+                return Poll::Ready(Some(received));
+            }
+            if !talk.uploaded.get() {
+                return Poll::Pending;
+            }
+            if !armed {
+                armed = true;
+                self.deadline.arm(talk.terms.header_timeout_ms);
+            }
+            self.deadline.poll(cx).map(|()| None)
+        })
+        .await;
+        self.deadline.disarm();
+        received.ok_or(End::ResponseTimeout)
+    }
+
+    async fn ask_for_body(&mut self, talk: &Talk<'_>) -> Result<(), End> {
+        let mut out = talk.shard.buffers.lease(Class::Small);
+        out.append(CONTINUE);
+        self.send(out, talk).await?;
+        talk.go.set(true);
+        Ok(())
+    }
+
+    /// `100` is the client's word to send its body, once; other interim responses go down as they are,
+    /// to clients that know them.
+    async fn pass_interim(&mut self, status: u16, out: Lease, talk: &Talk<'_>) -> Result<(), End> {
+        match status {
+            100 if talk.go.get() => Ok(()),
+            100 => self.ask_for_body(talk).await,
+            _ if talk.terms.version == Version::Http10 => Ok(()),
+            _ => self.send(out, talk).await,
+        }
+    }
+
+    /// Sends to the client.
+    async fn send(&mut self, lease: Lease, talk: &Talk<'_>) -> Result<(), End> {
+        let sent = self.to.send(lease, self.deadline, talk.terms.progress_timeout_ms).await;
+        talk.progress.set(talk.progress.get() + 1);
+        sent.map(drop).map_err(|fault| if fault.late { End::WriteTimeout } else { End::ClientLeft })
+    }
+
+    /// Relays the body; the first piece travels with the head. True where the upstream sent exactly that.
+    async fn relay_body(&mut self, shape: &Shape, first: Lease, head: Lease, talk: &Talk<'_>) -> Result<bool, End> {
+        let mut relay = Relay::new(shape, talk.terms.trailers && talk.terms.te_trailers);
+        let started_ms = talk.shard.clock.now_ms();
+        let mut pending = Some((first, head));
+        loop {
+            let (mut lease, mut out) = match pending.take() {
+                Some(pair) => pair,
+                None if relay.is_done() => return Ok(relay.clean),
+                None => match self.receive_body(relay.class(), started_ms, talk).await? {
+                    Received::Data(lease) if relay.passes(&lease) => {
+                        self.send(lease, talk).await?;
+                        continue;
+                    }
+                    Received::Data(lease) => (lease, talk.shard.buffers.lease(Class::Large)),
+                    Received::End => {
+                        let mut out = talk.shard.buffers.lease(Class::Small);
+                        relay.end(out.vec())?;
+                        self.send(out, talk).await?;
+                        return Ok(false);
+                    }
+                    Received::Broken => return Err(End::ResponseTruncated),
+                },
+            };
+            if out.bytes().len() + lease.bytes().len() + 64 > SMALL_BUFFER_BYTES && !relay.is_done() {
+                out = roomier(out, talk);
+            }
+            relay.step(lease.bytes_mut(), out.vec())?;
+            if !out.is_empty() {
+                self.send(out, talk).await?;
+            }
+        }
+    }
+
+    /// The next piece of the body. An exchange that lasts moves to the slow share of its pool.
+    async fn receive_body(&mut self, class: Class, started_ms: u64, talk: &Talk<'_>) -> Result<Received, End> {
+        let limit_ms = talk.terms.body_timeout_ms;
+        let quick_ms = SLOW_EXCHANGE_MS.saturating_sub(talk.shard.clock.now_ms() - started_ms);
+        let stays_quick = limit_ms > 0 && limit_ms <= quick_ms;
+        if quick_ms > 0 && !stays_quick {
+            self.deadline.arm(quick_ms);
+            if let Some(received) = self.deadline.bound(self.from.receive(class)).await {
+                return Ok(received);
+            }
+        }
+        if !stays_quick {
+            self.seat.slow_down();
+        }
+        self.deadline.arm(limit_ms);
+        self.deadline.bound(self.from.receive(class)).await.ok_or(End::ResponseStalled)
+    }
+}
+
+/// The same bytes in a large buffer.
+fn roomier(out: Lease, talk: &Talk<'_>) -> Lease {
+    if out.capacity() > SMALL_BUFFER_BYTES * 2 {
+        return out;
+    }
+    let mut larger = talk.shard.buffers.lease(Class::Large);
+    larger.append(out.bytes());
+    larger
+}
+
+/// Parses a head and renders it as it goes down. `None` while it is incomplete.
+fn read_head(lease: &Lease, out: &mut Lease, talk: &Talk<'_>) -> Result<Option<Shape>, End> {
+    let asked = Asked { method: talk.terms.method, upgrade_websocket: talk.terms.upgrade_websocket };
+    let mut storage = Storage::new();
+    let Some(head) = head::parse_response(lease.bytes(), &asked, RESPONSE_HEAD_BYTES_MAX, &mut storage)? else {
+        return Ok(None);
+    };
+    let to = match head.body {
+        ResponseBody::Chunked | ResponseBody::UntilClose if talk.terms.version == Version::Http10 => {
+            ResponseBody::UntilClose
+        }
+        ResponseBody::UntilClose => ResponseBody::Chunked,
+        body => body,
+    };
+    let unread = !talk.uploaded.get() && !matches!(talk.terms.body, Body::None);
+    let close = !talk.terms.keep_alive || unread || talk.shard.draining() || matches!(to, ResponseBody::UntilClose);
+    let back = Back {
+        client_version: talk.terms.version,
+        close: close && head.status >= 200,
+        body: to,
+        date: &talk.shard.clock.date(),
+        upgrade_websocket: head.status == 101,
+    };
+    forward::response(out.vec(), &head, &back);
+    Ok(Some(Shape {
+        head_bytes: head.head_bytes,
+        status: head.status,
+        from: head.body,
+        to,
+        close,
+        reusable: head.keep_alive,
+        peer_timeout_ms: head
+            .keep_alive_timeout_s
+            .map_or(0, |seconds| u64::from(seconds).saturating_sub(1).max(1) * 1_000),
+    }))
+}
+
+/// A body on its way from one framing to another.
+struct Relay {
+    from: From,
+    chunked: bool,
+    clean: bool,
+}
+
+enum From {
+    Done,
+    Length(u64),
+    Chunked(Decoder),
+    UntilClose,
+}
+
+impl Relay {
+    fn new(shape: &Shape, trailers: bool) -> Self {
+        let from = match shape.from {
+            ResponseBody::None | ResponseBody::Length(0) => From::Done,
+            ResponseBody::Length(length) => From::Length(length),
+            ResponseBody::Chunked => From::Chunked(Decoder::new(trailers)),
+            ResponseBody::UntilClose => From::UntilClose,
+        };
+        Self { from, chunked: matches!(shape.to, ResponseBody::Chunked), clean: true }
+    }
+
+    fn is_done(&self) -> bool {
+        matches!(self.from, From::Done)
+    }
+
+    fn class(&self) -> Class {
+        match self.from {
+            From::Length(remaining) => Class::for_bytes(remaining),
+            _ => Class::Large,
+        }
+    }
+
+    /// Whether the whole lease goes down as it is; it is counted then.
+    fn passes(&mut self, lease: &Lease) -> bool {
+        match &mut self.from {
+            From::Length(remaining) if lease.bytes().len() as u64 <= *remaining => {
+                *remaining -= lease.bytes().len() as u64;
+                if *remaining == 0 {
+                    self.from = From::Done;
+                }
+                true
+            }
+            From::UntilClose => !self.chunked,
+            _ => false,
+        }
+    }
+
+    /// Takes body bytes and appends them to `out` as they go down. What follows the body condemns the
+    /// connection it came on.
+    fn step(&mut self, bytes: &mut [u8], out: &mut Vec<u8>) -> Result<(), End> {
+        let (taken, done) = match &mut self.from {
+            From::Done => (0, true),
+            From::Length(remaining) => {
+                let taken = bytes.len().min(usize::try_from(*remaining).unwrap_or(usize::MAX));
+                out.extend_from_slice(&bytes[..taken]);
+                *remaining -= taken as u64;
+                (taken, *remaining == 0)
+            }
+            From::Chunked(decoder) => {
+                let decoded = decoder.decode(bytes).map_err(|_| End::ResponseTruncated)?;
+                if self.chunked {
+                    put_chunk(out, &bytes[..decoded.data]);
+                } else {
+                    out.extend_from_slice(&bytes[..decoded.data]);
+                }
+                if decoded.finished && self.chunked {
+                    put_last_chunk(out, decoder.trailers());
+                }
+                (decoded.consumed, decoded.finished)
+            }
+            From::UntilClose => {
+                if self.chunked {
+                    put_chunk(out, bytes);
+                } else {
+                    out.extend_from_slice(bytes);
+                }
+                (bytes.len(), false)
+            }
+        };
+        if done {
+            self.from = From::Done;
+            self.clean &= taken == bytes.len();
+        }
+        Ok(())
+    }
+
+    /// The upstream closed: the end of a body that runs until then, a truncation of any other.
+    fn end(&mut self, out: &mut Vec<u8>) -> Result<(), End> {
+        match self.from {
+            From::UntilClose => {
+                self.from = From::Done;
+                if self.chunked {
+                    put_last_chunk(out, b"");
+                }
+                Ok(())
+            }
+            _ => Err(End::ResponseTruncated),
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The core's buffers: leased while bytes are in hand, returned when they are not.
+//!
+//! In scope: two sizes of buffer, a bounded shelf of each, `Lease`. An idle connection holds none.
+//! Out of scope: who reads into a lease (`io`) and when a large one is worth it (`relay`).
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use crate::limits::{LARGE_BUFFER_BYTES, LARGE_BUFFERS_KEPT, SMALL_BUFFER_BYTES, SMALL_BUFFERS_KEPT};
+
+/// How large a lease is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Heads and small bodies.
+    Small,
+    /// A body that fills small ones.
+    Large,
+}
+
+impl Class {
+    /// The class that suits this many bytes still to come.
+    #[must_use]
+    pub fn for_bytes(remaining: u64) -> Self {
+        if remaining > SMALL_BUFFER_BYTES as u64 { Self::Large } else { Self::Small }
+    }
+}
+
+/// The shelves of one core.
+#[derive(Clone, Debug, Default)]
+pub struct Buffers(Rc<RefCell<Shelves>>);
+
+#[derive(Debug, Default)]
+struct Shelves {
+    small: Vec<Vec<u8>>,
+    large: Vec<Vec<u8>>,
+}
+
+impl Buffers {
+    /// An empty buffer of the class, from the shelf when there is one.
+    #[must_use]
+    pub fn lease(&self, class: Class) -> Lease {
+        let mut shelves = self.0.borrow_mut();
+        let bytes = match class {
+            Class::Small => shelves.small.pop().unwrap_or_else(|| Vec::with_capacity(SMALL_BUFFER_BYTES)),
+            Class::Large => shelves.large.pop().unwrap_or_else(|| Vec::with_capacity(LARGE_BUFFER_BYTES)),
+        };
+        Lease { bytes, start: 0, home: self.clone() }
+    }
+
+    /// A lease made of bytes that were on loan to the kernel.
+    pub(super) fn adopt(&self, bytes: Vec<u8>) -> Lease {
+        Lease { bytes, start: 0, home: self.clone() }
+    }
+
+    fn take_back(&self, mut bytes: Vec<u8>) {
+        let mut shelves = self.0.borrow_mut();
+        let capacity = bytes.capacity();
+        let (shelf, kept) = if capacity >= 4 * LARGE_BUFFER_BYTES || capacity < SMALL_BUFFER_BYTES {
+            return;
+        } else if capacity >= LARGE_BUFFER_BYTES {
+            (&mut shelves.large, LARGE_BUFFERS_KEPT)
+        } else {
+            (&mut shelves.small, SMALL_BUFFERS_KEPT)
+        };
+        if shelf.len() < kept {
+            bytes.clear();
+            shelf.push(bytes);
+        }
+    }
+}
+
+/// A buffer on loan from the core. Its readable part starts at an offset, so that what was consumed
+/// needs no moving.
+#[derive(Debug)]
+pub struct Lease {
+    bytes: Vec<u8>,
+    start: usize,
+    home: Buffers,
+}
+
+impl Lease {
+    /// What is readable.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[self.start..]
+    }
+
+    /// What is readable, to be decoded in place.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.start..]
+    }
+
+    /// The whole vector, for appending. The readable part grows by what is appended.
+    pub fn vec(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// Forgets the first `n` readable bytes.
+    pub fn advance(&mut self, n: usize) {
+        self.start = (self.start + n).min(self.bytes.len());
+    }
+
+    /// Keeps the first `n` readable bytes only.
+    pub fn truncate(&mut self, n: usize) {
+        self.bytes.truncate(self.start + n);
+    }
+
+    /// How much fits without another allocation.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// Whether nothing is readable.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.start == self.bytes.len()
+    }
+
+    /// Appends what another lease holds, moving to the front first so that growth stays bounded.
+    pub fn append(&mut self, more: &[u8]) {
+        if self.start > 0 {
+            self.bytes.drain(..self.start);
+            self.start = 0;
+        }
+        self.bytes.extend_from_slice(more);
+    }
+
+    /// The vector and the offset of its readable part, for the kernel to hold for a while.
+    pub(super) fn lend(mut self) -> (Vec<u8>, usize, Buffers) {
+        (std::mem::take(&mut self.bytes), self.start, self.home.clone())
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if self.bytes.capacity() > 0 {
+            self.home.take_back(std::mem::take(&mut self.bytes));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_returned_buffer_is_leased_again() {
+        let buffers = Buffers::default();
+        let mut lease = buffers.lease(Class::Small);
+        lease.vec().extend_from_slice(b"left over");
+        let place = lease.bytes().as_ptr();
+        drop(lease);
+        let again = buffers.lease(Class::Small);
+        assert!(again.is_empty());
+        assert_eq!(again.bytes.as_ptr(), place);
+    }
+
+    #[test]
+    fn the_shelf_is_bounded() {
+        let buffers = Buffers::default();
+        let leases: Vec<_> = (0..LARGE_BUFFERS_KEPT + 9).map(|_| buffers.lease(Class::Large)).collect();
+        drop(leases);
+        assert_eq!(buffers.0.borrow().large.len(), LARGE_BUFFERS_KEPT);
+    }
+
+    #[test]
+    fn appending_to_an_advanced_lease_keeps_only_what_was_unread() {
+        let buffers = Buffers::default();
+        let mut lease = buffers.lease(Class::Small);
+        lease.append(b"first second");
+        lease.advance(6);
+        lease.append(b" third");
+        assert_eq!(lease.bytes(), b"second third");
+    }
+}

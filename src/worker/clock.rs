@@ -1,0 +1,85 @@
+//! The core's clock: the only place on the data plane that reads the time.
+//!
+//! In scope: a coarse monotonic time refreshed by the deadline sweep, a precise one for rate limits, the
+//! `Date` text. Out of scope: who waits (`deadline`).
+
+use std::cell::{Cell, RefCell};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Length of an IMF-fixdate (RFC 9110 section 5.6.7).
+pub const DATE_BYTES: usize = 29;
+
+/// One core's view of time.
+#[derive(Debug)]
+pub struct Clock {
+    origin: Instant,
+    now_ms: Cell<u64>,
+    unix_s: Cell<u64>,
+    date: RefCell<(u64, [u8; DATE_BYTES])>,
+}
+
+impl Clock {
+    /// A clock that counts from `origin`, which all workers share so that their times compare.
+    #[must_use]
+    pub fn new(origin: Instant) -> Self {
+        let clock = Self {
+            origin,
+            now_ms: Cell::new(0),
+            unix_s: Cell::new(0),
+            date: RefCell::new((u64::MAX, [b' '; DATE_BYTES])),
+        };
+        clock.refresh();
+        clock
+    }
+
+    /// Reads the time. Called by the deadline sweep and where a core wakes from idleness.
+    pub fn refresh(&self) {
+        self.now_ms.set(u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX));
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.unix_s.set(unix.as_secs());
+    }
+
+    /// Milliseconds since the origin, as of the last refresh.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        self.now_ms.get()
+    }
+
+    /// Seconds since 1970, as of the last refresh.
+    #[must_use]
+    pub fn unix_s(&self) -> u64 {
+        self.unix_s.get()
+    }
+
+    /// Nanoseconds since the origin, read now: for rate limits only.
+    #[must_use]
+    pub fn precise_ns(&self) -> u64 {
+        u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// The `Date` of now, rendered once a second.
+    #[must_use]
+    pub fn date(&self) -> [u8; DATE_BYTES] {
+        let second = self.unix_s.get();
+        let mut cached = self.date.borrow_mut();
+        if cached.0 != second {
+            let text = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(second));
+            if let Ok(bytes) = <[u8; DATE_BYTES]>::try_from(text.as_bytes()) {
+                *cached = (second, bytes);
+            }
+        }
+        cached.1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_date_is_an_imf_fixdate() {
+        let date = Clock::new(Instant::now()).date();
+        let text = std::str::from_utf8(&date).unwrap();
+        assert!(httpdate::parse_http_date(text).is_ok() && text.ends_with(" GMT"), "{text}");
+    }
+}

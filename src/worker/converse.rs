@@ -1,0 +1,157 @@
+//! One attempt at an exchange, from the request's first byte sent to its answer's last.
+//!
+//! Two halves joined: the client's (its body, then its presence) and the answer's. The answer decides when
+//! the attempt is over; the client's half only ever ends it early. Out of scope: whether there is another
+//! attempt (`exchange`).
+
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use super::answer::{self, Answered, Way};
+use super::buffer::Lease;
+use super::downstream::Downstream;
+use super::io::Connection;
+use super::plan::{Forward, Terms};
+use super::session::After;
+use super::shard::{Shard, ShardEpoch};
+use super::tunnel;
+use super::upload::{Upload, client_half};
+use super::upstream::connect::Leased;
+use crate::end::End;
+use crate::proto::head::Body;
+
+/// What both halves know of each other.
+pub struct Talk<'t> {
+    /// The core.
+    pub shard: &'t Shard,
+    /// What holds for the exchange.
+    pub terms: &'t Terms,
+    /// The client may send its body.
+    pub go: Cell<bool>,
+    /// The request has gone up whole.
+    pub uploaded: Cell<bool>,
+    /// Bytes of an answer were received.
+    pub heard: Cell<bool>,
+    /// Bytes of the final answer were given to the client.
+    pub begun: Cell<bool>,
+    /// Grows with every piece of the answer that the client took.
+    pub progress: Cell<u64>,
+}
+
+/// An attempt that failed.
+pub struct Failed {
+    /// Why.
+    pub end: End,
+    /// The client has seen part of the answer.
+    pub begun: bool,
+    /// No byte of the request was handed to the kernel.
+    pub unsent: bool,
+    /// The request, as far as it was read, is still whole in our hands.
+    pub replayable: bool,
+}
+
+/// Sends the request and relays its answer.
+///
+/// # Errors
+/// When the exchange ended early.
+pub async fn attempt(
+    shard: &Shard,
+    down: &mut Downstream,
+    epoch: &mut Option<Rc<ShardEpoch>>,
+    head: &mut Lease,
+    forward: Forward,
+    leased: Leased,
+) -> Result<After, Failed> {
+    let Forward { terms, mut out, replica: _, endpoint: _ } = forward;
+    let Leased { mut connection, mut seat, reused } = leased;
+    let failed = |end, begun, unsent, replayable| Failed { end, begun, unsent, replayable };
+    let decoded_in_place = matches!(terms.body, Body::Chunked);
+
+    // A form body that was read first is in `out` already.
+    let mut upload = Upload::new(terms.body, terms.trailers);
+    let taken = upload
+        .step(&mut head.bytes_mut()[terms.head_bytes..], out.vec(), terms.body_bytes_max)
+        .map_err(|end| failed(end, false, true, false))?;
+    let replayable = !(decoded_in_place && taken > 0);
+    let whole = upload.is_done() && replayable;
+    let talk = Talk {
+        shard,
+        terms: &terms,
+        go: Cell::new(!terms.expects_continue || taken > 0),
+        uploaded: Cell::new(upload.is_done()),
+        heard: Cell::new(false),
+        begun: Cell::new(false),
+        progress: Cell::new(0),
+    };
+    if let Err(fault) = connection.tx.send(out, &down.writing, terms.body_timeout_ms).await {
+        let end = match (fault.late, reused) {
+            (true, _) => End::UpstreamWriteTimeout,
+            (false, true) => End::UpstreamStale,
+            (false, false) => End::UpstreamClosed,
+        };
+        return Err(failed(end, false, !fault.partly, replayable));
+    }
+
+    let Downstream { source, tx, writing, peer: _ } = down;
+    let Connection { rx: up_rx, tx: up_tx } = &mut connection;
+    let ways = Way { from: up_rx, to: tx, deadline: writing, seat: &mut seat, reused };
+    let answered =
+        join(answer::answer_half(ways, epoch, &talk), client_half(source, up_tx, &mut upload, &talk), &talk.uploaded)
+            .await;
+    let answered = answered.map_err(|end| {
+        connection.tx.sever();
+        failed(end, talk.begun.get(), false, whole)
+    })?;
+
+    head.advance(terms.head_bytes + taken);
+    match answered {
+        Answered::Upgraded { early } => {
+            *epoch = None;
+            down.source.put_back(std::mem::replace(head, shard.buffers.adopt(Vec::new())));
+            let end = tunnel::run(shard, down, &mut connection, early).await;
+            connection.tx.sever();
+            end.map_or(Ok(After::Close), |end| Err(failed(end, true, false, false)))
+        }
+        Answered::Whole { close, reusable, peer_timeout_ms } => {
+            if reusable && talk.uploaded.get() {
+                seat.keep(connection, peer_timeout_ms, shard.clock.now_ms());
+            } else {
+                connection.tx.sever();
+            }
+            Ok(match (talk.uploaded.get(), close) {
+                (false, _) => After::Linger,
+                (true, true) => After::Close,
+                (true, false) => After::Keep,
+            })
+        }
+    }
+}
+
+/// Runs both halves until the answer is whole or either must end it. The answer is looked at first, and
+/// again when the client's half has just finished sending, because its deadline begins there.
+async fn join(
+    answer: impl Future<Output = Result<Answered, End>>,
+    client: impl Future<Output = End>,
+    uploaded: &Cell<bool>,
+) -> Result<Answered, End> {
+    let mut answer = pin!(answer);
+    let mut client = pin!(client);
+    poll_fn(|cx| {
+        loop {
+            let before = uploaded.get();
+            if let Poll::Ready(answered) = answer.as_mut().poll(cx) {
+                return Poll::Ready(answered);
+            }
+            if let Poll::Ready(end) = client.as_mut().poll(cx) {
+                return Poll::Ready(Err(end));
+            }
+            if uploaded.get() == before {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await
+}

@@ -1,0 +1,172 @@
+//! Deadlines: one sweep per core over an array of due times.
+//!
+//! Setting a deadline is one store, and the sweep reads a dense array of numbers, which at ten
+//! thousand connections costs less than arming a timer per wait would. Every deadline fires within
+//! one tick after its time (`limits::DEADLINE_TICK_MS`). Out of scope: what a missed deadline means.
+
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use super::clock::Clock;
+use crate::limits::DEADLINE_TICK_MS;
+
+const NEVER: u64 = u64::MAX;
+
+/// The deadlines of one core.
+#[derive(Debug)]
+pub struct Deadlines {
+    clock: Rc<Clock>,
+    slots: RefCell<Slots>,
+    in_use: Cell<usize>,
+}
+
+#[derive(Debug, Default)]
+struct Slots {
+    due_ms: Vec<u64>,
+    waiting: Vec<Waiting>,
+    free: Vec<u32>,
+    sweeper: Option<Waker>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    waker: Option<Waker>,
+    idle: bool,
+}
+
+impl Deadlines {
+    /// No deadlines yet.
+    #[must_use]
+    pub fn new(clock: Rc<Clock>) -> Rc<Self> {
+        Rc::new(Self { clock, slots: RefCell::default(), in_use: Cell::new(0) })
+    }
+
+    /// A deadline of one's own, disarmed.
+    #[must_use]
+    pub fn register(self: &Rc<Self>) -> Deadline {
+        if self.in_use.get() == 0 {
+            self.clock.refresh();
+        }
+        self.in_use.set(self.in_use.get() + 1);
+        let mut slots = self.slots.borrow_mut();
+        if let Some(sweeper) = slots.sweeper.take() {
+            sweeper.wake();
+        }
+        let slot = slots.free.pop().unwrap_or_else(|| {
+            slots.due_ms.push(NEVER);
+            slots.waiting.push(Waiting::default());
+            u32::try_from(slots.due_ms.len() - 1).expect("fewer deadlines than descriptors")
+        });
+        Deadline { deadlines: self.clone(), slot: slot as usize }
+    }
+
+    /// Brings every idle wait forward: used when the gateway stops.
+    pub fn shorten_idle(&self, ms: u64) {
+        let due = self.clock.now_ms() + ms;
+        let mut slots = self.slots.borrow_mut();
+        let Slots { due_ms, waiting, .. } = &mut *slots;
+        for (slot, _) in waiting.iter().enumerate().filter(|(_, waiting)| waiting.idle) {
+            due_ms[slot] = due_ms[slot].min(due);
+        }
+    }
+
+    fn wake_due(&self) {
+        self.clock.refresh();
+        let now = self.clock.now_ms();
+        let mut slots = self.slots.borrow_mut();
+        let Slots { due_ms, waiting, .. } = &mut *slots;
+        for (slot, _) in due_ms.iter().enumerate().filter(|(_, due)| **due <= now) {
+            if let Some(waker) = waiting[slot].waker.take() {
+                waker.wake();
+            }
+        }
+    }
+
+    /// Sweeps for ever; sleeps while nobody has a deadline. `every_second` runs about once a second
+    /// while connections exist.
+    pub async fn sweep(self: Rc<Self>, every_second: impl Fn()) {
+        let mut ticks: u64 = 0;
+        loop {
+            poll_fn(|cx| {
+                if self.in_use.get() > 0 {
+                    return Poll::Ready(());
+                }
+                self.slots.borrow_mut().sweeper = Some(cx.waker().clone());
+                Poll::Pending
+            })
+            .await;
+            monoio::time::sleep(std::time::Duration::from_millis(DEADLINE_TICK_MS)).await;
+            self.wake_due();
+            ticks += 1;
+            if ticks.is_multiple_of(1_000 / DEADLINE_TICK_MS) {
+                every_second();
+            }
+        }
+    }
+}
+
+/// One deadline, armed and disarmed by its owner for one wait after another.
+#[derive(Debug)]
+pub struct Deadline {
+    deadlines: Rc<Deadlines>,
+    slot: usize,
+}
+
+impl Deadline {
+    /// Fires this many milliseconds from now; 0 is never.
+    pub fn arm(&self, ms: u64) {
+        self.set(ms, false);
+    }
+
+    /// As `arm`, for a wait that a stopping gateway cuts short.
+    pub fn arm_idle(&self, ms: u64) {
+        self.set(ms, true);
+    }
+
+    /// Does not fire.
+    pub fn disarm(&self) {
+        self.set(0, false);
+    }
+
+    fn set(&self, ms: u64, idle: bool) {
+        let mut slots = self.deadlines.slots.borrow_mut();
+        slots.due_ms[self.slot] = if ms == 0 { NEVER } else { self.deadlines.clock.now_ms() + ms };
+        slots.waiting[self.slot].idle = idle;
+    }
+
+    /// Ready when the time has come.
+    pub fn poll(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut slots = self.deadlines.slots.borrow_mut();
+        if slots.due_ms[self.slot] <= self.deadlines.clock.now_ms() {
+            return Poll::Ready(());
+        }
+        let waker = &mut slots.waiting[self.slot].waker;
+        if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// The work's result, or `None` when the deadline fires first; the work is dropped then.
+    pub async fn bound<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = pin!(work);
+        poll_fn(|cx| match work.as_mut().poll(cx) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending => self.poll(cx).map(|()| None),
+        })
+        .await
+    }
+}
+
+impl Drop for Deadline {
+    fn drop(&mut self) {
+        let mut slots = self.deadlines.slots.borrow_mut();
+        slots.due_ms[self.slot] = NEVER;
+        slots.waiting[self.slot] = Waiting::default();
+        slots.free.push(u32::try_from(self.slot).expect("a slot number came from a u32"));
+        self.deadlines.in_use.set(self.deadlines.in_use.get() - 1);
+    }
+}

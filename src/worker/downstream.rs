@@ -1,0 +1,131 @@
+//! The client's side of a session: its connection, what it sent that is not consumed yet, its deadlines.
+
+use std::cell::Cell;
+use std::future::{pending, poll_fn};
+use std::io::Write;
+use std::net::IpAddr;
+
+use super::buffer::{Class, Lease};
+use super::deadline::{Deadline, Deadlines};
+use super::io::{Connection, Received, Receiver, Sender};
+use crate::end::End;
+use std::rc::Rc;
+
+/// The client's side of a session.
+pub struct Downstream {
+    /// What it sends.
+    pub source: Source,
+    /// What it is sent.
+    pub tx: Sender,
+    /// For waits on what goes to it, and on the upstream on its behalf.
+    pub writing: Deadline,
+    /// Who it is: the socket's peer.
+    pub peer: Peer,
+}
+
+/// What a client sends.
+pub struct Source {
+    rx: Receiver,
+    /// Bytes received and not consumed yet.
+    pub carried: Option<Lease>,
+    /// It sends no more.
+    pub ended: bool,
+    /// For waits on it.
+    pub reading: Deadline,
+}
+
+/// A peer's address, with its text, which every forwarded request needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    /// The address, IPv4 where it is IPv4-mapped.
+    pub address: IpAddr,
+    text: [u8; 46],
+    length: u8,
+}
+
+impl Peer {
+    /// The peer with this address.
+    #[must_use]
+    pub fn new(address: IpAddr) -> Self {
+        let mut text = [0; 46];
+        let mut rest = &mut text[..];
+        // 46 bytes hold the longest text of an IPv6 address (RFC 4291 section 2.2).
+        let _ = write!(rest, "{address}");
+        let length = u8::try_from(46 - rest.len()).unwrap_or(46);
+        Self { address, text, length }
+    }
+
+    /// The address as text.
+    #[must_use]
+    pub fn text(&self) -> &[u8] {
+        &self.text[..usize::from(self.length)]
+    }
+}
+
+impl Downstream {
+    /// The client behind a fresh connection.
+    #[must_use]
+    pub fn new(connection: Connection, peer: IpAddr, deadlines: &Rc<Deadlines>) -> Self {
+        let Connection { rx, tx } = connection;
+        let source = Source { rx, carried: None, ended: false, reading: deadlines.register() };
+        Self { source, tx, writing: deadlines.register(), peer: Peer::new(peer) }
+    }
+}
+
+impl Source {
+    /// The next bytes: those carried, else received.
+    pub async fn next(&mut self, class: Class) -> Received {
+        match self.carried.take() {
+            Some(lease) => Received::Data(lease),
+            None if self.ended => Received::End,
+            None => self.rx.receive(class).await,
+        }
+    }
+
+    /// As `next`, within a deadline that is armed already; `None` when it fires.
+    pub async fn next_in_time(&mut self, class: Class) -> Option<Received> {
+        match self.carried.take() {
+            Some(lease) => Some(Received::Data(lease)),
+            None if self.ended => Some(Received::End),
+            None => {
+                let Self { rx, reading, .. } = self;
+                reading.bound(rx.receive(class)).await
+            }
+        }
+    }
+
+    /// Puts bytes back that belong to the next request, before any that came later.
+    pub fn put_back(&mut self, mut lease: Lease) {
+        if lease.is_empty() {
+            return;
+        }
+        if let Some(later) = self.carried.take() {
+            lease.append(later.bytes());
+        }
+        self.carried = Some(lease);
+    }
+
+    /// Watches a client that waits for its answer: ends when it has left. What it sends meanwhile is
+    /// carried, one buffer at most. A client that closed its sending half may still read: it is served as
+    /// long as `progress` grows within the grace.
+    pub async fn watch(&mut self, grace_ms: u64, progress: &Cell<u64>) -> End {
+        while self.carried.is_none() && !self.ended {
+            match self.rx.receive(Class::Small).await {
+                Received::Data(lease) => self.carried = Some(lease),
+                Received::End => self.ended = true,
+                Received::Broken => return End::ClientLeft,
+            }
+        }
+        if !self.ended {
+            return pending().await;
+        }
+        loop {
+            let seen = progress.get();
+            self.reading.arm(grace_ms.max(1));
+            poll_fn(|cx| self.reading.poll(cx)).await;
+            if progress.get() == seen {
+                return End::ClientLeft;
+            }
+        }
+    }
+}

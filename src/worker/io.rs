@@ -1,0 +1,215 @@
+//! The only file that awaits a socket.
+//!
+//! It lends received bytes (`Receiver::poll` gives a `Lease`) and takes bytes to send; no stage asks it
+//! for a buffer or sees the runtime below, so the driver can change without touching a stage. A receive
+//! is never dropped while its connection lives: not waiting for it any longer leaves it pending, and
+//! what it brings is given to whoever asks next. Closing is asked of the kernel first (`shutdown`),
+//! then the descriptor goes when the last operation on it has completed. Out of scope: deadlines
+//! (`deadline`), what the bytes mean.
+
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::path::Path;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use monoio::buf::{IoBuf, Slice};
+use monoio::io::{AsyncReadRent, AsyncWriteRent, OwnedWriteHalf, Splitable};
+use monoio::net::{TcpStream, UnixStream};
+
+use super::buffer::{Buffers, Class, Lease};
+use super::deadline::Deadline;
+
+/// Both halves of one connection.
+pub struct Connection {
+    /// The receiving half.
+    pub rx: Receiver,
+    /// The sending half.
+    pub tx: Sender,
+}
+
+impl Connection {
+    /// An accepted or dialled TCP connection.
+    #[must_use]
+    pub fn tcp(stream: TcpStream, buffers: &Buffers) -> Self {
+        let fd = stream.as_raw_fd();
+        let (rx, tx) = stream.into_split();
+        Self { rx: Receiver::new(rx, buffers), tx: Sender { half: Half::Tcp(tx), fd } }
+    }
+
+    /// A dialled Unix connection.
+    #[must_use]
+    pub fn unix(stream: UnixStream, buffers: &Buffers) -> Self {
+        let fd = stream.as_raw_fd();
+        let (rx, tx) = stream.into_split();
+        Self { rx: Receiver::new(rx, buffers), tx: Sender { half: Half::Unix(tx), fd } }
+    }
+
+    /// Dials a TCP address.
+    ///
+    /// # Errors
+    /// As connect(2).
+    pub async fn dial(address: SocketAddr, buffers: &Buffers) -> io::Result<Self> {
+        let stream = TcpStream::connect_addr(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self::tcp(stream, buffers))
+    }
+
+    /// Dials a Unix socket.
+    ///
+    /// # Errors
+    /// As connect(2).
+    pub async fn dial_unix(path: &Path, buffers: &Buffers) -> io::Result<Self> {
+        Ok(Self::unix(UnixStream::connect(path).await?, buffers))
+    }
+}
+
+/// What a receive brought.
+#[derive(Debug)]
+pub enum Received {
+    /// Bytes, at least one.
+    Data(Lease),
+    /// The peer sends no more.
+    End,
+    /// The connection is broken.
+    Broken,
+}
+
+/// The receiving half: one operation that is armed again and again.
+pub struct Receiver {
+    slot: Rc<Slot>,
+    operation: Pin<Box<dyn Future<Output = ()>>>,
+    armed: bool,
+}
+
+/// Between the receiver and its operation: what is wanted, and what came.
+#[derive(Default)]
+struct Slot {
+    wanted: Cell<Option<Class>>,
+    came: Cell<Option<Received>>,
+}
+
+impl Receiver {
+    fn new<R: AsyncReadRent + 'static>(half: R, buffers: &Buffers) -> Self {
+        let slot = Rc::new(Slot::default());
+        Self { operation: Box::pin(receive_on_demand(half, slot.clone(), buffers.clone())), slot, armed: false }
+    }
+
+    /// Polls the pending receive, arming one of the class first if none is pending.
+    pub fn poll(&mut self, cx: &mut Context<'_>, class: Class) -> Poll<Received> {
+        if !self.armed {
+            self.slot.wanted.set(Some(class));
+            self.armed = true;
+        }
+        if self.operation.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Received::Broken);
+        }
+        match self.slot.came.take() {
+            Some(received) => {
+                self.armed = false;
+                Poll::Ready(received)
+            }
+            None => Poll::Pending,
+        }
+    }
+
+    /// Waits for bytes.
+    pub async fn receive(&mut self, class: Class) -> Received {
+        poll_fn(|cx| self.poll(cx, class)).await
+    }
+}
+
+/// Receives when asked; holds a buffer only while a receive is pending.
+async fn receive_on_demand<R: AsyncReadRent>(mut half: R, slot: Rc<Slot>, buffers: Buffers) {
+    loop {
+        let class = poll_fn(|_| slot.wanted.take().map_or(Poll::Pending, Poll::Ready)).await;
+        let (bytes, _, home) = buffers.lease(class).lend();
+        let (result, bytes) = half.read(bytes).await;
+        let lease = home.adopt(bytes);
+        slot.came.set(Some(match result {
+            Ok(0) => Received::End,
+            Ok(_) => Received::Data(lease),
+            Err(_) => Received::Broken,
+        }));
+    }
+}
+
+enum Half {
+    Tcp(OwnedWriteHalf<TcpStream>),
+    Unix(OwnedWriteHalf<UnixStream>),
+}
+
+/// Bytes could not be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SendFault {
+    /// The peer took none of them in time; otherwise the connection is broken.
+    pub late: bool,
+    /// The kernel took some bytes before.
+    pub partly: bool,
+}
+
+/// The sending half.
+pub struct Sender {
+    half: Half,
+    fd: RawFd,
+}
+
+impl Sender {
+    /// Sends everything readable in the lease and gives the lease back. The peer must take some bytes
+    /// every `progress_ms`; 0 is no limit.
+    ///
+    /// # Errors
+    /// When the peer is too slow or the connection is broken; it can only be closed then.
+    pub async fn send(&mut self, lease: Lease, deadline: &Deadline, progress_ms: u64) -> Result<Lease, SendFault> {
+        let (mut bytes, start, home) = lease.lend();
+        let mut sent = start;
+        while sent < bytes.len() {
+            let end = bytes.len();
+            deadline.arm(progress_ms);
+            let written = deadline.bound(self.write(bytes.slice(sent..end))).await;
+            let partly = sent > start;
+            let (result, slice) = written.ok_or(SendFault { late: true, partly })?;
+            bytes = slice.into_inner();
+            match result {
+                Ok(n) if n > 0 => sent += n,
+                _ => return Err(SendFault { late: false, partly }),
+            }
+        }
+        deadline.disarm();
+        Ok(home.adopt(bytes))
+    }
+
+    async fn write(&mut self, slice: Slice<Vec<u8>>) -> (io::Result<usize>, Slice<Vec<u8>>) {
+        match &mut self.half {
+            Half::Tcp(half) => half.write(slice).await,
+            Half::Unix(half) => half.write(slice).await,
+        }
+    }
+
+    /// Tells the peer that no more bytes come; what it sends is still received.
+    pub fn finish(&self) {
+        self.shutdown(rustix::net::Shutdown::Write);
+    }
+
+    /// Breaks the connection both ways: every pending operation completes at once.
+    pub fn sever(&self) {
+        self.shutdown(rustix::net::Shutdown::Both);
+    }
+
+    fn shutdown(&self, how: rustix::net::Shutdown) {
+        // A connection that is broken already needs no shutdown.
+        let _ = rustix::net::shutdown(self.descriptor(), how);
+    }
+
+    #[expect(unsafe_code, reason = "the runtime's stream gives only a raw descriptor")]
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        // SAFETY: `fd` was read from the stream whose write half is in `self.half`. The runtime closes a
+        // descriptor only when the last half and the last operation on it are gone, so it stays open,
+        // and stays this socket, for as long as `self` is borrowed.
+        unsafe { BorrowedFd::borrow_raw(self.fd) }
+    }
+}

@@ -1,0 +1,384 @@
+//! From a request's bytes to what is done with it, in one go and without waiting.
+//!
+//! head → route → policy → balance → the head as it goes on. Everything that borrows from the request's
+//! bytes lives and dies here; what later stages need is copied into `Terms`. Out of scope: carrying it out
+//! (`exchange`), answering (`reply`).
+
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use super::buffer::{Class, Lease};
+use super::downstream::Peer;
+use super::forwarded;
+use super::policy::{self, Applicant, Denied, Permit, Verdict};
+use super::shard::{Scratch, Shard, ShardEpoch};
+use super::upstream::replica::{Replica, Tried};
+use crate::end::End;
+use crate::proto::forward::{self, Onward};
+use crate::proto::framing::Framed;
+use crate::proto::head::{self, Body, HeadLimits, Method, RequestHead, Storage, Version};
+use crate::proto::{form, target};
+use crate::wall::routes::Route;
+use crate::wall::snapshot::{HostMode, HttpRules, Service};
+
+/// What is done with a request.
+pub enum Plan {
+    /// Its head is not complete.
+    Incomplete,
+    /// This gateway answers it itself.
+    Local(Local, Terms),
+    /// Its form body is read first.
+    Form(Terms),
+    /// It goes to an endpoint.
+    Forward(Forward),
+    /// It is refused.
+    Refused(Denied, Terms),
+}
+
+/// What this gateway answers itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Local {
+    /// `GET /ping`.
+    Ping,
+    /// `GET /reload`, from somebody who may.
+    Reload,
+    /// `OPTIONS *`, or `OPTIONS` with `Max-Forwards: 0`.
+    Options,
+}
+
+/// A request on its way to an endpoint.
+pub struct Forward {
+    /// What holds for the exchange.
+    pub terms: Terms,
+    /// The service's upstream on this core.
+    pub replica: Rc<Replica>,
+    /// The endpoint picked.
+    pub endpoint: usize,
+    /// The head as it goes on, and a form body that was read first.
+    pub out: Lease,
+}
+
+/// What holds for one exchange, copied out of the head and the rules.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// `didi-header-rid` onward, `trace_id` in our own answers.
+    pub request_id: [u8; 32],
+    /// The request's method.
+    pub method: Method,
+    /// The client's version.
+    pub version: Version,
+    /// The client's connection may serve another request.
+    pub keep_alive: bool,
+    /// How the request's body is framed.
+    pub body: Body,
+    /// Bytes of the request's head; 0 where it was not understood.
+    pub head_bytes: usize,
+    /// The client waits for `100 Continue`.
+    pub expects_continue: bool,
+    /// The client asks for a WebSocket.
+    pub upgrade_websocket: bool,
+    /// The client takes trailers.
+    pub te_trailers: bool,
+    /// GateKeeper's own status codes.
+    pub legacy_status: bool,
+    /// As `Service::trailers`.
+    pub trailers: bool,
+    /// As `Service::body_bytes_max`.
+    pub body_bytes_max: u64,
+    /// As `HttpRules::progress_timeout_ms`.
+    pub progress_timeout_ms: u64,
+    /// As `HttpRules::half_close_grace_ms`.
+    pub half_close_grace_ms: u64,
+    /// As `Upstream::header_timeout_ms`.
+    pub header_timeout_ms: u64,
+    /// As `Upstream::body_timeout_ms`.
+    pub body_timeout_ms: u64,
+}
+
+impl Terms {
+    /// The terms of a request that is not understood yet.
+    #[must_use]
+    pub fn unread(shard: &Shard, rules: &HttpRules) -> Self {
+        Self {
+            request_id: shard.request_id(),
+            method: Method::Other,
+            version: Version::Http11,
+            keep_alive: false,
+            body: Body::None,
+            head_bytes: 0,
+            expects_continue: false,
+            upgrade_websocket: false,
+            te_trailers: false,
+            legacy_status: rules.legacy_status,
+            trailers: false,
+            body_bytes_max: 0,
+            progress_timeout_ms: u64::from(rules.progress_timeout_ms),
+            half_close_grace_ms: u64::from(rules.half_close_grace_ms),
+            header_timeout_ms: 0,
+            body_timeout_ms: 0,
+        }
+    }
+
+    fn read(&mut self, head: &RequestHead<'_>, draining: bool) {
+        self.method = head.method;
+        self.version = head.version;
+        self.keep_alive = head.keep_alive && !draining;
+        self.body = head.body;
+        self.head_bytes = head.head_bytes;
+        self.expects_continue = head.expects_continue;
+        self.upgrade_websocket = head.upgrade_websocket;
+        self.te_trailers = head.te_trailers;
+        if let Some(id) = head::field(head.fields, "didi-header-rid").and_then(|id| <[u8; 32]>::try_from(id).ok())
+            && id.iter().all(u8::is_ascii_alphanumeric)
+        {
+            self.request_id = id;
+        }
+    }
+
+    fn serve(&mut self, service: &Service) {
+        self.trailers = service.trailers;
+        self.body_bytes_max = service.body_bytes_max;
+        self.header_timeout_ms = u64::from(service.upstream.header_timeout_ms);
+        self.body_timeout_ms = u64::from(service.upstream.body_timeout_ms);
+    }
+}
+
+/// What is asked: the bytes and who sent them.
+pub struct Question<'q> {
+    /// The request's bytes so far.
+    pub bytes: &'q [u8],
+    /// Its form body, once read.
+    pub form: Option<&'q [u8]>,
+    /// Who sent it.
+    pub peer: &'q Peer,
+    /// Endpoints that failed for it; policy was asked before the first.
+    pub tried: &'q Tried,
+    /// Whether policy has admitted it before, so that rates are not spent twice.
+    pub admitted: bool,
+}
+
+/// Decides what is done with the request.
+pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>) -> Plan {
+    let rules = &epoch.snapshot().http;
+    let mut terms = Terms::unread(shard, rules);
+    let limits = HeadLimits {
+        head_bytes_max: rules.head_bytes_max,
+        uri_bytes_max: rules.uri_bytes_max,
+        fields_max: rules.fields_max,
+    };
+    let mut storage = Storage::new();
+    let head = match head::parse_request(question.bytes, &limits, &mut storage) {
+        Ok(Some(head)) => head,
+        Ok(None) => return Plan::Incomplete,
+        Err(end) => return Plan::Refused(end.into(), terms),
+    };
+    terms.read(&head, shard.draining());
+    if question.form.is_some() {
+        terms.body = Body::None;
+    }
+    let desk = Desk { shard, epoch, rules, question, head: &head };
+    match desk.decide(&mut terms) {
+        Ok(Decision::Local(local)) => Plan::Local(local, terms),
+        Ok(Decision::Form) => Plan::Form(terms),
+        Ok(Decision::Forward { replica, endpoint, out }) => Plan::Forward(Forward { terms, replica, endpoint, out }),
+        Err(denied) => Plan::Refused(denied, terms),
+    }
+}
+
+enum Decision {
+    Local(Local),
+    Form,
+    Forward { replica: Rc<Replica>, endpoint: usize, out: Lease },
+}
+
+/// Everything a decision looks at.
+struct Desk<'d> {
+    shard: &'d Shard,
+    epoch: &'d ShardEpoch,
+    rules: &'d HttpRules,
+    question: &'d Question<'d>,
+    head: &'d Framed<RequestHead<'d>>,
+}
+
+impl Desk<'_> {
+    fn decide(&self, terms: &mut Terms) -> Result<Decision, Denied> {
+        let head = self.head;
+        if matches!(head.method, Method::Connect | Method::Trace) {
+            return Err(End::MethodNotAllowed.into());
+        }
+        if head.asterisk || (head.method == Method::Options && head.max_forwards == Some(0)) {
+            return Ok(Decision::Local(Local::Options));
+        }
+        if forward::via_names(head.fields, self.shard.shared.pseudonym.as_bytes()) {
+            return Err(End::Loop.into());
+        }
+        let mut scratch = std::mem::take(&mut self.shard.scratch.borrow_mut().path);
+        let decision = match target::canonical(head.path, self.rules.merge_slashes, &mut scratch) {
+            Ok(path) => self.decide_path(path, terms),
+            Err(end) => Err(end.into()),
+        };
+        self.shard.scratch.borrow_mut().path = scratch;
+        decision
+    }
+
+    fn decide_path(&self, path: &[u8], terms: &mut Terms) -> Result<Decision, Denied> {
+        if let Some(local) = self.local(path)? {
+            return Ok(Decision::Local(local));
+        }
+        let route = self.route(path).ok_or(End::NoRoute)?;
+        let service = self.epoch.snapshot().service(route.service);
+        terms.serve(service);
+        let client = self.client();
+        let permit = match self.admit(service, path, client)? {
+            Verdict::Admitted(permit) => permit,
+            Verdict::NeedForm => return Ok(Decision::Form),
+        };
+        if let Body::Length(length) = self.head.body
+            && service.body_bytes_max > 0
+            && length > service.body_bytes_max
+        {
+            return Err(End::BodyTooLarge.into());
+        }
+        let replica = self.shard.replica(self.epoch, route.service);
+        let endpoint = replica.pick(self.question.tried).ok_or(End::NoEndpoint)?;
+        let out = self.render(route, service, &permit, path, client, &replica.upstream.endpoints[endpoint].node, terms);
+        Ok(Decision::Forward { replica, endpoint, out })
+    }
+
+    /// GateKeeper's own endpoints come before every rule.
+    fn local(&self, path: &[u8]) -> Result<Option<Local>, End> {
+        match path {
+            b"/ping" if matches!(self.head.method, Method::Get | Method::Head) => Ok(Some(Local::Ping)),
+            b"/reload" if self.head.method == Method::Get => {
+                let address = self.question.peer.address;
+                let known = address.is_loopback() || self.rules.cluster.contains(&address);
+                let relayed = forwarded::NAMES.iter().any(|name| head::field(self.head.fields, name).is_some());
+                if known && !relayed { Ok(Some(Local::Reload)) } else { Err(End::ReloadDenied) }
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn route(&self, path: &[u8]) -> Option<&Route> {
+        let prefix = &*self.rules.route_prefix;
+        let rest = path.strip_prefix(prefix)?;
+        let inside = prefix.is_empty() || rest.is_empty() || rest[0] == b'/';
+        if inside { self.epoch.snapshot().routes.find(path) } else { None }
+    }
+
+    /// The client: the socket's peer, or whom trusted proxies say they act for.
+    fn client(&self) -> IpAddr {
+        let peer = self.question.peer.address;
+        if self.rules.trusted_proxies.is_empty() {
+            return peer;
+        }
+        forwarded::client(peer, self.head.fields, &self.rules.trusted_proxies)
+    }
+
+    fn admit(&self, service: &Service, path: &[u8], client: IpAddr) -> Result<Verdict<'_>, Denied> {
+        // The lifetime of a tenant is the snapshot's, not the service reference's.
+        let snapshot = self.epoch.snapshot();
+        let applicant = Applicant { head: self.head, path, form: self.question.form, client };
+        policy::admit(self.shard, snapshot, service, &applicant, self.question.admitted)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the head that goes on draws on everything decided before it")]
+    fn render(
+        &self,
+        route: &Route,
+        service: &Service,
+        permit: &Permit<'_>,
+        path: &[u8],
+        client: IpAddr,
+        node: &str,
+        terms: &Terms,
+    ) -> Lease {
+        let head = self.head;
+        let rewriting = &mut *self.shard.rewriting.borrow_mut();
+        let Scratch { query: stripped, value: body, .. } = &mut *self.shard.scratch.borrow_mut();
+        let path = route.rewrite.apply(path, rewriting);
+        let query =
+            head.query.map(|query| if permit.strip_credentials { without_credentials(query, stripped) } else { query });
+        let form = self
+            .question
+            .form
+            .map(|form| if permit.strip_credentials { without_credentials(form, body) } else { form });
+        let group = Group::of(permit);
+        let (added, count) = group.fields();
+        let client = Peer::new(client);
+        let onward = Onward {
+            path,
+            query: query.filter(|query| !query.is_empty() || head.query.is_some_and(<[u8]>::is_empty)),
+            host: host(service, self.rules, head, node),
+            body: form.map_or(head.body, |form| Body::Length(form.len() as u64)),
+            client: client.text(),
+            peer: self.question.peer.text(),
+            trusted: self.rules.trusted_proxies.iter().any(|net| net.contains(&self.question.peer.address)),
+            proto: "http",
+            via: self.rules.via.then_some(self.shard.shared.pseudonym.as_bytes()),
+            request_id: &terms.request_id,
+            added: &added[..count],
+            underscore_fields: self.rules.underscore_fields,
+            upgrade_websocket: head.upgrade_websocket,
+            expect_continue: head.expects_continue && form.is_none(),
+            te_trailers: head.te_trailers && service.trailers,
+        };
+        let class = Class::for_bytes((head.head_bytes + form.map_or(0, <[u8]>::len) + 1_024) as u64);
+        let mut out = self.shard.buffers.lease(class);
+        forward::request(out.vec(), head, &onward);
+        if let Some(form) = form {
+            out.vec().extend_from_slice(form);
+        }
+        out
+    }
+}
+
+fn without_credentials<'a>(text: &[u8], stripped: &'a mut Vec<u8>) -> &'a [u8] {
+    stripped.clear();
+    form::strip(text, &[b"app_id", b"sign"], stripped);
+    stripped
+}
+
+fn host<'a>(service: &'a Service, rules: &'a HttpRules, head: &RequestHead<'a>, node: &'a str) -> &'a [u8] {
+    match (&service.host, &rules.fixed_host) {
+        (HostMode::Fixed(host), _) | (HostMode::Default, Some(host)) => host,
+        (HostMode::Client, _) if !head.host.is_empty() => head.host,
+        _ if node.starts_with("unix:") => b"localhost",
+        _ => node.as_bytes(),
+    }
+}
+
+/// What tells the upstream on whose behalf: GateKeeper's group headers and the tenant's name.
+struct Group<'p> {
+    app_id: &'p [u8],
+    id: [u8; 20],
+    key: [u8; 40],
+    lengths: (usize, usize),
+}
+
+impl<'p> Group<'p> {
+    fn of(permit: &Permit<'p>) -> Self {
+        use std::io::Write;
+        let mut group = Self { app_id: b"", id: [0; 20], key: [0; 40], lengths: (0, 0) };
+        let Some(tenant) = permit.tenant else { return group };
+        group.app_id = tenant.app_id.as_bytes();
+        if tenant.group_id > 0 {
+            let (mut id, mut key) = (&mut group.id[..], &mut group.key[..]);
+            // Both arrays hold the longest u64 with its prefix.
+            let _ = write!(id, "{}", tenant.group_id);
+            let _ = write!(key, "gatekeeper_upm_{}", tenant.group_id);
+            group.lengths = (20 - id.len(), 40 - key.len());
+        }
+        group
+    }
+    fn fields(&self) -> ([(&'static str, &[u8]); 3], usize) {
+        let group_id = ("didi-header-usergroup", &self.id[..self.lengths.0]);
+        let group_key = ("didi-header-usergroupkey", &self.key[..self.lengths.1]);
+        let tenant = ("x-gatekeeper-app", self.app_id);
+        match (self.app_id.is_empty(), self.lengths.0) {
+            (true, _) => ([tenant; 3], 0),
+            (false, 0) => ([tenant; 3], 1),
+            (false, _) => ([tenant, group_id, group_key], 3),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Policy: may this request go on? Lists, tenant, rates, in GateKeeper's order.
+//!
+//! Black list → white list → host name → tenant (identity, path, its rate) → the client address's rate.
+//! In scope: asking the frozen rules (`wall`) and the limits table. Out of scope: what the rules are.
+
+use std::net::IpAddr;
+
+use super::shard::{Scratch, Shard};
+use crate::end::End;
+use crate::proto::form;
+use crate::proto::head::{Method, RequestHead};
+use crate::wall::access::Admission;
+use crate::wall::rate::{Rate, RateKey, Refused};
+use crate::wall::snapshot::{Service, Snapshot};
+use crate::wall::tenants::{Claim, Tenant};
+
+/// Proof that policy let a request pass. Only `admit` makes it.
+pub struct Permit<'e> {
+    /// On whose behalf, where the service demands a tenant.
+    pub tenant: Option<&'e Tenant>,
+    /// `app_id` and `sign` are credentials here and must not go on.
+    pub strip_credentials: bool,
+}
+
+/// What policy says.
+pub enum Verdict<'e> {
+    /// Go on.
+    Admitted(Permit<'e>),
+    /// The credentials may be in the form body, which is not here yet.
+    NeedForm,
+}
+
+/// Why not, and when to come back.
+#[derive(Clone, Copy, Debug)]
+pub struct Denied {
+    /// The reason.
+    pub end: End,
+    /// For 429: when a place comes free.
+    pub retry_after_s: u64,
+}
+
+impl From<End> for Denied {
+    fn from(end: End) -> Self {
+        Self { end, retry_after_s: 0 }
+    }
+}
+
+/// A request as policy sees it.
+pub struct Applicant<'a> {
+    /// Its head.
+    pub head: &'a RequestHead<'a>,
+    /// Its normalised path.
+    pub path: &'a [u8],
+    /// The form body, once it is here.
+    pub form: Option<&'a [u8]>,
+    /// The client, as far as proxies in between are trusted.
+    pub client: IpAddr,
+}
+
+/// Asks every rule of the service. `spent` spares the rates of a request that is tried again.
+///
+/// # Errors
+/// The first rule that refuses.
+pub fn admit<'e>(
+    shard: &Shard,
+    snapshot: &'e Snapshot,
+    service: &Service,
+    applicant: &Applicant<'_>,
+    spent: bool,
+) -> Result<Verdict<'e>, Denied> {
+    let mut tenant = None;
+    if service.access.decide(applicant.client)? == Admission::TenantNeeded {
+        let form_awaited = applicant.head.is_form && applicant.head.method != Method::Get && applicant.form.is_none();
+        if form_awaited && !matches!(applicant.head.body, crate::proto::head::Body::None) {
+            return Ok(Verdict::NeedForm);
+        }
+        let admitted = identify(shard, snapshot, applicant)?;
+        if let Some(rate) = admitted.rate.filter(|_| !spent) {
+            let key = shard.shared.rates.tenant_key(&admitted.app_id);
+            spend(shard, key, rate, End::TenantRate)?;
+        }
+        tenant = Some(admitted);
+    }
+    if let Some(rate) = service.client_rate.filter(|_| !spent) {
+        let key = shard.shared.rates.client_key(&service.name, applicant.client);
+        spend(shard, key, rate, End::ClientRate)?;
+    }
+    Ok(Verdict::Admitted(Permit { tenant, strip_credentials: service.access.open }))
+}
+
+/// Who is this? Credentials come from the form body first, then from the query; a `GET` has only the query.
+fn identify<'e>(shard: &Shard, snapshot: &'e Snapshot, applicant: &Applicant<'_>) -> Result<&'e Tenant, End> {
+    let Scratch { value, other, .. } = &mut *shard.scratch.borrow_mut();
+    let places = [applicant.form, applicant.head.query];
+    let Some(app_id) = credential(places, b"app_id", value) else { return Err(End::TenantMissing) };
+    let sign = credential(places, b"sign", other).unwrap_or_default();
+    snapshot.tenants.admit(Some(Claim { app_id, sign }), applicant.client, applicant.path)
+}
+
+/// The first place's value that has the name.
+fn credential<'a>(places: [Option<&'a [u8]>; 2], name: &[u8], decoded: &'a mut Vec<u8>) -> Option<&'a [u8]> {
+    let place = places.into_iter().flatten().find(|place| form::find(place, name, decoded).is_some())?;
+    form::find(place, name, decoded)
+}
+
+fn spend(shard: &Shard, key: RateKey, rate: Rate, end: End) -> Result<(), Denied> {
+    match shard.shared.rates.admit(key, rate, shard.clock.precise_ns()) {
+        Ok(()) => Ok(()),
+        Err(Refused::Limited { retry_after_ms }) => {
+            Err(Denied { end, retry_after_s: retry_after_ms.div_ceil(1_000).max(1) })
+        }
+        Err(Refused::Full) => Err(End::RateTableFull.into()),
+    }
+}

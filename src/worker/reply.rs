@@ -1,0 +1,82 @@
+//! This gateway's own answers: refusals, `/ping`, `/reload`, `OPTIONS *`.
+
+use super::buffer::Class;
+use super::downstream::Downstream;
+use super::plan::Terms;
+use super::policy::Denied;
+use super::shard::Shard;
+use crate::end::End;
+use crate::proto::head::{Method, Version};
+use crate::proto::reply::{self, Reply};
+
+/// Methods this gateway forwards, for `Allow` (RFC 9110 section 10.2.1).
+const ALLOW: &[u8] = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
+/// What an answer of our own says.
+pub struct Own<'a> {
+    /// HTTP status.
+    pub status: u16,
+    /// `data` where the status is 200, else `errmsg`.
+    pub text: &'a str,
+    /// Further fields.
+    pub fields: &'a [(&'static str, &'a [u8])],
+    /// The connection is closed after it.
+    pub close: bool,
+}
+
+/// Sends an answer of our own.
+///
+/// # Errors
+/// `End::WriteTimeout`, `End::ClientLeft`.
+pub async fn send(shard: &Shard, down: &mut Downstream, terms: &Terms, own: &Own<'_>) -> Result<(), End> {
+    let mut out = shard.buffers.lease(Class::Small);
+    let fault = own.status >= 400;
+    let reply = Reply {
+        status: own.status,
+        errno: if fault { own.status } else { 0 },
+        errmsg: if fault { own.text } else { "" },
+        data: if fault { "" } else { own.text },
+        trace_id: &terms.request_id,
+        date: &shard.clock.date(),
+        close: own.close,
+        head_only: terms.method == Method::Head,
+        http10_keep_alive: terms.version == Version::Http10 && !own.close,
+        fields: own.fields,
+    };
+    reply::render(out.vec(), &reply);
+    match down.tx.send(out, &down.writing, terms.progress_timeout_ms).await {
+        Ok(_) => Ok(()),
+        Err(fault) => Err(if fault.late { End::WriteTimeout } else { End::ClientLeft }),
+    }
+}
+
+/// Refuses a request, where it can still be told.
+pub async fn refuse(
+    shard: &Shard,
+    down: &mut Downstream,
+    terms: &Terms,
+    denied: Denied,
+    close: bool,
+) -> Result<(), End> {
+    let Some(status) = denied.end.status(terms.legacy_status) else { return Err(denied.end) };
+    let reason = ("X-Gatekeeper-Reason", denied.end.code().as_bytes());
+    let mut number = itoa::Buffer::new();
+    let retry_after = ("Retry-After", number.format(denied.retry_after_s).as_bytes());
+    let allow = ("Allow", ALLOW);
+    let fields = match denied.end {
+        End::MethodNotAllowed => &[reason, allow][..],
+        _ if denied.retry_after_s > 0 => &[reason, retry_after],
+        _ => &[reason],
+    };
+    let own = Own { status, text: denied.end.meaning().text, fields, close };
+    send(shard, down, terms, &own).await
+}
+
+/// Answers `OPTIONS *`.
+///
+/// # Errors
+/// As `send`.
+pub async fn options(shard: &Shard, down: &mut Downstream, terms: &Terms) -> Result<(), End> {
+    let own = Own { status: 200, text: "", fields: &[("Allow", ALLOW)], close: !terms.keep_alive };
+    send(shard, down, terms, &own).await
+}

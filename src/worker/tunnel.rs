@@ -1,0 +1,75 @@
+//! A tunnel: opaque bytes both ways after a valid `101`.
+//!
+//! Each direction ends on its own (half-close passes through); the tunnel is over when both have, when
+//! either side breaks, or when nothing moves for `limits::TUNNEL_IDLE_MS`. Out of scope: frames.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+
+use super::buffer::{Class, Lease};
+use super::downstream::Downstream;
+use super::io::{Connection, Received};
+use super::shard::Shard;
+use crate::end::End;
+use crate::limits::TUNNEL_IDLE_MS;
+
+/// Relays until the tunnel is over. `early` came from the upstream together with its `101`.
+pub async fn run(shard: &Shard, down: &mut Downstream, up: &mut Connection, early: Option<Lease>) -> Option<End> {
+    let Downstream { source, tx: down_tx, writing, .. } = down;
+    let Connection { rx: up_rx, tx: up_tx } = up;
+    let sending = shard.deadlines.register();
+    let upward = async {
+        loop {
+            source.reading.arm(TUNNEL_IDLE_MS);
+            match source.next_in_time(Class::Small).await {
+                Some(Received::Data(lease)) => {
+                    up_tx.send(lease, &sending, TUNNEL_IDLE_MS).await.map_err(|_| End::ResponseTruncated)?;
+                }
+                Some(Received::End) => return Ok(up_tx.finish()),
+                Some(Received::Broken) | None => return Err(End::ClientLeft),
+            }
+        }
+    };
+    let downward = async {
+        let mut next = early.map(Received::Data);
+        loop {
+            let received = match next.take() {
+                Some(received) => Some(received),
+                None => {
+                    writing.arm(TUNNEL_IDLE_MS);
+                    writing.bound(up_rx.receive(Class::Small)).await
+                }
+            };
+            match received {
+                Some(Received::Data(lease)) => {
+                    down_tx.send(lease, writing, TUNNEL_IDLE_MS).await.map_err(|_| End::ClientLeft)?;
+                }
+                Some(Received::End) => return Ok(down_tx.finish()),
+                Some(Received::Broken) | None => return Err(End::ResponseTruncated),
+            }
+        }
+    };
+    both(upward, downward).await.err()
+}
+
+/// Both to their end, or the first fault of either.
+async fn both(
+    first: impl Future<Output = Result<(), End>>,
+    second: impl Future<Output = Result<(), End>>,
+) -> Result<(), End> {
+    let (mut first, mut second) = (pin!(first), pin!(second));
+    let (mut first_done, mut second_done) = (false, false);
+    poll_fn(|cx| {
+        if !first_done && let Poll::Ready(ended) = first.as_mut().poll(cx) {
+            ended?;
+            first_done = true;
+        }
+        if !second_done && let Poll::Ready(ended) = second.as_mut().poll(cx) {
+            ended?;
+            second_done = true;
+        }
+        if first_done && second_done { Poll::Ready(Ok(())) } else { Poll::Pending }
+    })
+    .await
+}

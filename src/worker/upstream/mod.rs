@@ -1,0 +1,5 @@
+//! The upstream side of one core: replicas of services, pools of endpoints, dialling.
+
+pub mod connect;
+pub mod pool;
+pub mod replica;

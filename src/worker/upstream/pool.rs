@@ -1,0 +1,316 @@
+//! The pool of one endpoint on one core: idle connections last in first out, a bound on how many are
+//! open, a queue first in first out.
+//!
+//! Last in first out keeps few connections hot and lets the rest expire. The bound is this core's share
+//! of the endpoint's `connections_max`; a client over it waits its turn, so that ten thousand clients use
+//! a few hundred upstream connections and run out of neither descriptors nor ports. An exchange that turns
+//! out slow (a stream) is moved from the bound to a share of its own, so that streams cannot starve requests.
+//! Each idle connection keeps one receive pending: a close is seen before reuse, and the same receive
+//! becomes the next response's first. Out of scope: dialling (`connect`), choosing the endpoint.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use slab::Slab;
+
+use crate::end::End;
+use crate::worker::buffer::Class;
+use crate::worker::deadline::Deadline;
+use crate::worker::io::Connection;
+
+/// This core's share of an endpoint's bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Open connections, idle ones included.
+    pub connections: usize,
+    /// Further ones for slow exchanges.
+    pub slow: usize,
+    /// Idle ones kept.
+    pub idle: usize,
+    /// How long an idle one is kept; 0 is for ever.
+    pub idle_timeout_ms: u64,
+    /// Waiting requests.
+    pub queue: usize,
+    /// How long one waits.
+    pub queue_timeout_ms: u64,
+}
+
+/// The pool of one endpoint on one core.
+pub struct Pool {
+    bounds: Cell<Bounds>,
+    state: RefCell<State>,
+}
+
+#[derive(Default)]
+struct State {
+    idle: Vec<Idle>,
+    /// Connections under the bound: idle, in use and being dialled.
+    open: usize,
+    slow: usize,
+    waiting: Slab<Waiting>,
+    queue: VecDeque<(usize, u64)>,
+    turn: u64,
+}
+
+struct Idle {
+    connection: Connection,
+    until_ms: u64,
+}
+
+struct Waiting {
+    turn: u64,
+    waker: Option<Waker>,
+    grant: Option<Grant>,
+}
+
+/// What a request gets from the pool.
+pub enum Grant {
+    /// A kept connection, checked a moment ago.
+    Kept(Kept),
+    /// Leave to dial one.
+    Dial(Seat),
+}
+
+/// A kept connection in use.
+pub struct Kept {
+    /// The connection.
+    pub connection: Connection,
+    /// Its place under the bound.
+    pub seat: Seat,
+}
+
+/// A place under the pool's bound. Dropping it gives the place to the next in the queue.
+pub struct Seat {
+    pool: Rc<Pool>,
+    share: Share,
+}
+
+/// Which bound a seat counts under.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Share {
+    Quick,
+    Slow,
+    /// The seat was given back with its connection.
+    Returned,
+}
+
+impl Pool {
+    /// An empty pool.
+    #[must_use]
+    pub fn new(bounds: Bounds) -> Rc<Self> {
+        Rc::new(Self { bounds: Cell::new(bounds), state: RefCell::default() })
+    }
+
+    /// New bounds; connections over them go as they are given back.
+    pub fn rebound(&self, bounds: Bounds) {
+        self.bounds.set(bounds);
+    }
+
+    /// A kept connection, leave to dial, or a turn in the queue.
+    ///
+    /// # Errors
+    /// `End::QueueFull`, `End::QueueTimeout`.
+    pub async fn acquire(self: &Rc<Self>, deadline: &Deadline) -> Result<Grant, End> {
+        match self.try_acquire() {
+            Some(grant) => Ok(grant),
+            None => self.wait(deadline).await,
+        }
+    }
+
+    /// As `acquire`, without waiting.
+    pub fn try_acquire(self: &Rc<Self>) -> Option<Grant> {
+        while let Some(connection) = self.pop_idle() {
+            if let Some(connection) = still_open(connection) {
+                return Some(Grant::Kept(Kept { connection, seat: self.seat() }));
+            }
+            self.state.borrow_mut().open -= 1;
+        }
+        let mut state = self.state.borrow_mut();
+        (state.open < self.bounds.get().connections).then(|| {
+            state.open += 1;
+            Grant::Dial(self.seat())
+        })
+    }
+
+    fn pop_idle(&self) -> Option<Connection> {
+        self.state.borrow_mut().idle.pop().map(|idle| idle.connection)
+    }
+
+    fn seat(self: &Rc<Self>) -> Seat {
+        Seat { pool: self.clone(), share: Share::Quick }
+    }
+
+    async fn wait(self: &Rc<Self>, deadline: &Deadline) -> Result<Grant, End> {
+        let bounds = self.bounds.get();
+        let place = Place::take(self, bounds.queue).ok_or(End::QueueFull)?;
+        deadline.arm(bounds.queue_timeout_ms);
+        let granted = deadline.bound(poll_fn(|cx| place.poll(cx))).await;
+        deadline.disarm();
+        granted.ok_or(End::QueueTimeout)
+    }
+
+    /// Takes a connection back, for the next in the queue or for the shelf.
+    fn give_back(self: &Rc<Self>, mut connection: Connection, peer_timeout_ms: u64, now_ms: u64) {
+        let bounds = self.bounds.get();
+        let over = self.state.borrow().open > bounds.connections;
+        // Arms the receive that sees a close; data now, with no request outstanding, condemns it.
+        let pending = connection.rx.poll(&mut Context::from_waker(Waker::noop()), Class::Small).is_pending();
+        if over || !pending {
+            return self.vacate();
+        }
+        let mut connection = Some(connection);
+        let handed = self
+            .grant_next(|pool| connection.take().map(|connection| Grant::Kept(Kept { connection, seat: pool.seat() })));
+        let Some(connection) = connection.filter(|_| !handed) else { return };
+        let mut state = self.state.borrow_mut();
+        if state.idle.len() < bounds.idle {
+            let kept_ms = shorter(bounds.idle_timeout_ms, peer_timeout_ms);
+            let until_ms = if kept_ms == 0 { u64::MAX } else { now_ms + kept_ms };
+            state.idle.push(Idle { connection, until_ms });
+        } else {
+            state.open -= 1;
+        }
+    }
+
+    /// A place under the bound is free: the next in the queue may dial.
+    fn vacate(self: &Rc<Self>) {
+        let over = self.state.borrow().open > self.bounds.get().connections;
+        if over || !self.grant_next(|pool| Some(Grant::Dial(pool.seat()))) {
+            self.state.borrow_mut().open -= 1;
+        }
+    }
+
+    /// Gives the longest waiter what `grant` makes. False where nobody waits.
+    fn grant_next(self: &Rc<Self>, grant: impl FnOnce(&Rc<Self>) -> Option<Grant>) -> bool {
+        let mut state = self.state.borrow_mut();
+        while let Some((key, turn)) = state.queue.pop_front() {
+            let Some(waiting) = state.waiting.get_mut(key).filter(|waiting| waiting.turn == turn) else { continue };
+            waiting.grant = grant(self);
+            if let Some(waker) = waiting.waker.take() {
+                waker.wake();
+            }
+            return true;
+        }
+        false
+    }
+
+    /// Lets go of idle connections that were closed or have waited long enough.
+    pub fn sweep(&self, now_ms: u64) {
+        let mut state = self.state.borrow_mut();
+        let mut index = 0;
+        while index < state.idle.len() {
+            let idle = &mut state.idle[index];
+            let gone = idle.until_ms <= now_ms
+                || idle.connection.rx.poll(&mut Context::from_waker(Waker::noop()), Class::Small).is_ready();
+            if gone {
+                let idle = state.idle.remove(index);
+                idle.connection.tx.sever();
+                state.open -= 1;
+            } else {
+                index += 1;
+            }
+        }
+    }
+
+    /// Lets go of every idle connection.
+    pub fn clear(&self) {
+        self.sweep(u64::MAX);
+    }
+}
+
+/// The shorter of two timeouts of which 0 is for ever.
+fn shorter(a: u64, b: u64) -> u64 {
+    match (a, b) {
+        (0, other) | (other, 0) => other,
+        (a, b) => a.min(b),
+    }
+}
+
+/// The connection, unless its pending receive already brought a close or bytes nobody asked for.
+fn still_open(mut connection: Connection) -> Option<Connection> {
+    let pending = connection.rx.poll(&mut Context::from_waker(Waker::noop()), Class::Small).is_pending();
+    if !pending {
+        connection.tx.sever();
+    }
+    pending.then_some(connection)
+}
+
+impl Seat {
+    /// Puts the connection back for others.
+    pub fn keep(mut self, connection: Connection, peer_timeout_ms: u64, now_ms: u64) {
+        if self.share == Share::Slow {
+            let mut state = self.pool.state.borrow_mut();
+            if state.open >= self.pool.bounds.get().connections {
+                // A stream's end is no reason to exceed the bound: the connection goes.
+                return;
+            }
+            state.open += 1;
+            state.slow -= 1;
+        }
+        self.share = Share::Returned;
+        self.pool.give_back(connection, peer_timeout_ms, now_ms);
+    }
+
+    /// Moves a long exchange to the slow share, so that its place serves others.
+    pub fn slow_down(&mut self) {
+        let full = self.pool.state.borrow().slow >= self.pool.bounds.get().slow;
+        if self.share == Share::Quick && !full {
+            self.share = Share::Slow;
+            self.pool.state.borrow_mut().slow += 1;
+            self.pool.vacate();
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        match self.share {
+            Share::Quick => self.pool.vacate(),
+            Share::Slow => self.pool.state.borrow_mut().slow -= 1,
+            Share::Returned => {}
+        }
+    }
+}
+
+/// A place in the queue, given up when dropped.
+struct Place<'a> {
+    pool: &'a Rc<Pool>,
+    key: usize,
+}
+
+impl<'a> Place<'a> {
+    fn take(pool: &'a Rc<Pool>, queue_max: usize) -> Option<Self> {
+        let mut state = pool.state.borrow_mut();
+        if state.waiting.len() >= queue_max {
+            return None;
+        }
+        state.turn += 1;
+        let turn = state.turn;
+        let key = state.waiting.insert(Waiting { turn, waker: None, grant: None });
+        state.queue.push_back((key, turn));
+        Some(Self { pool, key })
+    }
+
+    fn poll(&self, cx: &Context<'_>) -> Poll<Grant> {
+        let mut state = self.pool.state.borrow_mut();
+        let waiting = &mut state.waiting[self.key];
+        match waiting.grant.take() {
+            Some(grant) => Poll::Ready(grant),
+            None => {
+                waiting.waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let waiting = self.pool.state.borrow_mut().waiting.remove(self.key);
+        // A grant that came too late goes back: its seat's drop serves the next in the queue.
+        drop(waiting.grant);
+    }
+}

@@ -1,0 +1,162 @@
+//! A core's replica of one service's upstream: its own rotation and pools over what control knows.
+//!
+//! Built on a service's first request after an epoch that changed it, so that adopting an epoch with five
+//! thousand services costs nothing on a data core; carried over when neither the upstream nor its
+//! endpoints' health changed, with every pool whose endpoint is still there carried over otherwise.
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::pool::{Bounds, Pool};
+use crate::wall::health::{EndpointHealth, Health, Verdict};
+use crate::wall::snapshot::{Address, Upstream};
+use crate::worker::balance::Rotation;
+
+/// Endpoints tried for one request at most.
+pub const ATTEMPTS_MAX: usize = 3;
+
+/// One core's replica of one upstream.
+pub struct Replica {
+    /// What it was built from.
+    pub upstream: Upstream,
+    /// One pool per endpoint, in the upstream's order.
+    pub pools: Box<[Rc<Pool>]>,
+    health: Box<[EndpointHealth]>,
+    rotation: RefCell<Rotation>,
+    /// Which of a name's addresses is dialled next.
+    dials: Cell<usize>,
+    any_up: bool,
+}
+
+/// What to dial.
+pub enum Target {
+    /// An address.
+    Socket(SocketAddr),
+    /// A Unix socket.
+    Unix(PathBuf),
+    /// A name without an address.
+    Unresolved,
+}
+
+/// Endpoints a request has tried.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tried {
+    endpoints: [u16; ATTEMPTS_MAX],
+    count: u8,
+}
+
+impl Tried {
+    /// Remembers one.
+    pub fn add(&mut self, endpoint: usize) {
+        if let (Some(place), Ok(endpoint)) = (self.endpoints.get_mut(usize::from(self.count)), u16::try_from(endpoint))
+        {
+            *place = endpoint;
+            self.count += 1;
+        }
+    }
+
+    fn holds(&self, endpoint: usize) -> bool {
+        self.endpoints[..usize::from(self.count)].iter().any(|tried| usize::from(*tried) == endpoint)
+    }
+
+    /// Whether there may be another attempt.
+    #[must_use]
+    pub fn may_go_on(&self) -> bool {
+        usize::from(self.count) < ATTEMPTS_MAX
+    }
+}
+
+/// A core's share of a number that holds for the whole process: at least 1.
+fn share(whole: u32, workers: usize) -> usize {
+    (whole as usize).div_ceil(workers).max(1)
+}
+
+fn bounds(upstream: &Upstream, workers: usize) -> Bounds {
+    Bounds {
+        connections: share(upstream.connections_max, workers),
+        slow: share(upstream.slow_connections_max, workers),
+        idle: share(upstream.idle_max, workers),
+        idle_timeout_ms: u64::from(upstream.idle_timeout_ms),
+        queue: share(upstream.queue_max, workers),
+        queue_timeout_ms: u64::from(upstream.queue_timeout_ms),
+    }
+}
+
+impl Replica {
+    /// A replica for a core, keeping what still holds of the one before.
+    #[must_use]
+    pub fn build(
+        upstream: &Upstream,
+        health: &Health,
+        before: Option<&Rc<Self>>,
+        core: usize,
+        cores: usize,
+    ) -> Rc<Self> {
+        let states: Box<[_]> = upstream.endpoints.iter().map(|endpoint| health.of(endpoint.id).clone()).collect();
+        if let Some(before) = before
+            && before.upstream == *upstream
+            && before.health == states
+        {
+            return before.clone();
+        }
+        let bounds = bounds(upstream, cores);
+        let pools = upstream.endpoints.iter().map(|endpoint| {
+            match before.and_then(|before| before.pool_of(&endpoint.address)) {
+                Some(pool) => {
+                    pool.rebound(bounds);
+                    pool.clone()
+                }
+                None => Pool::new(bounds),
+            }
+        });
+        let weights: Vec<_> = upstream.endpoints.iter().map(|endpoint| endpoint.weight).collect();
+        let any_up = upstream
+            .endpoints
+            .iter()
+            .zip(&states)
+            .any(|(endpoint, state)| !endpoint.forbidden && state.verdict == Verdict::Up);
+        Rc::new(Self {
+            pools: pools.collect(),
+            health: states,
+            rotation: RefCell::new(Rotation::new(&weights, core)),
+            dials: Cell::new(core),
+            any_up,
+            upstream: upstream.clone(),
+        })
+    }
+
+    fn pool_of(&self, address: &Address) -> Option<&Rc<Pool>> {
+        let index = self.upstream.endpoints.iter().position(|endpoint| endpoint.address == *address)?;
+        self.pools.get(index)
+    }
+
+    /// The next endpoint that may take a request and was not tried for it.
+    pub fn pick(&self, tried: &Tried) -> Option<usize> {
+        self.rotation.borrow_mut().pick(|index| !tried.holds(index) && self.takes_traffic(index))
+    }
+
+    /// Up, or not probed yet where no other is up; and not forbidden.
+    fn takes_traffic(&self, index: usize) -> bool {
+        let wanted = if self.any_up { Verdict::Up } else { Verdict::Unprobed };
+        !self.upstream.endpoints[index].forbidden && self.health[index].verdict == wanted
+    }
+
+    /// What to dial for an endpoint now.
+    #[must_use]
+    pub fn target(&self, endpoint: usize) -> Target {
+        match &self.upstream.endpoints[endpoint].address {
+            Address::Socket(address) => Target::Socket(*address),
+            Address::Unix(path) => Target::Unix(Path::to_path_buf(path)),
+            Address::Name(..) => {
+                let addresses = &self.health[endpoint].addresses;
+                self.dials.set(self.dials.get().wrapping_add(1));
+                match addresses.is_empty() {
+                    true => Target::Unresolved,
+                    false => Target::Socket(addresses[self.dials.get() % addresses.len()]),
+                }
+            }
+        }
+    }
+}

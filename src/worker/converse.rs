@@ -98,13 +98,12 @@ pub async fn attempt(
     let Downstream { source, tx, writing, peer: _ } = down;
     let Connection { rx: up_rx, tx: up_tx } = &mut connection;
     let ways = Way { from: up_rx, to: tx, deadline: writing, seat: &mut seat, reused };
-    let answered =
-        join(
+    let answered = join(
         pin!(answer::answer_half(ways, epoch, &talk)),
         pin!(client_half(source, up_tx, &mut upload, &talk)),
         &talk.uploaded,
     )
-            .await;
+    .await;
     let answered = answered.map_err(|end| {
         connection.tx.sever();
         failed(end, talk.begun.get(), false, whole)

@@ -137,3 +137,11 @@ fn five_thousand_services_load_without_delay() {
     // An unoptimised build on a busy machine; optimised it takes about a tenth of a second.
     assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
 }
+
+#[test]
+fn the_files_of_this_project_load_and_complain_of_the_sample_secret_only() {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/module.toml");
+    let warnings = load_on(&file, HOST_NAME).expect("no fault that stops").warnings;
+    assert!(warnings.iter().all(|fault| fault.message.contains("secret")), "{warnings:#?}");
+    assert_eq!(warnings.len(), 2);
+}

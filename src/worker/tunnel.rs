@@ -26,7 +26,10 @@ pub async fn run(shard: &Shard, down: &mut Downstream, up: &mut Connection, earl
                 Some(Received::Data(lease)) => {
                     up_tx.send(lease, &sending, TUNNEL_IDLE_MS).await.map_err(|_| End::ResponseTruncated)?;
                 }
-                Some(Received::End) => return Ok(up_tx.finish()),
+                Some(Received::End) => {
+                    up_tx.finish();
+                    return Ok(());
+                }
                 Some(Received::Broken) | None => return Err(End::ClientLeft),
             }
         }
@@ -45,7 +48,10 @@ pub async fn run(shard: &Shard, down: &mut Downstream, up: &mut Connection, earl
                 Some(Received::Data(lease)) => {
                     down_tx.send(lease, writing, TUNNEL_IDLE_MS).await.map_err(|_| End::ClientLeft)?;
                 }
-                Some(Received::End) => return Ok(down_tx.finish()),
+                Some(Received::End) => {
+                    down_tx.finish();
+                    return Ok(());
+                }
                 Some(Received::Broken) | None => return Err(End::ResponseTruncated),
             }
         }

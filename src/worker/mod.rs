@@ -15,7 +15,6 @@ pub mod deadline;
 pub mod downstream;
 pub mod driver;
 pub mod exchange;
-pub mod forwarded;
 pub mod io;
 pub mod meter;
 pub mod orders;

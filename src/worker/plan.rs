@@ -9,7 +9,6 @@ use std::rc::Rc;
 
 use super::buffer::{Class, Lease};
 use super::downstream::Peer;
-use super::forwarded;
 use super::policy::{self, Applicant, Denied, Permit, Verdict};
 use super::shard::{Scratch, Shard, ShardEpoch};
 use super::upstream::replica::{Replica, Tried};
@@ -18,6 +17,7 @@ use crate::proto::forward::{self, Onward};
 use crate::proto::framing::Framed;
 use crate::proto::head::{self, Body, HeadLimits, Method, RequestHead, Storage, Version};
 use crate::proto::{form, target};
+use crate::wall::forwarded;
 use crate::wall::routes::Route;
 use crate::wall::snapshot::{HostMode, HttpRules, Service};
 

@@ -1,0 +1,95 @@
+"""Instructions per request, counted by valgrind's callgrind.
+
+In scope: one server under callgrind, an exact number of requests from a client that sends one at a time, the counts of
+the threads that serve. Out of scope: what count is good (bench/gate/run).
+
+valgrind knows no io_uring, so a server must run on epoll here. One request at a time makes the count repeatable: how
+many requests one turn of the loop finds then does not depend on the clock.
+"""
+
+import re
+import socket
+import subprocess
+from pathlib import Path
+
+from .measure import serves
+from .processes import Process, wait_until
+
+CORE = 0
+CONNECTIONS = 16
+START_S = 60
+
+
+def instructions_per_request(command, port, path, mark, scratch, first=500, second=2500):
+    """The difference of two runs over the difference of their requests, so that starting and stopping cancel out.
+
+    `mark` is a pattern of function names that only the counted threads run.
+    """
+    counts = [count(command, port, path, mark, Path(scratch) / str(requests), requests)
+              for requests in (first, second)]
+    return (counts[1] - counts[0]) / (second - first)
+
+
+def count(command, port, path, mark, folder, requests):
+    """Instructions of the marked threads in a run of `requests` requests."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.iterdir():
+        old.unlink()
+    valgrind = ["valgrind", "--tool=callgrind", "--separate-threads=yes", f"--callgrind-out-file={folder}/out"]
+    with Process("callgrind", [*valgrind, *command], CORE, f"{folder}/log") as process:
+        try:
+            wait_until(lambda: serves(port, path), START_S, "the server under valgrind serves")
+            send(port, path, requests)
+            process.popen.terminate()
+            process.popen.wait(timeout=START_S)
+        except (RuntimeError, OSError, subprocess.TimeoutExpired) as fault:
+            raise RuntimeError(f"{fault} ({process.last_words()})") from fault
+    return marked_instructions(folder, mark)
+
+
+def marked_instructions(folder, mark):
+    """The sum over the threads that ran a function whose name matches `mark`."""
+    total, threads = 0, 0
+    for file in folder.glob("out*"):
+        text = file.read_text(encoding="utf-8", errors="replace")
+        totals = re.search(r"^totals: (\d+)", text, re.MULTILINE)
+        if totals and re.search(rf"^c?fn=\(\d+\) .*(?:{mark})", text, re.MULTILINE):
+            total += int(totals[1])
+            threads += 1
+    if threads == 0:
+        raise RuntimeError(f"no thread ran a function that matches {mark!r}")
+    return total
+
+
+def send(port, path, requests):
+    """Sends exactly so many requests, one at a time, over connections taken in turn."""
+    request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
+    connections = [socket.create_connection(("127.0.0.1", port), timeout=START_S) for _ in range(CONNECTIONS)]
+    try:
+        for number in range(requests):
+            exchange(connections[number % CONNECTIONS], request)
+    finally:
+        for connection in connections:
+            connection.close()
+
+
+def exchange(connection, request):
+    """One request and its whole answer."""
+    connection.sendall(request)
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        answer += receive(connection)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    if not head.startswith(b"HTTP/1.1 200"):
+        raise RuntimeError(f"answered {head.splitlines()[0].decode(errors='replace')}")
+    length = int(re.search(rb"(?i)content-length: *(\d+)", head)[1])
+    while len(body) < length:
+        body += receive(connection)
+
+
+def receive(connection):
+    """What has arrived; it is an error when the server closes."""
+    received = connection.recv(65_536)
+    if not received:
+        raise RuntimeError("the server closed a connection")
+    return received

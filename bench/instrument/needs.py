@@ -1,0 +1,33 @@
+"""What a run needs of the machine before it begins.
+
+In scope: installing what is missing from Debian, free ports. Out of scope: which programs are needed for what.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+
+
+def install_missing(programs):
+    """Installs the packages of those of `programs`, a map from package to program, that are not there."""
+    missing = [package for package, program in programs.items() if shutil.which(program) is None]
+    if not missing or shutil.which("apt-get") is None or os.geteuid() != 0:
+        return
+    print("installing", ", ".join(missing), flush=True)
+    # A freshly installed server must not be started by its package.
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    for command in (["update"], ["install", "-y", "--no-install-recommends", *missing]):
+        subprocess.run(["apt-get", "-q", *command], env=environment, stdout=subprocess.DEVNULL, check=False)
+
+
+def check_ports(ports):
+    """Ends with a sentence when one is in use: with SO_REUSEPORT a second program would share it unnoticed."""
+    for port in ports:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as fault:
+                sys.exit(f"port {port} of 127.0.0.1: {fault.strerror}")

@@ -3,6 +3,8 @@
 //! In scope: names to [`Kind`], tokens, values, optional white space. Out of scope: what follows from a
 //! kind for one message (`survey`, `framing`) and for the one sent on (`forward`).
 
+use super::scan;
+
 /// What a field is to an intermediary. A closed list: a name that is none of ours is [`Kind::Plain`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -90,15 +92,19 @@ impl Kind {
     }
 }
 
-/// The kind of a field name, underscores included.
+/// The kind of a field name.
+#[inline]
 #[must_use]
 pub fn classify(name: &str) -> Kind {
-    if name.as_bytes().contains(&b'_') { underscored(name.as_bytes()) } else { hyphened(name.as_bytes()) }
+    match known(name.as_bytes()) {
+        Kind::Plain | Kind::Protected if scan::has_underscore(name.as_bytes()) => underscored(name.as_bytes()),
+        kind => kind,
+    }
 }
 
-/// The kind of a name that is known to hold no underscore.
+/// The kind of a name, underscores aside.
 #[inline]
-pub(super) fn hyphened(name: &[u8]) -> Kind {
+fn known(name: &[u8]) -> Kind {
     match name.len() {
         2 if is(name, b"te") => Kind::Te,
         3 if is(name, b"via") => Kind::Via,
@@ -165,14 +171,14 @@ fn extension(name: &[u8]) -> Kind {
 }
 
 /// The kind of a name that holds an underscore: what it would be with hyphens decides.
-pub(super) fn underscored(name: &[u8]) -> Kind {
+fn underscored(name: &[u8]) -> Kind {
     // No exact name reaches 32 bytes, and the families are known by their first 13.
     let mut folded = [b'-'; 32];
     let length = name.len().min(folded.len());
     for (to, &from) in folded.iter_mut().zip(name) {
         *to = if from == b'_' { b'-' } else { from };
     }
-    match hyphened(&folded[..length]) {
+    match known(&folded[..length]) {
         Kind::Plain | Kind::Protected | Kind::ContentType | Kind::Date => Kind::Underscore,
         Kind::ContentLength | Kind::TransferEncoding | Kind::Confusable => Kind::Confusable,
         _ => Kind::Alias,

@@ -18,7 +18,8 @@ pub enum Kind {
     Alias,
     /// Reads like `Content-Length` or `Transfer-Encoding` without being it.
     Confusable,
-    /// Removed at each hop: `Proxy-Connection`, `HTTP2-Settings`, `Trailer`.
+    /// Removed at each hop: `Proxy-Connection`, `HTTP2-Settings`, `Trailer`; and `Proxy`, which a CGI-like
+    /// backend takes for the proxy it is to use itself (CVE-2016-5385).
     Hop,
     /// `Connection`.
     Connection,
@@ -111,6 +112,7 @@ fn known(name: &[u8]) -> Kind {
         (3, b'v') if is(name, b"via") => Kind::Via,
         (4, b'h') if is(name, b"host") => Kind::Host,
         (4, b'd') if is(name, b"date") => Kind::Date,
+        (5, b'p') if is(name, b"proxy") => Kind::Hop,
         (6, b'e') if is(name, b"expect") => Kind::Expect,
         (6, b'c') if is(name, b"cookie") => Kind::Protected,
         (7, b'u') if is(name, b"upgrade") => Kind::Upgrade,

@@ -317,6 +317,7 @@ mod tests {
         let long = format!("x_forwarded_{}", "a".repeat(100));
         assert_eq!(classify(&long), Kind::Alias);
         assert_eq!(classify("my_field"), Kind::Underscore);
+        assert_eq!(classify("didi-header-my_field"), Kind::Underscore);
     }
 
     #[test]

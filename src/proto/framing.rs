@@ -120,7 +120,6 @@ fn transfer_coding(value: &[u8]) -> Result<(), End> {
     if value.eq_ignore_ascii_case(b"chunked") {
         return Ok(());
     }
-    let mut codings_total = 0;
     let mut chunked_total = 0;
     let mut is_last_chunked = false;
     for coding in field::elements(value) {
@@ -129,13 +128,8 @@ fn transfer_coding(value: &[u8]) -> Result<(), End> {
         }
         is_last_chunked = coding.eq_ignore_ascii_case(b"chunked");
         chunked_total += usize::from(is_last_chunked);
-        codings_total += 1;
     }
-    if codings_total > 1 && is_last_chunked && chunked_total == 1 {
-        Err(End::UnknownCoding)
-    } else {
-        Err(End::BadFraming)
-    }
+    if is_last_chunked && chunked_total == 1 { Err(End::UnknownCoding) } else { Err(End::BadFraming) }
 }
 
 /// The one authority: the target's where it has one (RFC 9112 section 3.2.2), else `Host`, which must be

@@ -52,6 +52,13 @@ fn chunk_size_is_hex_digits_only() {
 }
 
 #[test]
+fn a_missing_size_is_not_the_last_chunk() {
+    for body in ["\r\n\r\n", ";a\r\n\r\n", "1\r\na\r\n\r\n\r\n", "1\r\na\r\n;a\r\n\r\n"] {
+        refused(body);
+    }
+}
+
+#[test]
 fn chunk_size_overflow() {
     refused("00000000000000005\r\nhello\r\n0\r\n\r\n");
     refused("10000000000000000\r\n");
@@ -222,6 +229,7 @@ fn trailers_that_frame_are_refused() {
         let body = format!("0\r\n{name}: 5\r\n\r\n");
         refused(&body);
         assert_eq!(unchunked(body.as_bytes(), false), Err(End::BadChunk), "also where trailers are dropped");
+        refused(format!("0\r\nA: b\r\n{name}: 5\r\n\r\n"));
     }
 }
 

@@ -106,6 +106,11 @@ fn hop_by_hop_fields_are_removed() {
 }
 
 #[test]
+fn httpoxy() {
+    assert_eq!(fields("GET", "Proxy: http://evil/\r\nProxy-X: 1\r\n", &onward()), "Proxy-X: 1\r\n");
+}
+
+#[test]
 fn te_is_sent_only_as_trailers() {
     let lines = "TE: gzip, trailers\r\nConnection: te\r\n";
     assert_eq!(fields("GET", lines, &Onward { te_trailers: true, ..onward() }), "Connection: te\r\nTE: trailers\r\n");

@@ -7,6 +7,8 @@
 pub const SMALL_BUFFER_BYTES: usize = 4 * 1024;
 /// A leased buffer while a body flows; measured cheapest between 64 and 256 KiB for bodies.
 pub const LARGE_BUFFER_BYTES: usize = 64 * 1024;
+/// A buffer that grew to this is freed, not kept.
+pub const OVERGROWN_BUFFER_BYTES: usize = 4 * LARGE_BUFFER_BYTES;
 /// Small buffers a core keeps for reuse; more are freed as they return.
 pub const SMALL_BUFFERS_KEPT: usize = 4_096;
 /// Large buffers a core keeps for reuse.

@@ -1,19 +1,262 @@
-//! `gatekeeper explain`.
+//! `gatekeeper explain`: what would become of one request, stage by stage.
+//!
+//! The request is read by the same strict parser, normalised, matched, admitted and written on by the same
+//! code that serves; only sockets, health and the state of rates are missing. In scope: telling it. Out of
+//! scope: anything that a stage decides.
+
+mod request;
+mod rules;
+mod story;
+
 use std::net::IpAddr;
 use std::path::Path;
-/// q
-#[derive(Debug)]
+
+use super::{check, load};
+use crate::cli::Said;
+use crate::end::End;
+use crate::proto::form;
+use crate::proto::framing::Framed;
+use crate::proto::head::{Body, Method, RequestHead};
+use crate::proto::target::canonical;
+use crate::wall::access::Decider;
+use crate::wall::rewrite::RewriteScratch;
+use crate::wall::routes::{Route, covers};
+use crate::wall::snapshot::{HostMode, HttpRules, Service, Snapshot};
+use crate::wall::tenants::{Claim, Tenant};
+use request::Peer;
+use story::Story;
+
+/// A request, as the command line gives it.
+#[derive(Clone, Debug)]
 pub struct Question {
-    /// m
+    /// Such as `GET`.
     pub method: String,
-    /// m
+    /// A URL or only its path and query.
     pub url: String,
-    /// m
+    /// Where the connection comes from; `None` is an address of documentation (RFC 5737).
     pub from: Option<IpAddr>,
-    /// m
+    /// Further fields.
     pub headers: Vec<(String, String)>,
 }
-/// m
-pub fn explain(_: &Path, _: &Question) -> crate::cli::Said {
-    crate::cli::Said::default()
+
+/// Loads the files and tells what would become of the request. Files that do not load are told instead.
+#[must_use]
+pub fn explain(module_file: &Path, question: &Question) -> Said {
+    match load(module_file) {
+        Ok(loaded) => {
+            let warnings = check::count(loaded.warnings.len(), "warning");
+            let err = if loaded.warnings.is_empty() {
+                String::new()
+            } else {
+                format!("{warnings}: `gatekeeper check {}` tells\n", module_file.display())
+            };
+            Said { out: tell(&loaded.snapshot, question), err, code: 0 }
+        }
+        Err(faults) => Said { out: String::new(), err: check::listing(&faults), code: 1 },
+    }
+}
+
+/// What would become of the request on this configuration.
+#[must_use]
+pub fn tell(snapshot: &Snapshot, question: &Question) -> String {
+    let mut story = Story::default();
+    let text = request::text(question);
+    story.line("request", &format!("{} for {}", text.line, text.host));
+    let outcome = request::parse(&text, &snapshot.http, |head| {
+        let peer = Peer::of(&snapshot.http, question.from, head);
+        story.line("from", &peer.told());
+        Stages { snapshot, head, peer, story: &mut story }.run()
+    });
+    story.verdict(outcome, &snapshot.http);
+    story.text
+}
+
+/// How a request ends well.
+enum Outcome {
+    /// The gateway answers it itself.
+    Own(&'static str),
+    /// It goes to an endpoint of this service.
+    Forwarded(String),
+}
+
+/// A request on its way.
+struct Stages<'q, 's> {
+    snapshot: &'q Snapshot,
+    head: &'q Framed<RequestHead<'q>>,
+    peer: Peer,
+    story: &'s mut Story,
+}
+
+impl<'q> Stages<'q, '_> {
+    fn run(mut self) -> Result<Outcome, End> {
+        let http = &self.snapshot.http;
+        if matches!(self.head.method, Method::Connect | Method::Trace) {
+            return Err(End::MethodNotAllowed);
+        }
+        if self.head.asterisk {
+            return Ok(Outcome::Own("the gateway answers OPTIONS * itself"));
+        }
+        let mut scratch = Vec::new();
+        let path = canonical(self.head.path, http.merge_slashes, &mut scratch)?;
+        let as_received = if path == self.head.path { "" } else { "   (normalised)" };
+        self.story.line("path", &format!("{}{as_received}", story::text(path)));
+        if self.head.method_text == b"GET" && (path == b"/ping" || path == b"/reload") {
+            return self.own(path);
+        }
+        if !covers(&http.route_prefix, path) {
+            self.story.line("prefix", &format!("{}: the path is not below it", story::text(&http.route_prefix)));
+            return Err(End::NoRoute);
+        }
+        let routes = &self.snapshot.routes;
+        rules::tell(self.story, self.snapshot, path);
+        let route = routes.find(path).ok_or(End::NoRoute)?;
+        self.service(self.snapshot.service(route.service), route, path)
+    }
+
+    fn own(&mut self, path: &[u8]) -> Result<Outcome, End> {
+        if path == b"/ping" {
+            return Ok(Outcome::Own("the gateway answers /ping itself"));
+        }
+        let forwarded = request::forwarding_fields(self.head);
+        let peer = self.peer.address;
+        let known = peer.to_canonical().is_loopback() || self.snapshot.http.cluster.contains(&peer.to_canonical());
+        let who = if known { "loopback or in cluster_list" } else { "neither loopback nor in cluster_list" };
+        let how = if forwarded { ", and the request has forwarding fields" } else { "" };
+        self.story.line("reload", &format!("{peer} is {who}{how}"));
+        if known && !forwarded { Ok(Outcome::Own("the gateway loads its files again")) } else { Err(End::ReloadDenied) }
+    }
+
+    fn service(&mut self, service: &Service, route: &Route, path: &[u8]) -> Result<Outcome, End> {
+        let rule = if route.rule.is_empty() { "every path".into() } else { story::text(&route.rule) };
+        self.story.line("service", &format!("{} by its rule for {rule}", service.name));
+        let tenant = self.lists(service, path)?;
+        self.rates(service, tenant);
+        self.body(service)?;
+        let mut scratch = RewriteScratch::default();
+        let rewritten = route.rewrite.apply_named(path, &mut scratch);
+        self.rewrite(route, path, rewritten.path, rewritten.item);
+        self.endpoints(service)?;
+        self.upstream_head(service, rewritten.path, tenant);
+        Ok(Outcome::Forwarded(service.name.to_string()))
+    }
+
+    /// Black list, white list, host name, tenant.
+    fn lists(&mut self, service: &Service, path: &[u8]) -> Result<Option<&'q Tenant>, End> {
+        let client = self.peer.client;
+        let decider = service.access.decider(client);
+        let told = match decider {
+            Decider::NotOpen => "open = 0: not in force".to_owned(),
+            Decider::BlackList => format!("{client} is on black_list"),
+            Decider::WhiteList => format!("{client} is on white_list: let in without a tenant"),
+            Decider::HostName => "white_host_name names this machine: let in without a tenant".to_owned(),
+            Decider::NoList => format!("{client} is on no list: only as a tenant"),
+        };
+        self.story.line("lists", &told);
+        decider.verdict()?;
+        if decider == Decider::NoList { self.tenant(path).map(Some) } else { Ok(None) }
+    }
+
+    fn tenant(&mut self, path: &[u8]) -> Result<&'q Tenant, End> {
+        let query = self.head.query.unwrap_or_default();
+        let (mut id_scratch, mut sign_scratch) = (Vec::new(), Vec::new());
+        let app_id = form::find(query, b"app_id", &mut id_scratch);
+        let sign = form::find(query, b"sign", &mut sign_scratch).unwrap_or_default();
+        if self.head.is_form {
+            self.story.line("tenant", "app_id and sign of the form body would count before those of the query");
+        }
+        let claim = app_id.map(|app_id| Claim { app_id, sign });
+        let snapshot = self.snapshot;
+        let admitted = snapshot.tenants.admit(claim, self.peer.client, path);
+        let named = story::text(app_id.unwrap_or_default());
+        let told = match admitted {
+            Ok(tenant) if tenant.white.contains(self.peer.client) => {
+                format!("{named}: {} is on its white_ips, no sign needed; may call this path", self.peer.client)
+            }
+            Ok(_) => format!("{named}: sign right, may call this path"),
+            Err(End::TenantMissing) => "the query has no app_id".to_owned(),
+            Err(End::TenantUnknown) => format!("app.toml has no tenant {named}"),
+            Err(End::TenantSign) => format!("{named}: the query's sign is not its secret"),
+            Err(_) => format!("{named}: its open_api has no prefix of this path"),
+        };
+        self.story.line("tenant", &told);
+        admitted
+    }
+
+    fn rates(&mut self, service: &Service, tenant: Option<&Tenant>) {
+        let legacy = self.snapshot.http.legacy_status;
+        let of_tenant = tenant.and_then(|tenant| tenant.rate).map(|rate| (rate, End::TenantRate, "the tenant"));
+        let of_client = service.client_rate.map(|rate| (rate, End::ClientRate, "the client's address"));
+        let each = [of_tenant, of_client].into_iter().flatten().map(|(rate, end, whom)| {
+            let status = end.status(legacy).unwrap_or_default();
+            format!("{} per second for {whom}, {} at once; more: {status}", rate.per_second, rate.burst)
+        });
+        let mut told: Vec<_> = each.collect();
+        if told.is_empty() {
+            told.push("none".into());
+        }
+        self.story.lines("rates", &told);
+    }
+
+    fn body(&mut self, service: &Service) -> Result<(), End> {
+        let max = service.body_bytes_max;
+        if max == 0 || self.head.body == Body::None {
+            return Ok(());
+        }
+        self.story.line("body", &format!("{max} bytes at most"));
+        match self.head.body {
+            Body::Length(length) if length > max => Err(End::BodyTooLarge),
+            _ => Ok(()),
+        }
+    }
+
+    fn rewrite(&mut self, route: &Route, path: &[u8], rewritten: &[u8], item: Option<usize>) {
+        let told = match item.and_then(|item| route.rewrite.items().nth(item).map(|found| (item, found))) {
+            Some((item, (pattern, template))) => {
+                let (from, to) = (story::text(path), story::text(rewritten));
+                vec![format!("{from} -> {to}"), format!("by item {}: {pattern} {template}", item + 1)]
+            }
+            None if route.rewrite.is_empty() => vec!["none".to_owned()],
+            None => vec!["no item changes the path".to_owned()],
+        };
+        self.story.lines("rewrite", &told);
+    }
+
+    fn endpoints(&mut self, service: &Service) -> Result<(), End> {
+        let endpoints = &service.upstream.endpoints;
+        let usable = || endpoints.iter().filter(|endpoint| !endpoint.forbidden);
+        let total: u64 = usable().map(|endpoint| u64::from(endpoint.weight)).sum();
+        let first = usable().next().ok_or(End::NoEndpoint);
+        let told = endpoints.iter().map(|endpoint| {
+            let share = if endpoint.forbidden {
+                "on forbid_list: none".to_owned()
+            } else if total == 0 && first.is_ok_and(|first| first.id == endpoint.id) {
+                "every request, as all weigh 0".to_owned()
+            } else {
+                let share = f64::from(endpoint.weight) * 100.0 / (total.max(1) as f64);
+                format!("{share:.1} % of the requests")
+            };
+            format!("{:<24} weight {:<6} {share}", endpoint.node, endpoint.weight)
+        });
+        self.story.lines("endpoints", &told.collect::<Vec<_>>());
+        first.map(|_| ())
+    }
+
+    fn upstream_head(&mut self, service: &Service, path: &[u8], tenant: Option<&Tenant>) {
+        let endpoint = service.upstream.endpoints.iter().find(|endpoint| !endpoint.forbidden);
+        let node = endpoint.map_or("", |endpoint| &*endpoint.node).as_bytes();
+        let host = host_sent(&self.snapshot.http, service, self.head.host, node);
+        let head = request::onward(self.head, &self.snapshot.http, &self.peer, service.access.open, path, host, tenant);
+        let lines: Vec<_> = head.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();
+        self.story.lines("sent on", &lines);
+    }
+}
+
+/// The `Host` that an upstream sees.
+fn host_sent<'h>(http: &'h HttpRules, service: &'h Service, client: &'h [u8], node: &'h [u8]) -> &'h [u8] {
+    match &service.host {
+        HostMode::Default => http.fixed_host.as_deref().unwrap_or(node),
+        HostMode::Client => client,
+        HostMode::Node => node,
+        HostMode::Fixed(host) => host,
+    }
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::wall::snapshot::Snapshot;
 use compile::{Page, Pages};
-use read::Section;
+use section::Section;
 use source::{Faults, Source};
 
 pub mod check;
@@ -19,6 +19,7 @@ pub mod explain;
 mod read;
 pub mod reference;
 pub mod schema;
+mod section;
 mod source;
 mod suggest;
 
@@ -121,7 +122,7 @@ fn pages(module_file: &Path, files: &mut Vec<PathBuf>, faults: &mut Faults) -> O
     let module = page(module_file, &schema::MODULE_FILE, files, faults);
     let mut beside = |file: &'static schema::File| {
         let path = module_file.with_file_name(file.name);
-        let page = path.exists().then(|| page(&path, file, files, faults)).flatten();
+        let page = is_there(&path).then(|| page(&path, file, files, faults)).flatten();
         page.unwrap_or_else(|| Page { source: Source::new(&path, String::new()), root: Section::absent(file, 0) })
     };
     let (base, app) = (beside(&schema::BASE_FILE), beside(&schema::APP_FILE));
@@ -136,6 +137,11 @@ fn page(path: &Path, file: &'static schema::File, files: &mut Vec<PathBuf>, faul
     let source = Source::open(path, faults)?;
     let root = read::read(file, &source, faults);
     Some(Page { source, root })
+}
+
+/// A link to nowhere is there and cannot be read, which is an error: what protects must not vanish in silence.
+fn is_there(path: &Path) -> bool {
+    !matches!(std::fs::symlink_metadata(path), Err(error) if error.kind() == std::io::ErrorKind::NotFound)
 }
 
 /// Says so where a file beside the module file is named in its place.

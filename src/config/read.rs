@@ -10,167 +10,12 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::schema::{File, Key, Kind, Preset, Shape, Status, Table, Zero};
+use super::section::{Found, Item, Section, Value};
 use super::source::{Faults, Source};
 use super::suggest;
 
-/// A value that has the type and range its key demands.
-#[derive(Clone, Debug)]
-enum Value {
-    Text(String),
-    Int(i64),
-    Bool(bool),
-    List(Vec<Item>),
-}
-
-/// One string of a list, or one item of a comma list, trimmed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Item {
-    pub(super) text: String,
-    /// Where it stands in the file.
-    pub(super) at: usize,
-}
-
-#[derive(Debug)]
-struct Found {
-    value: Value,
-    span: Range<usize>,
-}
-
-/// One table of a file: what it says, and the schema's defaults for what it does not.
-#[derive(Debug)]
-pub(super) struct Section {
-    table: &'static Table,
-    /// Where it stands; where its parent stands if it is absent.
-    pub(super) at: usize,
-    values: Vec<Option<Found>>,
-    sections: Vec<Vec<Section>>,
-}
-
-impl Section {
-    /// The section of a table that no file has.
-    pub(super) fn absent(table: &'static Table, at: usize) -> Self {
-        let sections = table.tables.iter().map(|table| match table.shape {
-            Shape::One => vec![Section::absent(table, at)],
-            Shape::Many | Shape::Named => Vec::new(),
-        });
-        let values = table.keys.iter().map(|_| None).collect();
-        Section { table, at, values, sections: sections.collect() }
-    }
-
-    fn index(&self, name: &str) -> usize {
-        let index = self.table.keys.iter().position(|key| key.name == name);
-        index.expect("compile asks for keys of the schema; the test of every live key reads them all")
-    }
-
-    fn found(&self, name: &str) -> (&'static Key, Option<&Found>) {
-        let index = self.index(name);
-        (&self.table.keys[index], self.values[index].as_ref())
-    }
-
-    /// Whether the file gives the key a value that could be taken.
-    pub(super) fn gives(&self, name: &str) -> bool {
-        self.found(name).1.is_some()
-    }
-
-    /// Where to point for this key: its value, or the table.
-    pub(super) fn at(&self, name: &str) -> usize {
-        self.found(name).1.map_or(self.at, |found| found.span.start)
-    }
-
-    /// Where byte `offset` of the key's text stands.
-    pub(super) fn inside(&self, source: &Source, name: &str, offset: usize) -> usize {
-        match self.found(name).1 {
-            Some(Found { value: Value::Text(text), span }) => source.inside(span, text, offset),
-            _ => self.at(name),
-        }
-    }
-
-    /// A text, trimmed, or its default where it is absent or empty; empty for a required key that is missing.
-    pub(super) fn text(&self, name: &str) -> &str {
-        match self.found(name) {
-            (_, Some(Found { value: Value::Text(text), .. })) if !text.trim().is_empty() => text.trim(),
-            (Key { preset: Preset::Text(text), .. }, _) => text,
-            _ => "",
-        }
-    }
-
-    /// A text exactly as given; empty where it is absent.
-    pub(super) fn raw(&self, name: &str) -> &str {
-        if let Some(Found { value: Value::Text(text), .. }) = self.found(name).1 { text } else { "" }
-    }
-
-    /// A number, or its default.
-    pub(super) fn int(&self, name: &str) -> i64 {
-        let (key, found) = self.found(name);
-        let preset = if let Preset::Int(preset) = key.preset { preset } else { 0 };
-        match found {
-            Some(Found { value: Value::Int(0), .. }) if key.zero == Zero::Default => preset,
-            Some(Found { value: Value::Int(value), .. }) => *value,
-            _ => preset,
-        }
-    }
-
-    /// A number that the schema keeps within `u32`.
-    pub(super) fn int_u32(&self, name: &str) -> u32 {
-        u32::try_from(self.int(name)).expect("the schema's range lies within u32")
-    }
-
-    /// A number that the schema keeps small and positive.
-    pub(super) fn count(&self, name: &str) -> usize {
-        usize::try_from(self.int(name)).expect("the schema's range lies within usize")
-    }
-
-    /// A duration that the schema keeps within `u32` milliseconds.
-    pub(super) fn ms(&self, name: &str) -> u32 {
-        let factor = if self.found(name).0.unit == "s" { 1_000 } else { 1 };
-        u32::try_from(self.int(name) * factor).expect("the schema's range lies within u32 milliseconds")
-    }
-
-    /// A yes or no, or its default.
-    pub(super) fn flag(&self, name: &str) -> bool {
-        match self.found(name) {
-            (_, Some(Found { value: Value::Bool(value), .. })) => *value,
-            (key, _) => key.preset == Preset::Bool(true),
-        }
-    }
-
-    /// The items of a list, as written and trimmed. An empty text has none.
-    pub(super) fn items(&self, source: &Source, name: &str) -> Vec<Item> {
-        match self.found(name).1 {
-            Some(Found { value: Value::List(items), .. }) => items.clone(),
-            Some(Found { value: Value::Text(text), span }) => split(source, text, span),
-            _ => Vec::new(),
-        }
-    }
-
-    fn list(&self, name: &str) -> &[Section] {
-        let index = self.table.tables.iter().position(|table| table.name == name);
-        &self.sections[index.expect("compile asks for tables of the schema")]
-    }
-
-    /// A table that stands once; absent it holds the defaults.
-    pub(super) fn one(&self, name: &str) -> &Section {
-        &self.list(name)[0]
-    }
-
-    /// A table that stands any number of times.
-    pub(super) fn many(&self, name: &str) -> &[Section] {
-        self.list(name)
-    }
-}
-
-fn split(source: &Source, text: &str, span: &Range<usize>) -> Vec<Item> {
-    if text.trim().is_empty() {
-        return Vec::new();
-    }
-    let mut start = 0;
-    let items = text.split(',').map(|piece| {
-        let offset = start + (piece.len() - piece.trim_start().len());
-        start += piece.len() + 1;
-        Item { text: piece.trim().to_owned(), at: source.inside(span, text, offset) }
-    });
-    items.collect()
-}
+/// A file with more is another kind of file, such as a log.
+const SYNTAX_ERRORS_MAX: usize = 50;
 
 /// Reads one file. Its faults are added; what could be read is returned.
 pub(super) fn read(file: &'static File, source: &Source, faults: &mut Faults) -> Section {
@@ -178,10 +23,14 @@ pub(super) fn read(file: &'static File, source: &Source, faults: &mut Faults) ->
     let quiet = !file.status.is_live();
     let mut reader =
         Reader { file, source, faults, silent: Vec::new(), broken: !syntax.is_empty(), quiet, unused: Vec::new() };
-    for error in &syntax {
+    for error in syntax.iter().take(SYNTAX_ERRORS_MAX) {
         let at = error.span().map_or(0, |span| span.start);
         reader.broken_lines(error.span().unwrap_or(0..0));
         reader.faults.error(source, at, error.message(), "");
+    }
+    if syntax.len() > SYNTAX_ERRORS_MAX {
+        reader.faults.whole(&source.path, false, "is not a TOML file".to_owned(), None);
+        return Section::absent(file, 0);
     }
     if let Status::Ignored(why) = file.status {
         let message = format!("{} has no effect: {why}", file.name);
@@ -277,7 +126,12 @@ impl Reader<'_> {
         let wanted = if table.shape == Shape::Many { "a list of tables" } else { "a table" };
         let help = format!("write {}", header(table, path));
         self.error(at, format!("`{path}` must be {wanted}, not {}", type_of(value)), help);
-        if table.shape == Shape::One { vec![Section::absent(table, at)] } else { Vec::new() }
+        // Read on as what was meant, so that what is in it is judged too.
+        match (table.shape, value) {
+            (Shape::Many, DeValue::Table(found)) => vec![self.section(table, path, found, at)],
+            (Shape::One, _) => vec![Section::absent(table, at)],
+            _ => Vec::new(),
+        }
     }
 
     fn item(&mut self, table: &'static Table, path: &str, at: usize, value: &DeValue<'_>) -> Option<Section> {
@@ -309,10 +163,10 @@ impl Reader<'_> {
 
     fn wrong(&mut self, at: usize, name: &str, wanted: &str, found: &DeValue<'_>) {
         let help = match (wanted, found) {
-            ("a list of texts", DeValue::String(_)) => "write [\"first\", \"second\"]",
-            ("a text", DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_)) => "put it in quotes",
-            ("a text, its items divided by commas", DeValue::Array(_)) => "write \"first,second\"",
-            ("a whole number" | "true or false", DeValue::String(_)) => "write it without quotes",
+            ("a list of strings", DeValue::String(_)) => "write [\"first\", \"second\"]",
+            ("a string", DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_)) => "put it in quotes",
+            ("a string, its items divided by commas", DeValue::Array(_)) => "write \"first,second\"",
+            ("an integer" | "true or false", DeValue::String(_)) => "write it without quotes",
             _ => "",
         };
         self.error(at, format!("`{name}` must be {wanted}, not {}", type_of(found)), help);
@@ -332,19 +186,22 @@ impl Reader<'_> {
         }
         let help = suggest::among(text, words.iter().copied());
         let help = help.unwrap_or_else(|| format!("one of {}", words.join(", ")));
-        self.error(at, format!("`{}` has no meaning \"{text}\"", key.name), help);
+        self.error(at, format!("`{}` cannot be \"{text}\"", key.name), help);
         None
     }
 
     fn list(&mut self, key: &Key, array: &toml::de::DeArray<'_>) -> Option<Value> {
         let mut items = Vec::with_capacity(array.len());
-        for item in array.iter() {
+        for item in array {
             match item.get_ref() {
                 DeValue::String(text) => {
                     let at = self.source.inside(&item.span(), text, 0);
                     items.push(Item { text: text.trim().to_owned(), at });
                 }
-                other => self.wrong(item.span().start, &format!("an item of {}", key.name), "a text", other),
+                other => {
+                    let message = format!("an item of `{}` must be a string, not {}", key.name, type_of(other));
+                    self.error(item.span().start, message, "put it in quotes");
+                }
             }
         }
         Some(Value::List(items))
@@ -355,8 +212,7 @@ impl Reader<'_> {
             Some(value) if (min..=max).contains(&value) => Some(Value::Int(value)),
             Some(0) if key.zero != Zero::Number => Some(Value::Int(0)),
             _ => {
-                let help = if key.unit.is_empty() { String::new() } else { format!("the unit is {}", unit(key.unit)) };
-                self.error(at, format!("`{}` must be {}", key.name, range(key, min, max)), help);
+                self.error(at, format!("`{}` must be {}", key.name, range(key, min, max)), unit(key.unit));
                 None
             }
         }
@@ -380,7 +236,8 @@ impl Reader<'_> {
             }
         }
         for child in table.tables {
-            if child.required && !found.contains_key(child.name) {
+            let empty = |value: &Spanned<DeValue<'_>>| value.get_ref().as_array().is_some_and(|array| array.is_empty());
+            if child.required && found.get(child.name).is_none_or(empty) {
                 self.error(at, format!("{} is missing", child.header(path)), "");
             }
         }
@@ -410,36 +267,38 @@ fn header(table: &Table, path: &str) -> String {
 
 fn unit(unit: &'static str) -> &'static str {
     match unit {
-        "s" => "seconds",
-        "ms" => "milliseconds",
-        "exponent" => "a power of two: 16 means 65,536 bytes",
-        other => other,
+        "s" => "it is in seconds",
+        "ms" => "it is in milliseconds",
+        "bytes" => "it is in bytes",
+        "exponent" => "it is a power of two: 16 means 65,536 bytes",
+        _ => "",
     }
 }
 
 fn range(key: &Key, min: i64, max: i64) -> String {
-    let zero = if key.zero == Zero::Number { "" } else { "0 or " };
-    match (min, max) {
-        (min, i64::MAX) => format!("{zero}{min} or more"),
-        (min, max) => format!("{zero}{min} to {max}"),
-    }
+    let (zero, min) = match (key.zero, min) {
+        (Zero::Number, min) => ("", min),
+        (_, 1) => ("", 0),
+        (_, min) => ("0 or ", min),
+    };
+    if max == i64::MAX { format!("{zero}{min} or more") } else { format!("{zero}{min} to {max}") }
 }
 
 fn kind_of(kind: Kind) -> &'static str {
     match kind {
-        Kind::Text | Kind::Word(_) => "a text",
-        Kind::Commas => "a text, its items divided by commas",
-        Kind::List => "a list of texts",
-        Kind::Int(..) => "a whole number",
+        Kind::Text | Kind::Word(_) => "a string",
+        Kind::Commas => "a string, its items divided by commas",
+        Kind::List => "a list of strings",
+        Kind::Int(..) => "an integer",
         Kind::Bool => "true or false",
     }
 }
 
 fn type_of(value: &DeValue<'_>) -> &'static str {
     match value {
-        DeValue::String(_) => "a text",
-        DeValue::Integer(_) => "a whole number",
-        DeValue::Float(_) => "a fraction",
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "an integer",
+        DeValue::Float(_) => "a float",
         DeValue::Boolean(_) => "true or false",
         DeValue::Datetime(_) => "a date",
         DeValue::Array(_) => "a list",

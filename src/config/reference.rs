@@ -83,7 +83,7 @@ fn comment(out: &mut String, text: &str) {
 pub fn markdown() -> String {
     let mut out = String::new();
     for paragraph in INTRODUCTION.lines() {
-        markdown_paragraph(&mut out, paragraph, "");
+        markdown_paragraph(&mut out, paragraph, if paragraph.starts_with("* ") { "  " } else { "" });
     }
     for file in schema::FILES {
         let _ = write!(out, "\n## {}\n\n", file.name);
@@ -139,10 +139,10 @@ fn markdown_paragraph(out: &mut String, text: &str, indent: &str) {
 /// Kind, range, unit, what 0 means, and whether it must be there: one sentence or two.
 fn facts(key: &Key) -> String {
     let mut facts = match key.kind {
-        Kind::Text => "Text".to_owned(),
-        Kind::Commas => "Text, its items divided by commas".to_owned(),
+        Kind::Text => "String".to_owned(),
+        Kind::Commas => "String, its items divided by commas".to_owned(),
         Kind::Word(words) => format!("One of {}", words.join(", ")),
-        Kind::List => "A list of texts".to_owned(),
+        Kind::List => "List of strings".to_owned(),
         Kind::Int(min, i64::MAX) => format!("{min} or more"),
         Kind::Int(min, max) => format!("{min} to {max}"),
         Kind::Bool => "true or false".to_owned(),

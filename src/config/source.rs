@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::Fault;
 
 /// Files are read whole; a larger one is a mistake, such as a log or a device.
-const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
+const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// The text of one file.
 #[derive(Debug)]

@@ -26,7 +26,7 @@ use crate::wall::link::{ControlEnd, Reports};
 pub type Load = dyn Fn(&Path) -> Result<Loaded, Vec<Fault>> + Send + Sync;
 
 /// Told once, when every worker has started: how many on which rung of the driver ladder.
-pub type Ready = dyn FnOnce(&str);
+pub type Ready = dyn FnOnce(&str) + Send;
 
 /// What control needs to begin.
 pub struct Office {

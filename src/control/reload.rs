@@ -92,3 +92,65 @@ fn broken(file: PathBuf, why: &str) -> Reading {
     let message = format!("the load broke down: {why}");
     Reading::Faulty(vec![Fault { warning: false, file, line: 0, column: 0, message, help: None }])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::tests::house;
+
+    /// What a load finds after one that put `drain 1` in force; `during` happens while it runs.
+    fn read_again(during: fn(&Path)) -> Reading {
+        let directory = tempfile::tempdir().expect("directory");
+        let file = directory.path().join("module.toml");
+        fs::write(&file, "drain 1\n").expect("file");
+        let mut files = vec![file.clone()];
+        let in_force = number(read(&file, &house::load, &mut files, None));
+        let load = move |file: &Path| {
+            let loaded = house::load(file);
+            during(file);
+            loaded
+        };
+        read(&file, &load, &mut files, in_force)
+    }
+
+    fn number(reading: Reading) -> Option<u64> {
+        match reading {
+            Reading::New(_, number) => number,
+            other => panic!("not a new configuration: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_same_text_is_the_same() {
+        assert!(matches!(read_again(|_| {}), Reading::Same));
+    }
+
+    #[test]
+    fn text_that_changes_while_it_is_read_has_no_number() {
+        assert_eq!(number(read_again(|file| fs::write(file, "drain 2\n").expect("file"))), None);
+    }
+
+    #[test]
+    fn text_that_changes_and_changes_back_while_it_is_read_has_no_number() {
+        assert_eq!(number(read_again(|file| fs::write(file, "drain 1\n").expect("file"))), None);
+    }
+
+    #[test]
+    fn other_text_has_another_number() {
+        let directory = tempfile::tempdir().expect("directory");
+        let file = directory.path().join("module.toml");
+        let numbers = ["drain 1\n", "drain 2\n"].map(|text| {
+            fs::write(&file, text).expect("file");
+            number(read(&file, &house::load, &mut vec![file.clone()], None))
+        });
+        assert!(numbers[0].is_some() && numbers[1].is_some() && numbers[0] != numbers[1], "{numbers:?}");
+    }
+
+    #[test]
+    fn a_file_that_has_gone_is_a_fault() {
+        let gone = Path::new("/nonexistent/module.toml");
+        assert!(
+            matches!(read(gone, &house::load, &mut Vec::new(), None), Reading::Faulty(faults) if faults.len() == 1)
+        );
+    }
+}

@@ -92,7 +92,7 @@ impl Hands {
         match effect {
             Effect::Send { worker, order } => self.send(worker, order),
             Effect::Load { in_force } => self.reader.start(in_force, self.events.clone()),
-            Effect::Check(added) => self.checkers.start(added, &self.names),
+            Effect::Check(added) => self.checkers.start(added),
             Effect::Uncheck(id) => self.checkers.stop(id),
             Effect::ProbeNow(id) => self.checkers.probe_now(id),
             Effect::UseServers(servers) => self.names.use_servers(servers),

@@ -37,7 +37,7 @@ impl Watch {
             });
             // A change between the old watcher and this one was seen by neither.
             if again {
-                let _ = events.try_send(Event::Touched);
+                let _ = events.blocking_send(Event::Touched);
             }
             watcher.ok()
         }));
@@ -47,9 +47,9 @@ impl Watch {
 fn watch(files: &[PathBuf], events: mpsc::Sender<Event>) -> notify::Result<RecommendedWatcher> {
     let relevant = Relevant::to(files);
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // A full inbox has room for the next event of the burst, and the timer and SIGHUP remain.
+        // The watcher has a thread of its own, which may wait for room.
         if event.is_ok_and(|event| relevant.event(&event)) {
-            let _ = events.try_send(Event::Touched);
+            let _ = events.blocking_send(Event::Touched);
         }
     })?;
     for directory in directories(files) {

@@ -337,3 +337,6 @@ fn may_pass(line: &[u8]) -> bool {
     let name = trailer_name(line);
     trailer_kind(line) == Kind::Plain && !FORBIDDEN.iter().any(|forbidden| forbidden.eq_ignore_ascii_case(name))
 }
+
+#[cfg(test)]
+mod tests;

@@ -273,3 +273,6 @@ fn put(out: &mut Vec<u8>, name: &[u8], values: &[&[u8]]) {
 pub(super) fn put_length(out: &mut Vec<u8>, length: u64) {
     put(out, b"Content-Length", &[itoa::Buffer::new().format(length).as_bytes()]);
 }
+
+#[cfg(test)]
+mod tests;

@@ -168,3 +168,6 @@ fn check_status(text: &ResponseText<'_>, asked: &Asked, options: Options, upgrad
     };
     if fits { Ok(()) } else { Err(End::BadResponse) }
 }
+
+#[cfg(test)]
+mod tests;

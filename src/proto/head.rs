@@ -1,17 +1,17 @@
 //! From received bytes to a head: request line or status line, fields, limits.
 //!
 //! In scope: syntax (RFC 9112 sections 2 to 5) on top of httparse, made strict where httparse is
-//! lenient: bare LF, leading empty lines, lengths, what a fault is called. Every verdict depends on the
-//! bytes alone, never on how they were split into reads. Out of scope: what the fields mean together
-//! (`survey`, `framing`), the chunked body, reading.
+//! lenient: bare LF, lengths, what a fault is called. Every verdict depends on the bytes alone, never on
+//! how they were split into reads. Out of scope: the request line's faults (`request_line`), what
+//! the fields mean together (`survey`, `framing`), the chunked body, reading.
 
 use std::mem::MaybeUninit;
 
 use httparse::{Header, ParserConfig, Status};
 
 use super::framing::{self, Framed};
+use super::request_line;
 use super::survey::Marks;
-use super::target;
 use crate::end::End;
 use crate::limits;
 
@@ -273,27 +273,27 @@ pub fn parse_request<'s, 'b: 's>(
     storage: &'s mut Storage<'b>,
 ) -> Result<Option<Framed<RequestHead<'s>>>, End> {
     let (window, cut) = window(bytes, limits.head_bytes_max);
-    let Some(skipped) = skip_empty_lines(window)? else { return incomplete(cut, End::HeadTooLarge) };
+    let Some(skipped) = request_line::skip_empty_lines(window)? else { return incomplete(cut, End::HeadTooLarge) };
     let text = &window[skipped..];
     let fields_max = limits.fields_max.min(limits::FIELDS_CEILING);
 
     let mut request = httparse::Request::new(&mut []);
     let outcome = request.parse_with_uninit_headers(text, &mut storage.fields[..fields_max]);
     let (Some(method_text), Some(target)) = (request.method, request.path) else {
-        request_line_fault(text, limits)?;
+        request_line::check_unfinished(text, limits)?;
         return incomplete(cut, End::HeadTooLarge);
     };
     let (method_text, target) = (method_text.as_bytes(), target.as_bytes());
-    check_method_and_target(method_text, target, limits)?;
+    request_line::check(method_text, target, limits)?;
     let version = match request.version {
         Some(0) => Version::Http10,
         Some(_) => Version::Http11,
         None => {
-            request_line_fault(text, limits)?;
+            request_line::check_unfinished(text, limits)?;
             return incomplete(cut, End::HeadTooLarge);
         }
     };
-    check_line_end(text, method_text.len() + 1 + target.len() + 1 + VERSION_BYTES)?;
+    request_line::check_end(text, method_text, target)?;
     let head_bytes = match outcome {
         Ok(Status::Complete(bytes)) => bytes,
         Ok(Status::Partial) => return incomplete(cut, End::HeadTooLarge),
@@ -373,10 +373,6 @@ pub fn may_be_complete(bytes: &[u8], seen_bytes: usize) -> bool {
     ends.any(|at| matches!(bytes[..at], [.., b'\n'] | [.., b'\n', b'\r']))
 }
 
-const VERSION_BYTES: usize = "HTTP/1.1".len();
-/// Empty lines a client may send before a request (RFC 9112 section 2.2).
-const EMPTY_LINES_MAX: usize = 2;
-
 /// The bytes that may belong to the head, and whether they are all that ever may.
 #[inline]
 fn window(bytes: &[u8], bytes_max: usize) -> (&[u8], bool) {
@@ -388,91 +384,11 @@ fn incomplete<T>(cut: bool, fault: End) -> Result<Option<T>, End> {
     if cut { Err(fault) } else { Ok(None) }
 }
 
-/// The bytes of the empty lines before a request; `None` while only they have arrived.
-#[inline]
-fn skip_empty_lines(text: &[u8]) -> Result<Option<usize>, End> {
-    let mut skipped = 0;
-    loop {
-        match &text[skipped..] {
-            [] | [b'\r'] if skipped < EMPTY_LINES_MAX * 2 => return Ok(None),
-            [] => return Ok(None),
-            [b'\r', b'\n', ..] if skipped < EMPTY_LINES_MAX * 2 => skipped += 2,
-            [b'\r' | b'\n', ..] => return Err(End::BadRequestLine),
-            _ => return Ok(Some(skipped)),
-        }
-    }
-}
-
 /// Every CR that httparse accepted is followed by LF; so as many of them as lines means that no line
 /// ended in a bare LF.
 #[inline]
 fn ends_every_line_in_crlf(head: &[u8], fields: usize) -> bool {
     memchr::memchr_iter(b'\r', head).count() == fields + 2
-}
-
-/// The request line ends in CRLF, as far as it can be seen.
-#[inline]
-fn check_line_end(text: &[u8], at: usize) -> Result<(), End> {
-    match text.get(at..).unwrap_or_default() {
-        [] | [b'\r'] | [b'\r', b'\n', ..] => Ok(()),
-        _ => Err(End::BadRequestLine),
-    }
-}
-
-#[inline]
-fn check_method_and_target(method: &[u8], target: &[u8], limits: &HeadLimits) -> Result<(), End> {
-    if method.len() > limits::METHOD_BYTES_MAX {
-        return Err(End::MethodTooLong);
-    }
-    if target.len() > limits.uri_bytes_max {
-        return Err(End::UriTooLong);
-    }
-    if target::is_legal(target) { Ok(()) } else { Err(End::BadTarget) }
-}
-
-/// Names the fault of a request line that httparse did not get through; `Ok` while it can still become
-/// a good one, or until enough of it is seen to name the fault.
-#[cold]
-fn request_line_fault(text: &[u8], limits: &HeadLimits) -> Result<(), End> {
-    let method_bytes = text.iter().position(|&byte| !super::field::is_token_byte(byte)).unwrap_or(text.len());
-    if method_bytes > limits::METHOD_BYTES_MAX {
-        return Err(End::MethodTooLong);
-    }
-    let rest = match &text[method_bytes..] {
-        [] => return Ok(()),
-        [b' ', rest @ ..] if method_bytes > 0 => rest,
-        _ => return Err(End::BadRequestLine),
-    };
-    let target_bytes = rest.iter().position(|byte| matches!(byte, 0..=b' ' | 0x7f)).unwrap_or(rest.len());
-    if target_bytes > limits.uri_bytes_max {
-        return Err(End::UriTooLong);
-    }
-    let (target, rest) = rest.split_at(target_bytes);
-    let version = match rest {
-        [] => return Ok(()),
-        [b' ', ..] if target.is_empty() => return Err(End::BadRequestLine),
-        [b' ', _, ..] | [b' '] if !target::is_legal(target) => return Err(End::BadTarget),
-        [b' ', version @ ..] => version,
-        [b'\t' | b'\r' | b'\n', ..] => return Err(End::BadRequestLine),
-        _ => return Err(End::BadTarget),
-    };
-    version_fault(version)
-}
-
-/// Names the fault of what should be a version and a line end.
-fn version_fault(text: &[u8]) -> Result<(), End> {
-    let Some(line_bytes) = memchr::memchr(b'\n', text) else { return Ok(()) };
-    let line = &text[..line_bytes];
-    match line {
-        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor, b'\r']
-            if major.is_ascii_digit() && minor.is_ascii_digit() =>
-        {
-            Err(End::VersionUnsupported)
-        }
-        // A version at the end of the line, and more before it: the target held a space.
-        [_, .., b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'0' | b'1', b'\r'] => Err(End::BadTarget),
-        _ => Err(End::BadRequestLine),
-    }
 }
 
 /// The reason phrase of a status line that httparse accepted.
@@ -481,3 +397,6 @@ fn reason(head: &[u8]) -> &[u8] {
     let line_bytes = memchr::memchr(b'\r', head).unwrap_or(0);
     head.get(BEFORE_REASON_BYTES..line_bytes).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

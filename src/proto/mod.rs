@@ -17,5 +17,11 @@ pub mod forward;
 pub mod framing;
 pub mod head;
 pub mod reply;
+mod request_line;
 mod survey;
 pub mod target;
+
+#[cfg(test)]
+mod cases;
+#[cfg(test)]
+mod properties;

@@ -237,3 +237,6 @@ fn decode_fully(mut after: &[u8]) -> (u8, &[u8]) {
         _ => (b'%', after),
     }
 }
+
+#[cfg(test)]
+mod tests;

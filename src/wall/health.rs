@@ -23,7 +23,8 @@ pub enum Verdict {
 pub struct EndpointHealth {
     /// Whether it takes traffic.
     pub verdict: Verdict,
-    /// What its name resolves to; empty for a Unix socket, and for a name not resolved yet.
+    /// The addresses for which the verdict holds: its own, or of those that its name resolves to the
+    /// ones that are up where any is. Empty for a Unix socket, and for a name that does not resolve.
     pub addresses: Box<[SocketAddr]>,
 }
 

@@ -165,12 +165,26 @@ impl RateTable {
     /// ours to it). Every word is written before its writer looks for copies, so the later writer sees
     /// both; the debt of all goes to the first, which is where every search ends.
     fn fold_copies(&self, key: RateKey, now: u64) {
-        let mut copies = self.window(key).filter(|slot| Word::load(slot).owner == key.0);
-        let Some(first) = copies.next() else { return };
-        for copy in copies {
+        while let Some(copy) = self.held(key).nth(1) {
             let debt = vacate(copy, key).saturating_sub(now);
-            add_debt(first, key, now, debt);
+            self.add_debt(key, debt, now);
         }
+    }
+
+    /// Moves the key's TAT away, whether its bucket has room or not.
+    fn add_debt(&self, key: RateKey, debt: u64, now: u64) {
+        while let Some(slot) = self.held(key).next() {
+            let word = Word::load(slot);
+            let next = Word { tat: word.tat.max(now).saturating_add(debt), ..word };
+            if word.owner == key.0 && word.replace(slot, next) {
+                return;
+            }
+        }
+    }
+
+    /// The slots that hold the key: one, but for an instant.
+    fn held(&self, key: RateKey) -> impl Iterator<Item = &AtomicU128> {
+        self.window(key).filter(move |slot| Word::load(slot).owner == key.0)
     }
 }
 
@@ -194,17 +208,6 @@ fn vacate(slot: &AtomicU128, key: RateKey) -> u64 {
         }
         if word.replace(slot, Word { owner: VACANT, tat: 0 }) {
             return word.tat;
-        }
-    }
-}
-
-/// Moves the key's TAT away, whether the bucket has room or not.
-fn add_debt(slot: &AtomicU128, key: RateKey, now: u64, debt: u64) {
-    loop {
-        let word = Word::load(slot);
-        let next = Word { owner: key.0, tat: word.tat.max(now).saturating_add(debt) };
-        if word.owner != key.0 || word.replace(slot, next) {
-            return;
         }
     }
 }
@@ -236,3 +239,6 @@ impl Word {
         matches!(self.owner, NEVER_USED | VACANT) || self.tat.saturating_add(RECLAIM_GRACE_UNITS) <= now
     }
 }
+
+#[cfg(test)]
+mod tests;

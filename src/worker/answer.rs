@@ -5,6 +5,7 @@
 //! the upstream. Out of scope: the request (`upload`).
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -137,7 +138,8 @@ impl Way<'_> {
     async fn await_head(&mut self, talk: &Talk<'_>) -> Result<Received, End> {
         if !talk.go.get() {
             self.deadline.arm(CONTINUE_WAIT_MS);
-            match self.deadline.bound(self.from.receive(Class::Small)).await {
+            let received = self.deadline.bound(pin!(self.from.receive(Class::Small))).await;
+            match received {
                 Some(received) => return Ok(received),
                 None => self.ask_for_body(talk).await?,
             }
@@ -228,7 +230,8 @@ impl Way<'_> {
         let stays_quick = limit_ms > 0 && limit_ms <= quick_ms;
         if quick_ms > 0 && !stays_quick {
             self.deadline.arm(quick_ms);
-            if let Some(received) = self.deadline.bound(self.from.receive(class)).await {
+            let received = self.deadline.bound(pin!(self.from.receive(class))).await;
+            if let Some(received) = received {
                 return Ok(received);
             }
         }
@@ -236,7 +239,7 @@ impl Way<'_> {
             self.seat.slow_down();
         }
         self.deadline.arm(limit_ms);
-        self.deadline.bound(self.from.receive(class)).await.ok_or(End::ResponseStalled)
+        self.deadline.bound(pin!(self.from.receive(class))).await.ok_or(End::ResponseStalled)
     }
 }
 

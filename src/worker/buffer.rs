@@ -6,7 +6,9 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::limits::{LARGE_BUFFER_BYTES, LARGE_BUFFERS_KEPT, SMALL_BUFFER_BYTES, SMALL_BUFFERS_KEPT};
+use crate::limits::{
+    LARGE_BUFFER_BYTES, LARGE_BUFFERS_KEPT, OVERGROWN_BUFFER_BYTES, SMALL_BUFFER_BYTES, SMALL_BUFFERS_KEPT,
+};
 
 /// How large a lease is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,12 +57,10 @@ impl Buffers {
     fn take_back(&self, mut bytes: Vec<u8>) {
         let mut shelves = self.0.borrow_mut();
         let capacity = bytes.capacity();
-        let (shelf, kept) = if capacity >= 4 * LARGE_BUFFER_BYTES || capacity < SMALL_BUFFER_BYTES {
-            return;
-        } else if capacity >= LARGE_BUFFER_BYTES {
-            (&mut shelves.large, LARGE_BUFFERS_KEPT)
-        } else {
-            (&mut shelves.small, SMALL_BUFFERS_KEPT)
+        let (shelf, kept) = match capacity {
+            SMALL_BUFFER_BYTES..LARGE_BUFFER_BYTES => (&mut shelves.small, SMALL_BUFFERS_KEPT),
+            LARGE_BUFFER_BYTES..OVERGROWN_BUFFER_BYTES => (&mut shelves.large, LARGE_BUFFERS_KEPT),
+            _ => return,
         };
         if shelf.len() < kept {
             bytes.clear();

@@ -6,7 +6,7 @@
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -98,9 +98,12 @@ pub async fn attempt(
     let Downstream { source, tx, writing, peer: _ } = down;
     let Connection { rx: up_rx, tx: up_tx } = &mut connection;
     let ways = Way { from: up_rx, to: tx, deadline: writing, seat: &mut seat, reused };
-    let answered =
-        join(answer::answer_half(ways, epoch, &talk), client_half(source, up_tx, &mut upload, &talk), &talk.uploaded)
-            .await;
+    let answered = join(
+        pin!(answer::answer_half(ways, epoch, &talk)),
+        pin!(client_half(source, up_tx, &mut upload, &talk)),
+        &talk.uploaded,
+    )
+    .await;
     let answered = answered.map_err(|end| {
         connection.tx.sever();
         failed(end, talk.begun.get(), false, whole)
@@ -111,7 +114,7 @@ pub async fn attempt(
         Answered::Upgraded { early } => {
             *epoch = None;
             down.source.put_back(std::mem::replace(head, shard.buffers.adopt(Vec::new())));
-            let end = tunnel::run(shard, down, &mut connection, early).await;
+            let end = Box::pin(tunnel::run(shard, down, &mut connection, early)).await;
             connection.tx.sever();
             end.map_or(Ok(After::Close), |end| Err(failed(end, true, false, false)))
         }
@@ -133,12 +136,10 @@ pub async fn attempt(
 /// Runs both halves until the answer is whole or either must end it. The answer is looked at first, and
 /// again when the client's half has just finished sending, because its deadline begins there.
 async fn join(
-    answer: impl Future<Output = Result<Answered, End>>,
-    client: impl Future<Output = End>,
+    mut answer: Pin<&mut impl Future<Output = Result<Answered, End>>>,
+    mut client: Pin<&mut impl Future<Output = End>>,
     uploaded: &Cell<bool>,
 ) -> Result<Answered, End> {
-    let mut answer = pin!(answer);
-    let mut client = pin!(client);
     poll_fn(|cx| {
         loop {
             let before = uploaded.get();

@@ -6,7 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
@@ -150,9 +150,9 @@ impl Deadline {
         Poll::Pending
     }
 
-    /// The work's result, or `None` when the deadline fires first; the work is dropped then.
-    pub async fn bound<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        let mut work = pin!(work);
+    /// The work's result, or `None` when the deadline fires first. The work is taken pinned in its caller's
+    /// frame: by value it would stand in two frames, and sessions would grow by as much.
+    pub async fn bound<T>(&self, mut work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
         poll_fn(|cx| match work.as_mut().poll(cx) {
             Poll::Ready(done) => Poll::Ready(Some(done)),
             Poll::Pending => self.poll(cx).map(|()| None),

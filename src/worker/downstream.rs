@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::future::{pending, poll_fn};
 use std::io::Write;
 use std::net::IpAddr;
+use std::pin::pin;
 
 use super::buffer::{Class, Lease};
 use super::deadline::{Deadline, Deadlines};
@@ -89,7 +90,7 @@ impl Source {
             None if self.ended => Some(Received::End),
             None => {
                 let Self { rx, reading, .. } = self;
-                reading.bound(rx.receive(class)).await
+                reading.bound(pin!(rx.receive(class))).await
             }
         }
     }

@@ -33,7 +33,7 @@ pub async fn run(shard: &Rc<Shard>, down: &mut Downstream, first: bool) -> Optio
     let mut epoch = Some(epoch);
     let mut form = None;
     let planned = match planned {
-        Plan::Form(terms) => match read_form(shard, down, &mut head, &terms).await {
+        Plan::Form(terms) => match Box::pin(read_form(shard, down, &mut head, &terms)).await {
             Ok(body) => {
                 form = Some(body);
                 plan_again(shard, epoch.as_deref(), down, &head, form.as_ref(), &Tried::default(), false)
@@ -46,7 +46,7 @@ pub async fn run(shard: &Rc<Shard>, down: &mut Downstream, first: bool) -> Optio
         Plan::Forward(forward) => attempts(shard, down, &mut epoch, head, form, forward).await,
         Plan::Local(local, terms) => {
             let after = own_after(down, head, &terms);
-            let outcome = answer_locally(shard, down, local, &terms, after).await;
+            let outcome = Box::pin(answer_locally(shard, down, local, &terms, after)).await;
             Done { outcome, after }
         }
         Plan::Refused(denied, terms) => {
@@ -181,7 +181,7 @@ async fn answer_locally(
             shard.reports.send(Report::ReloadAsked { worker: shard.worker, ticket });
             // Control answers by its own deadline; this one only covers a control that is stuck.
             down.writing.arm(RELOAD_ANSWER_MS * 2);
-            let answer = down.writing.bound(shard.tickets.wait(ticket)).await;
+            let answer = down.writing.bound(pin!(shard.tickets.wait(ticket))).await;
             shard.tickets.close(ticket);
             let (status, text) = match &answer {
                 Some(answer) => (answer.status, &*answer.text),

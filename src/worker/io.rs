@@ -13,7 +13,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::path::Path;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -170,7 +170,7 @@ impl Sender {
         while sent < bytes.len() {
             let end = bytes.len();
             deadline.arm(progress_ms);
-            let written = deadline.bound(self.write(bytes.slice(sent..end))).await;
+            let written = deadline.bound(pin!(self.write(bytes.slice(sent..end)))).await;
             let partly = sent > start;
             let (result, slice) = written.ok_or(SendFault { late: true, partly })?;
             bytes = slice.into_inner();

@@ -4,7 +4,7 @@
 //! either side breaks, or when nothing moves for `limits::TUNNEL_IDLE_MS`. Out of scope: frames.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 
 use super::buffer::{Class, Lease};
@@ -26,7 +26,10 @@ pub async fn run(shard: &Shard, down: &mut Downstream, up: &mut Connection, earl
                 Some(Received::Data(lease)) => {
                     up_tx.send(lease, &sending, TUNNEL_IDLE_MS).await.map_err(|_| End::ResponseTruncated)?;
                 }
-                Some(Received::End) => return Ok(up_tx.finish()),
+                Some(Received::End) => {
+                    up_tx.finish();
+                    return Ok(());
+                }
                 Some(Received::Broken) | None => return Err(End::ClientLeft),
             }
         }
@@ -38,27 +41,29 @@ pub async fn run(shard: &Shard, down: &mut Downstream, up: &mut Connection, earl
                 Some(received) => Some(received),
                 None => {
                     writing.arm(TUNNEL_IDLE_MS);
-                    writing.bound(up_rx.receive(Class::Small)).await
+                    writing.bound(pin!(up_rx.receive(Class::Small))).await
                 }
             };
             match received {
                 Some(Received::Data(lease)) => {
                     down_tx.send(lease, writing, TUNNEL_IDLE_MS).await.map_err(|_| End::ClientLeft)?;
                 }
-                Some(Received::End) => return Ok(down_tx.finish()),
+                Some(Received::End) => {
+                    down_tx.finish();
+                    return Ok(());
+                }
                 Some(Received::Broken) | None => return Err(End::ResponseTruncated),
             }
         }
     };
-    both(upward, downward).await.err()
+    both(pin!(upward), pin!(downward)).await.err()
 }
 
 /// Both to their end, or the first fault of either.
 async fn both(
-    first: impl Future<Output = Result<(), End>>,
-    second: impl Future<Output = Result<(), End>>,
+    mut first: Pin<&mut impl Future<Output = Result<(), End>>>,
+    mut second: Pin<&mut impl Future<Output = Result<(), End>>>,
 ) -> Result<(), End> {
-    let (mut first, mut second) = (pin!(first), pin!(second));
     let (mut first_done, mut second_done) = (false, false);
     poll_fn(|cx| {
         if !first_done && let Poll::Ready(ended) = first.as_mut().poll(cx) {

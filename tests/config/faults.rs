@@ -1,1 +1,138 @@
 //! Every fault at once, each where it stands and with what to do.
+
+use gatekeeper::config::{Fault, check, load_on};
+
+use super::{HOST_NAME, fixture, held, load_files};
+
+#[test]
+fn every_fault_of_every_file_is_reported_at_once() {
+    let folder = fixture("faulty");
+    let mut faults = load_on(&folder.join("module.toml"), HOST_NAME).expect_err("faults");
+    for fault in &mut faults {
+        fault.file = fault.file.strip_prefix(&folder).expect("a file of the folder").into();
+    }
+    held(&folder.join("expected.txt"), &check::listing(&faults));
+}
+
+/// A service to which one table's keys are added.
+fn module(base: &str, rules: &str, balance: &str, access: &str) -> String {
+    format!(
+        "[[module]]\n[module.base]\nname = \"a\"\n{base}\n{rules}\n[module.load_balance]\n{balance}\n\
+         [module.access_control]\n{access}\n"
+    )
+}
+
+const RULE: &str = "[[module.match_rule]]\nrule = \"/a\"";
+const ENDPOINT: &str = "ip_list = \"127.0.0.1:1\"";
+
+/// The messages of a module file: all of them where it does not load, the warnings where it does.
+fn said(module: &str) -> Vec<Fault> {
+    load_files(&[("module.toml", module)]).map_or_else(|faults| faults, |loaded| loaded.warnings)
+}
+
+#[track_caller]
+fn says(module: &str, warning: bool, part: &str) {
+    let faults = said(module);
+    let found = faults.iter().any(|fault| fault.warning == warning && fault.message.contains(part));
+    assert!(found, "{part}: {faults:#?}");
+}
+
+#[test]
+fn what_the_values_mean_together_is_judged() {
+    let two = "ip_list = \"127.0.0.1:1,127.0.0.1:2\"";
+    let error = |text: &str, part| says(text, false, part);
+    let warning = |text: &str, part| says(text, true, part);
+    warning(&module("", RULE, &format!("{two}\nweight_list = \"0,0\""), ""), "every weight is 0");
+    warning(
+        &module("", RULE, &format!("{ENDPOINT}\nforbid_list = \"127.0.0.1:1\""), ""),
+        "every endpoint is forbidden",
+    );
+    warning(&module("", RULE, ENDPOINT, "open = 1"), "everybody is refused");
+    warning(&module("frontend_addr = \":1\"", RULE, ENDPOINT, ""), "frontend_addr has no effect");
+    warning(&module("", "[[module.match_rule]]\nrule = \"/a/../../b\"", ENDPOINT, ""), "can never match");
+    error(&module("", "", ENDPOINT, ""), "no [[module.match_rule]]");
+    error(&module("", RULE, "ip_list = \"127.0.0.1:1,,127.0.0.1:2\"", ""), "has no port");
+    error(&module("", RULE, &format!("{two}\nweight_list = \"50,\""), ""), "`` is not a weight");
+    error(&module("", RULE, &format!("{ENDPOINT}\nweight_list = \"-1\""), ""), "`-1` is not a weight");
+    error(&module("", RULE, "ip_list = \"unix:/run/a.sock\"", ""), "Unix socket has no name");
+    error(&module("load_type = \"tcp\"\nfrontend_addr = \"8900\"", "", ENDPOINT, ""), "not an address with a port");
+    let many: Vec<_> = (1..=1_025).map(|port| format!("127.0.0.1:{port}")).collect();
+    error(&module("", RULE, &format!("ip_list = \"{}\"", many.join(",")), ""), "1025 endpoints");
+}
+
+#[test]
+fn a_protected_service_that_somebody_can_reach_is_not_complained_of() {
+    let refused = |access: &str| {
+        said(&module("", RULE, ENDPOINT, access)).iter().any(|fault| fault.message.contains("everybody is refused"))
+    };
+    assert!(refused("open = 1"));
+    assert!(!refused("open = 0"));
+    assert!(!refused("open = 1\nwhite_list = \"10.0.0.1\""));
+    assert!(!refused(&format!("open = 1\nwhite_host_name = \"{HOST_NAME}\"")));
+}
+
+#[test]
+fn a_file_without_a_service_is_an_error() {
+    says("", false, "[[module]] is missing");
+    says("module = []", false, "[[module]] is missing");
+    says("# nothing", false, "[[module]] is missing");
+}
+
+#[test]
+fn a_syntax_error_does_not_hide_the_faults_of_other_lines() {
+    let text = module("", RULE, "ip_list = \"127.0.0.1:1\nrise = 0", "open = 3");
+    let lines: Vec<_> = said(&text).iter().map(|fault| fault.line).collect();
+    assert_eq!(lines, [8, 9, 11], "{:#?}", said(&text));
+}
+
+#[test]
+fn a_key_given_twice_is_an_error() {
+    says(&module("name = \"b\"", RULE, ENDPOINT, ""), false, "duplicate key");
+}
+
+#[test]
+fn a_fault_in_a_list_points_at_its_item() {
+    let faults = said(&module("", RULE, "ip_list = \"127.0.0.1:1, 前:80\"", ""));
+    let places: Vec<_> = faults.iter().map(|fault| (fault.line, fault.column)).collect();
+    assert_eq!(places, [(8, 25)], "{faults:#?}");
+}
+
+#[test]
+fn bytes_that_are_no_text_are_told_where_they_begin() {
+    let folder = tempfile::TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("module.toml");
+    std::fs::write(&file, b"# ok\n# \xff\n").expect("a file in it");
+    let faults = load_on(&file, HOST_NAME).expect_err("not UTF-8");
+    let first = faults.iter().find(|fault| fault.message.contains("UTF-8")).expect("the fault");
+    assert_eq!((first.line, first.column), (2, 3), "{faults:#?}");
+}
+
+#[test]
+fn a_path_that_is_no_module_file_is_told() {
+    let folder = tempfile::TempDir::new().expect("a temporary folder");
+    let told = |path: &std::path::Path| {
+        let faults = load_on(path, HOST_NAME).expect_err("no module file");
+        assert_eq!(faults.len(), 1, "{faults:#?}");
+        faults[0].message.clone()
+    };
+    assert!(told(folder.path()).contains("is a folder"));
+    assert!(told(&folder.path().join("module.toml")).contains("cannot be read"));
+    assert!(told(&fixture("gatekeeper/base.toml")).contains("beside the module file"));
+}
+
+#[test]
+fn a_tenants_table_that_cannot_be_read_stops_the_load() {
+    let files = [("module.toml", &*module("", RULE, ENDPOINT, "open = 1")), ("app.toml", "[[authirized_apps]\n")];
+    let faults = load_files(&files).expect_err("a protection that cannot be read");
+    assert!(faults.iter().any(|fault| !fault.warning && fault.file.ends_with("app.toml")), "{faults:#?}");
+}
+
+#[test]
+fn a_link_to_nowhere_is_not_an_absent_file() {
+    let folder = tempfile::TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("module.toml");
+    std::fs::write(&file, module("", RULE, ENDPOINT, "")).expect("a file in it");
+    assert!(load_on(&file, HOST_NAME).is_ok());
+    std::os::unix::fs::symlink("/nowhere/app.toml", folder.path().join("app.toml")).expect("a link in it");
+    assert!(load_on(&file, HOST_NAME).is_err());
+}

@@ -1,8 +1,10 @@
 //! The configuration as a user meets it: files in, snapshot, faults and documents out.
 
 mod effect;
+mod explain;
 mod faults;
 mod files;
+mod hostile;
 mod reference;
 
 use std::path::{Path, PathBuf};

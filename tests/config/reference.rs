@@ -26,10 +26,10 @@ fn the_reference_loads_and_its_defaults_are_those_of_absent_keys() {
     let module = part(&schema::MODULE_FILE);
     let full =
         [("module.toml", &*module), ("base.toml", &*part(&schema::BASE_FILE)), ("app.toml", &*part(&schema::APP_FILE))];
-    let full = load_files(&full).unwrap_or_else(|faults| panic!("{faults:#?}"));
+    let full = load_files(&full).expect("no fault that stops");
     let module = "[[module]]\nbase.name = \"orders\"\nmatch_rule = [{}]\nload_balance.ip_list = \"127.0.0.1:8701\"\n";
     let app = "[[authirized_apps]]\napp_id = \"shop\"\nsecret = \"change-me-8d1f0c35\"\n";
-    let bare = load_files(&[("module.toml", module), ("app.toml", app)]).unwrap_or_else(|faults| panic!("{faults:#?}"));
+    let bare = load_files(&[("module.toml", module), ("app.toml", app)]).expect("no fault that stops");
     assert_eq!(full.snapshot.http, bare.snapshot.http);
     assert_eq!(format!("{:?}", full.snapshot.services), format!("{:?}", bare.snapshot.services));
     assert_eq!(full.snapshot.tenants.all(), bare.snapshot.tenants.all());

@@ -5,6 +5,7 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
+use crate::proto::authority::is_authority;
 use crate::wall::snapshot::Address;
 
 /// What is wrong, and what to do.
@@ -96,14 +97,9 @@ pub(super) fn single(text: &str) -> Result<IpAddr, Wrong> {
         .map_err(|_| (format!("`{text}` is not an IP address"), "write addresses without port or mask"))
 }
 
-/// A `Host` to send: a name or address, with or without a port (RFC 9110 section 7.2).
+/// A `Host` to send.
 pub(super) fn host(text: &str) -> Result<Box<[u8]>, Wrong> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~[]:".contains(&byte);
-    let port_is_number = match text.rsplit_once(':') {
-        Some((_, digits)) if !text.ends_with(']') => port(digits).is_some(),
-        _ => true,
-    };
-    if text.bytes().all(allowed) && port_is_number && !text.starts_with(':') {
+    if is_authority(text.as_bytes()) {
         return Ok(text.as_bytes().into());
     }
     Err((format!("`{text}` cannot be sent as Host"), "write a name or an address, with or without :port"))

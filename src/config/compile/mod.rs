@@ -13,7 +13,7 @@ mod tenants;
 use ipnet::IpNet;
 
 use super::Process;
-use super::read::{Item, Section};
+use super::section::{Item, Section};
 use super::source::{Faults, Source};
 use crate::ids::EndpointId;
 use crate::wall::access::AddressSet;

@@ -4,31 +4,38 @@ use std::collections::HashMap;
 
 use super::address::Wrong;
 use super::{Desk, Page};
-use crate::config::read::Section;
+use crate::config::section::Section;
 use crate::config::source::Faults;
 use crate::ids::ServiceId;
+use crate::proto::target::canonical;
 use crate::wall::rewrite::Rewrite;
 use crate::wall::routes::{Route, Routes, covers};
 use crate::wall::snapshot::HttpRules;
 
 /// A path prefix as files write it → as the normaliser writes paths, without a trailing slash.
 pub(super) fn prefix(text: &str, merge_slashes: bool) -> Result<Box<[u8]>, Wrong> {
-    let bare = text.trim_end_matches('/');
-    if bare.is_empty() {
+    if text.trim_matches('/').is_empty() {
         return Ok(Box::default());
     }
-    if !bare.starts_with('/') {
+    if !text.starts_with('/') {
         return Err((format!("`{text}` does not start with /"), "paths start with /"));
     }
-    let _ = merge_slashes;
-    Ok(escaped(bare).into())
+    let (escaped, mut scratch) = (escaped(text), Vec::new());
+    let mut path = canonical(&escaped, merge_slashes, &mut scratch).map_err(|_| {
+        (format!("`{text}` is no path that can be asked for"), "no climbing, no hidden dots, each % begins an escape")
+    })?;
+    while let [shorter @ .., b'/'] = path {
+        path = shorter;
+    }
+    Ok(path.into())
 }
 
-/// Bytes that a path cannot hold as they are become escapes (RFC 3986 section 3.3).
+/// Bytes that a path cannot hold as they are become escapes (RFC 3986 section 3.3). GateKeeper compares
+/// rules with decoded paths, so a blank or another script in a rule is meant as itself.
 fn escaped(text: &str) -> Vec<u8> {
     let mut path = Vec::with_capacity(text.len());
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@%".contains(&byte) {
+        if byte.is_ascii_graphic() && !b"#?\\".contains(&byte) {
             path.push(byte);
         } else {
             path.extend(format!("%{byte:02X}").bytes());
@@ -72,7 +79,7 @@ impl<'p> Rules<'p> {
     pub(super) fn add(&mut self, service: ServiceId, name: &'p str, section: &'p Section, faults: &mut Faults) {
         let page = self.page;
         let mut desk = Desk { source: &page.source, section, faults };
-        let rewrite = self.rewrite(&mut desk);
+        let rewrite = self.rewrite(&mut desk, section);
         let text = section.text("rule");
         let rule = match prefix(text, self.http.merge_slashes) {
             Ok(rule) => rule,
@@ -90,8 +97,19 @@ impl<'p> Rules<'p> {
         self.routes.push(Route { service, rule, rewrite });
     }
 
-    fn rewrite(&mut self, desk: &mut Desk<'_>) -> Rewrite {
-        let _ = (desk, &self.rewrites);
-        Rewrite::default()
+    fn rewrite(&mut self, desk: &mut Desk<'_>, section: &'p Section) -> Rewrite {
+        let text = section.raw("url_rewrite");
+        if let Some(known) = self.rewrites.get(text) {
+            return known.clone();
+        }
+        let rewrite = Rewrite::parse(text).unwrap_or_else(|faults| {
+            for fault in faults {
+                let at = section.inside(desk.source, "url_rewrite", fault.offset);
+                desk.faults.error(desk.source, at, fault.message, format!("in the item `{}`", fault.item));
+            }
+            Rewrite::default()
+        });
+        self.rewrites.insert(text, rewrite.clone());
+        rewrite
     }
 }

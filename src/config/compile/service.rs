@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::rules::Rules;
 use super::{Desk, EndpointIds, Page, address, http};
-use crate::config::read::Section;
+use crate::config::section::Section;
 use crate::config::source::Faults;
 use crate::config::suggest;
 use crate::ids::ServiceId;
@@ -12,7 +12,7 @@ use crate::limits::ENDPOINTS_MAX;
 use crate::wall::access::Access;
 use crate::wall::rate::Rate;
 use crate::wall::routes::Routes;
-use crate::wall::snapshot::{Check, CheckMethod, Endpoint, HostMode, HttpRules, Service, Upstream};
+use crate::wall::snapshot::{Address, Check, CheckMethod, Endpoint, HostMode, HttpRules, Service, Upstream};
 
 /// GateKeeper's weight of an endpoint that `weight_list` does not reach.
 const WEIGHT_DEFAULT: u32 = 50;
@@ -30,6 +30,7 @@ pub(super) struct Modules {
 /// What a service needs to know of the world around its table.
 struct World<'w> {
     page: &'w Page,
+    http: &'w HttpRules,
     any_tenant: bool,
     host_name: &'w str,
 }
@@ -41,7 +42,7 @@ pub(super) fn compile(
     host_name: &str,
     faults: &mut Faults,
 ) -> Modules {
-    let world = World { page, any_tenant, host_name };
+    let world = World { page, http, any_tenant, host_name };
     let mut rules = Rules::new(page, http);
     let mut names = HashMap::new();
     let mut endpoint_ids = EndpointIds::default();
@@ -56,7 +57,7 @@ pub(super) fn compile(
         }
         let id = ServiceId(u32::try_from(services.len()).expect("a file of 4 Gi services is larger than files may be"));
         if module.many("match_rule").is_empty() {
-            let message = format!("service `{}` has no [[module.match_rule]]: no path leads to it", base.text("name"));
+            let message = "no [[module.match_rule]]: no path leads to this http service";
             faults.error(&page.source, module.at, message, "add one with rule = \"/path\"");
         }
         for rule in module.many("match_rule") {
@@ -104,14 +105,26 @@ fn service(world: &World<'_>, module: &Section, ids: &mut EndpointIds, faults: &
         desk.warn("frontend_addr", "frontend_addr has no effect: only tcp modules have a listener".into(), "");
     }
     let host = host_mode(&mut desk);
+    let access = access(world, access_control, faults);
+    let upstream = upstream(world, module, ids, faults);
+    let sends_node = match host {
+        HostMode::Default => world.http.fixed_host.is_none(),
+        HostMode::Node => true,
+        HostMode::Client | HostMode::Fixed(_) => false,
+    };
+    if sends_node && upstream.endpoints.iter().any(|endpoint| matches!(endpoint.address, Address::Unix(_))) {
+        let at = module.one("load_balance").at("ip_list");
+        let message = "a Unix socket has no name that could be sent as Host";
+        faults.error(&world.page.source, at, message, "set host in [module.base] to \"client\" or to a name");
+    }
     Service {
         name: base.text("name").into(),
-        access: access(world, access_control, faults),
+        access,
         client_rate: rate(flow),
         body_bytes_max: base.int("body_bytes_max").unsigned_abs(),
         trailers: base.flag("trailers"),
         host,
-        upstream: upstream(world, module, ids, faults),
+        upstream,
     }
 }
 

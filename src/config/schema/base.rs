@@ -47,8 +47,8 @@ const BASE: &[Key] = &[
         "How long a stopping gateway lets exchanges in flight finish before it cuts them.",
     )
     .unit("s")
-    .new(),
-    flag("watch", true, "The files are read again when one of them changes.").new(),
+    .ours(),
+    flag("watch", true, "The files are read again when one of them changes.").ours(),
 ];
 
 const HTTP: &[Key] = &[
@@ -100,8 +100,8 @@ const HTTP: &[Key] = &[
          forwarding headers are replaced, so nobody chooses the address that lists and rates see.",
     )
     .example("[\"10.0.0.0/8\", \"fd00::/8\"]")
-    .new(),
-    int("keepalive_timeout", 1, DAY_S, 75, "A client connection without a request is kept this long.").unit("s").new(),
+    .ours(),
+    int("keepalive_timeout", 1, DAY_S, 75, "A client connection without a request is kept this long.").unit("s").ours(),
     int(
         "half_close_grace",
         0,
@@ -111,7 +111,7 @@ const HTTP: &[Key] = &[
          others are gone.",
     )
     .unit("ms")
-    .new(),
+    .ours(),
     int(
         "uri_bytes_max",
         64,
@@ -120,25 +120,26 @@ const HTTP: &[Key] = &[
         "The longest request target; a longer one is answered 414.",
     )
     .unit("bytes")
-    .new(),
-    int("fields_max", 1, FIELDS_CEILING as i64, 100, "The most fields in a request head; more are answered 431.").new(),
+    .ours(),
+    int("fields_max", 1, FIELDS_CEILING as i64, 100, "The most fields in a request head; more are answered 431.")
+        .ours(),
     flag(
         "legacy_status",
         false,
         "Answer with GateKeeper's own status codes (400 no route, 401 lists and rates, 407 no endpoint, 504 every \
          upstream failure) instead of 404, 403, 429, 503, 502.",
     )
-    .new(),
+    .ours(),
     flag(
         "underscore_fields",
         false,
         "Pass on request fields with `_` in their name. Off, they are dropped: to a CGI-like upstream `X_Real_IP` \
          and `X-Real-IP` are the same field.",
     )
-    .new(),
+    .ours(),
     flag("merge_slashes", true, "`//` in a path becomes `/` before rules, lists, rewrites and the upstream see it.")
-        .new(),
-    flag("via", true, "Add `Via` to requests; it is also how a request that loops back here is found (508).").new(),
+        .ours(),
+    flag("via", true, "Add `Via` to requests; it is also how a request that loops back here is found (508).").ours(),
 ];
 
 const CLUSTER: &[Key] = &[
@@ -158,7 +159,7 @@ const CLUSTER: &[Key] = &[
 const DNS: &[Key] =
     &[list("servers", "Name servers to ask, as `ip:port` or `ip` (port 53). Empty asks those of the system.")
         .example("[\"127.0.0.1:5353\"]")
-        .new()];
+        .ours()];
 
 const fn log(name: &'static str, doc: &'static str) -> Table {
     Table::one(name, LOG, doc).status(Status::Ignored(NO_LOGS)).tables(WRITERS)

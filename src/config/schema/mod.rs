@@ -130,7 +130,7 @@ impl Key {
         self
     }
 
-    const fn new(self) -> Self {
+    const fn ours(self) -> Self {
         self.status(Status::New)
     }
 

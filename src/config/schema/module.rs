@@ -53,8 +53,8 @@ const BASE: &[Key] = &[
     )
     .unit("bytes")
     .zero(Zero::Means("no limit"))
-    .new(),
-    flag("trailers", false, "Pass on trailer fields where the other side takes them. Off, they are dropped.").new(),
+    .ours(),
+    flag("trailers", false, "Pass on trailer fields where the other side takes them. Off, they are dropped.").ours(),
     text(
         "host",
         "",
@@ -62,7 +62,7 @@ const BASE: &[Key] = &[
          `ip_list`) or a fixed name. Absent, `http.req_host` decides.",
     )
     .example("client")
-    .new(),
+    .ours(),
 ];
 
 const MATCH_RULE: &[Key] = &[
@@ -105,8 +105,8 @@ const LOAD_BALANCE: &[Key] = &[
     )
     .unit("ms"),
     int("check_interval", 100, DAY_MS, 5_000, "The pause between two probes of one endpoint.").unit("ms"),
-    int("rise", 1, 100, 1, "Good probes in a row that bring an endpoint back.").unit("probes").new(),
-    int("fall", 1, 100, 1, "Failed probes in a row that take an endpoint out.").unit("probes").new(),
+    int("rise", 1, 100, 1, "Good probes in a row that bring an endpoint back.").unit("probes").ours(),
+    int("fall", 1, 100, 1, "Failed probes in a row that take an endpoint out.").unit("probes").ours(),
     word(
         "type",
         &["round-robin", "round", "weight_round", "random", "consistent_hash", "hash", "ip_hash", "least_conn"],
@@ -167,7 +167,7 @@ const LOAD_BALANCE: &[Key] = &[
         "Connections to each endpoint, over all workers; each worker has an equal share, at least one. Further \
          requests wait in a queue.",
     )
-    .new(),
+    .ours(),
     int(
         "slow_connections_max",
         0,
@@ -176,11 +176,11 @@ const LOAD_BALANCE: &[Key] = &[
         "Further connections to each endpoint for exchanges that run longer than a second, such as event streams, \
          so that they do not starve the others.",
     )
-    .new(),
-    int("queue_timeout", 1, DAY_MS, 10_000, "How long a request waits for a connection; then 503.").unit("ms").new(),
+    .ours(),
+    int("queue_timeout", 1, DAY_MS, 10_000, "How long a request waits for a connection; then 503.").unit("ms").ours(),
     int("queue_max", 0, 10_000_000, 16_384, "How many requests wait for each endpoint, over all workers; more: 503.")
         .unit("requests")
-        .new(),
+        .ours(),
     int("max_retry_time", i64::MIN, i64::MAX, 0, "")
         .status(Status::Obsolete("retries follow from the kind of failure and need no key")),
     int("retry_interval", i64::MIN, i64::MAX, 0, "")

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use tokio::sync::{OnceCell, Semaphore, mpsc, watch};
+use tokio::sync::{OnceCell, Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
-use tracing::{debug, warn};
+use tracing::warn;
 
-use super::{Answer, hosts};
+use super::hosts;
 use crate::control::state::Event;
 use crate::limits;
 
@@ -69,7 +69,6 @@ pub(super) struct Follower {
     pub(super) name: Box<str>,
     pub(super) servers: Arc<Servers>,
     pub(super) permits: Arc<Semaphore>,
-    pub(super) answer: watch::Sender<Answer>,
     pub(super) events: mpsc::Sender<Event>,
 }
 
@@ -88,7 +87,12 @@ impl Follower {
                     sleep(holds.clamp(*ttl.start(), *ttl.end())).await;
                 }
                 Err(why) => {
-                    self.fail(&why);
+                    if retry == *ttl.start() {
+                        warn!("{} does not resolve: {why}", self.name);
+                    }
+                    if !self.tell(Vec::new()).await {
+                        return;
+                    }
                     sleep(retry).await;
                     retry = (retry * 2).min(Duration::from_millis(limits::LOOKUP_RETRY_MAX_MS));
                 }
@@ -126,32 +130,7 @@ impl Follower {
 
     /// False when nobody listens any more.
     async fn tell(&self, addresses: Vec<IpAddr>) -> bool {
-        let addresses: Arc<[IpAddr]> = addresses.into();
-        let fresh = self.answer.send_if_modified(|answer| {
-            let fresh = answer.as_ref() != Some(&addresses);
-            if fresh {
-                *answer = Some(Arc::clone(&addresses));
-            }
-            fresh
-        });
-        if !fresh {
-            return true;
-        }
-        let event = Event::Resolved { name: self.name.clone(), addresses: (*addresses).into() };
+        let event = Event::Resolved { name: self.name.clone(), addresses: addresses.into() };
         self.events.send(event).await.is_ok()
-    }
-
-    /// What was known stays; only a first lookup leaves the name empty.
-    fn fail(&self, why: &str) {
-        let first = self.answer.send_if_modified(|answer| {
-            let first = answer.is_none();
-            answer.get_or_insert_default();
-            first
-        });
-        if first {
-            warn!("{} does not resolve: {why}", self.name);
-        } else {
-            debug!("{} does not resolve: {why}", self.name);
-        }
     }
 }

@@ -9,14 +9,13 @@ use tracing::debug;
 
 use super::Shared;
 use super::jitter::Jitter;
-use super::probe::{Finding, Target, probe};
-use crate::control::state::{CheckerId, Event, Key, Shown};
+use super::probe::{Finding, probe};
+use crate::control::state::{CheckerId, Event, Target};
 use crate::limits;
 
 /// One endpoint's checker.
 pub(super) struct Checker {
     id: CheckerId,
-    key: Arc<Key>,
     target: Target,
     nudge: Arc<Notify>,
     shared: Arc<Shared>,
@@ -25,8 +24,8 @@ pub(super) struct Checker {
 
 impl Checker {
     /// A checker that has not begun.
-    pub(super) fn new(id: CheckerId, key: Arc<Key>, target: Target, nudge: Arc<Notify>, shared: Arc<Shared>) -> Self {
-        Self { id, key, target, nudge, shared, jitter: Jitter::new() }
+    pub(super) fn new(id: CheckerId, target: Target, nudge: Arc<Notify>, shared: Arc<Shared>) -> Self {
+        Self { id, target, nudge, shared, jitter: Jitter::new() }
     }
 
     /// Probes until it is aborted or the loop has gone.
@@ -35,7 +34,7 @@ impl Checker {
         loop {
             let permit = self.shared.permits.acquire().await;
             let started = Instant::now();
-            let finding = probe(&mut self.target, &self.key, &self.shared.pulse).await;
+            let finding = probe(&self.target, &self.shared.pulse).await;
             drop(permit);
             let pause = self.pause_after(&finding);
             if !self.tell(finding).await {
@@ -51,7 +50,7 @@ impl Checker {
             Finding::Passed => None,
             Finding::Failed(why) => Some(why),
             Finding::Unclear(why) => {
-                debug!("probe of {} does not count: {why}", Shown(&self.key.address));
+                debug!("probe of {} does not count: {why}", self.target.spot);
                 return true;
             }
         };
@@ -59,18 +58,17 @@ impl Checker {
     }
 
     fn pause_after(&mut self, finding: &Finding) -> Duration {
-        let interval = Duration::from_millis(self.key.check.interval_ms.into());
+        let interval = Duration::from_millis(self.target.check.interval_ms.into());
         let spread = Duration::from_millis(limits::PROBE_SPREAD_MS);
         self.jitter.spread(if matches!(finding, Finding::Unclear(_)) { interval.min(spread) } else { interval })
     }
 
-    /// Until the pause is over, a worker failed to connect, or the name has other addresses.
-    async fn wait(&mut self, started: Instant, pause: Duration) {
+    /// Until the pause is over or a worker failed to connect.
+    async fn wait(&self, started: Instant, pause: Duration) {
         let gap = Duration::from_millis(limits::PROBE_GAP_MS).min(pause);
         tokio::select! {
             () = sleep_until(started + pause) => {}
             () = self.nudge.notified() => sleep_until(started + gap).await,
-            () = self.target.changed() => sleep_until(started + gap).await,
         }
     }
 }

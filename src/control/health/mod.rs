@@ -1,4 +1,4 @@
-//! Health checks: one task per address and check, for the whole process.
+//! Health checks: one task per spot and check, for the whole process.
 //!
 //! In scope: starting, stopping and hurrying the checkers. Out of scope: what a result means for the
 //! verdict (`state`), one endpoint's rhythm (`checker`), one probe (`probe`).
@@ -15,12 +15,9 @@ use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::AbortHandle;
 
-use super::dns::Names;
-use super::state::{CheckerId, Event, Key};
+use super::state::{CheckerId, Event, Target};
 use crate::limits;
-use crate::wall::snapshot::Address;
 use checker::Checker;
-use probe::Target;
 use pulse::Pulse;
 
 /// Every checker that runs.
@@ -57,19 +54,14 @@ impl Checkers {
     }
 
     /// Starts checkers. A few probe at once; thousands spread their first probes.
-    pub(super) fn start(&mut self, added: Vec<(CheckerId, Arc<Key>)>, names: &Names) {
+    pub(super) fn start(&mut self, added: Vec<(CheckerId, Target)>) {
         let count = added.len().max(FIRST_PROBES_PACED);
-        for (position, (id, key)) in added.into_iter().enumerate() {
-            let spread =
-                Duration::from_millis(limits::PROBE_SPREAD_MS).min(Duration::from_millis(key.check.interval_ms.into()));
+        for (position, (id, target)) in added.into_iter().enumerate() {
+            let spread = Duration::from_millis(limits::PROBE_SPREAD_MS)
+                .min(Duration::from_millis(target.check.interval_ms.into()));
             let delay = spread.mul_f64(position as f64 / count as f64);
-            let target = match &key.address {
-                Address::Socket(address) => Target::Socket(*address),
-                Address::Unix(path) => Target::Unix(path.clone()),
-                Address::Name(name, port) => Target::Name(names.answers(name), *port),
-            };
             let nudge = Arc::new(Notify::new());
-            let checker = Checker::new(id, key, target, Arc::clone(&nudge), Arc::clone(&self.shared));
+            let checker = Checker::new(id, target, Arc::clone(&nudge), Arc::clone(&self.shared));
             let task = tokio::spawn(checker.run(delay)).abort_handle();
             self.running.insert(id, Running { nudge, task });
         }

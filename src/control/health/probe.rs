@@ -1,8 +1,7 @@
 //! One probe of one endpoint: connect, and for `Http` one GET over that connection.
 
+use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Empty};
@@ -11,13 +10,13 @@ use hyper::client::conn::http1;
 use hyper::header::{CONNECTION, HOST, USER_AGENT};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use rustix::io::Errno;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{sleep, timeout};
 
 use super::pulse::Pulse;
-use crate::control::dns::Answers;
-use crate::control::state::{Key, Shown};
+use crate::control::state::{Spot, Target};
 use crate::limits;
 use crate::wall::snapshot::CheckMethod;
 
@@ -32,26 +31,6 @@ pub(super) enum Finding {
     Unclear(String),
 }
 
-/// Where to dial.
-pub(super) enum Target {
-    /// One address.
-    Socket(SocketAddr),
-    /// A Unix socket.
-    Unix(PathBuf),
-    /// Whatever the name resolves to, at this port.
-    Name(Answers, u16),
-}
-
-impl Target {
-    /// Until there are other addresses; for ever where there never are.
-    pub(super) async fn changed(&mut self) {
-        match self {
-            Self::Name(answers, _) => answers.changed().await,
-            Self::Socket(_) | Self::Unix(_) => std::future::pending().await,
-        }
-    }
-}
-
 /// Why a probe did not pass.
 enum Miss {
     Theirs(String),
@@ -59,10 +38,10 @@ enum Miss {
 }
 
 /// Probes once, within the check's timeout.
-pub(super) async fn probe(target: &mut Target, key: &Key, pulse: &Pulse) -> Finding {
+pub(super) async fn probe(target: &Target, pulse: &Pulse) -> Finding {
     let lag_before = pulse.lag();
-    let deadline = Duration::from_millis(key.check.timeout_ms.into());
-    match timeout(deadline, reach(target, key, deadline)).await {
+    let deadline = Duration::from_millis(target.check.timeout_ms.into());
+    match timeout(deadline, reach(target)).await {
         Ok(Ok(())) => Finding::Passed,
         Ok(Err(Miss::Theirs(why))) => Finding::Failed(why),
         Ok(Err(Miss::Ours(why))) => Finding::Unclear(why),
@@ -76,51 +55,36 @@ pub(super) async fn probe(target: &mut Target, key: &Key, pulse: &Pulse) -> Find
     }
 }
 
-async fn reach(target: &mut Target, key: &Key, deadline: Duration) -> Result<(), Miss> {
-    match target {
-        Target::Socket(address) => ask(TcpStream::connect(*address).await, key).await,
-        Target::Unix(path) => ask(UnixStream::connect(path).await, key).await,
-        Target::Name(answers, port) => {
-            let addresses = answers.known().await;
-            reach_any(&addresses.iter().map(|ip| SocketAddr::new(*ip, *port)).collect::<Vec<_>>(), key, deadline).await
+async fn reach(target: &Target) -> Result<(), Miss> {
+    match &target.spot {
+        Spot::Socket(address) => {
+            let connected = TcpStream::connect(*address).await;
+            ask(connected.map_err(|error| missed(&error, address.is_ipv4()))?, target).await
+        }
+        Spot::Unix(path) => {
+            let connected = UnixStream::connect(path).await;
+            ask(connected.map_err(|error| missed(&error, false))?, target).await
         }
     }
 }
 
-/// A name is as healthy as the best of its addresses: a worker that dials it tries them all. Each
-/// gets an equal share of the time, so one that swallows packets does not hide the next.
-async fn reach_any(addresses: &[SocketAddr], key: &Key, deadline: Duration) -> Result<(), Miss> {
-    let mut last = Miss::Theirs("the name does not resolve".into());
-    for address in addresses {
-        let share = deadline / addresses.len() as u32;
-        let attempt = async { ask(TcpStream::connect(address).await, key).await };
-        last = match timeout(share, attempt).await {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(miss)) => miss,
-            Err(_) => Miss::Theirs(format!("{address}: no answer within {} ms", share.as_millis())),
-        };
-    }
-    Err(last)
+/// Running out of something here is no verdict on anybody over there. `ADDRNOTAVAIL` says that IPv4
+/// has no port left, but also that this machine has no IPv6.
+fn missed(error: &io::Error, ports_may_lack: bool) -> Miss {
+    let is = |errno: Errno| error.raw_os_error() == Some(errno.raw_os_error());
+    let lacking = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM].into_iter().any(is);
+    let ours = lacking || (ports_may_lack && is(Errno::ADDRNOTAVAIL));
+    if ours { Miss::Ours(error.to_string()) } else { Miss::Theirs(error.to_string()) }
 }
 
-async fn ask<S>(connected: io::Result<S>, key: &Key) -> Result<(), Miss>
+async fn ask<S>(stream: S, target: &Target) -> Result<(), Miss>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let stream = connected.map_err(|error| connect_miss(&error))?;
-    match &key.check.method {
+    match &target.check.method {
         CheckMethod::Tcp => Ok(()),
-        CheckMethod::Http { path } => get(stream, path, &Shown(&key.address).to_string()).await.map_err(Miss::Theirs),
+        CheckMethod::Http { path } => get(stream, path, &target.host).await.map_err(Miss::Theirs),
     }
-}
-
-/// Running out of something here is no verdict on anybody over there.
-fn connect_miss(error: &io::Error) -> Miss {
-    use rustix::io::Errno;
-    const OURS: [Errno; 6] =
-        [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL, Errno::AGAIN];
-    let ours = error.raw_os_error().is_some_and(|code| OURS.iter().any(|errno| errno.raw_os_error() == code));
-    if ours { Miss::Ours(error.to_string()) } else { Miss::Theirs(error.to_string()) }
 }
 
 /// One GET over a connection of its own; only 200 is healthy.
@@ -128,7 +92,6 @@ async fn get<S>(stream: S, path: &str, host: &str) -> Result<(), String>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let host = if host.starts_with("unix:") { "localhost" } else { host };
     let request = Request::get(path)
         .header(HOST, host)
         .header(USER_AGENT, "gatekeeper-health")
@@ -145,11 +108,11 @@ where
     // A connection that ends first has handed its answer over, or the reason why there is none.
     let driven = async {
         let _ = connection.await;
-        std::future::pending::<()>().await;
+        std::future::pending::<Infallible>().await
     };
     tokio::select! {
         result = exchange => result,
-        () = driven => Err("the connection ended".into()),
+        never = driven => match never {},
     }
 }
 
@@ -167,5 +130,63 @@ async fn discard(mut body: Incoming) {
     tokio::select! {
         () = read => {}
         () = sleep(Duration::from_millis(limits::PROBE_GAP_MS)) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    use crate::wall::snapshot::Check;
+
+    fn origin(timeout_ms: u32) -> (TcpListener, Target) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("port");
+        let spot = Spot::Socket(listener.local_addr().expect("bound"));
+        let method = CheckMethod::Http { path: "/".into() };
+        let check = Check { method, interval_ms: 1_000, timeout_ms, rise: 1, fall: 1 };
+        (listener, Target { spot, host: "origin".into(), check })
+    }
+
+    /// Probes an origin that accepts and says nothing.
+    async fn probe_silence(timeout_ms: u32) -> Finding {
+        let (_listener, target) = origin(timeout_ms);
+        probe(&target, &Pulse::start()).await
+    }
+
+    #[tokio::test]
+    async fn a_timeout_is_a_failure() {
+        assert_eq!(probe_silence(200).await, Finding::Failed("no answer within 200 ms".into()));
+    }
+
+    #[tokio::test]
+    async fn a_timeout_while_the_loop_was_stuck_does_not_count() {
+        let stuck = async {
+            sleep(Duration::from_millis(50)).await;
+            std::thread::sleep(Duration::from_millis(300));
+        };
+        let (finding, ()) = tokio::join!(probe_silence(200), stuck);
+        assert!(matches!(finding, Finding::Unclear(_)), "{finding:?}");
+    }
+
+    #[test]
+    fn running_out_of_descriptors_or_ports_is_our_own_fault() {
+        let ours = |errno: Errno, v4| matches!(missed(&errno.into(), v4), Miss::Ours(_));
+        assert!(ours(Errno::MFILE, false) && ours(Errno::NFILE, true) && ours(Errno::ADDRNOTAVAIL, true));
+        assert!(!ours(Errno::CONNREFUSED, true) && !ours(Errno::HOSTUNREACH, true));
+        assert!(!ours(Errno::ADDRNOTAVAIL, false), "a machine without IPv6 says so");
+    }
+
+    #[tokio::test]
+    async fn a_body_without_end_does_not_hold_the_verdict_up() {
+        let (origin, target) = origin(2_000);
+        std::thread::spawn(move || {
+            use std::io::Write;
+            let (mut stream, _) = origin.accept().expect("a probe");
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+            while stream.write_all(&[b'x'; 1024]).is_ok() {}
+        });
+        let finding = probe(&target, &Pulse::start()).await;
+        assert_eq!(finding, Finding::Passed);
     }
 }

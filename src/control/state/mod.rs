@@ -4,6 +4,9 @@
 //! In scope: what is in force, who has adopted it, which endpoints are up, who waits for an answer,
 //! when the process ends. Out of scope: reading files, probing, resolving, sending (`control::thread`).
 
+mod effect;
+mod event;
+mod place;
 mod publish;
 mod reload;
 mod roll;
@@ -13,9 +16,7 @@ mod tests;
 mod workers;
 
 use std::mem;
-use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use publish::Publisher;
@@ -23,112 +24,16 @@ use reload::Reload;
 use roll::Roll;
 use workers::Workers;
 
+pub(crate) use effect::{Effect, Level};
+pub(crate) use event::{Event, Reading};
+pub(crate) use place::{CheckerId, Spot, Target};
 pub(crate) use reload::Asker;
-pub(crate) use roll::{CheckerId, Key, Shown};
 
 use super::Outcome;
 use crate::config::{Fault, Loaded, Process};
 use crate::ids::{EpochId, WorkerId};
 use crate::limits;
-use crate::wall::epoch::Epoch;
 use crate::wall::link::{Order, Report};
-
-/// Something that has happened.
-#[derive(Debug)]
-pub(crate) enum Event {
-    /// A worker says something.
-    Report(Report),
-    /// Nobody is left to report: every worker's end is gone.
-    Silence,
-    /// The configuration shall be read again.
-    Asked(Asker),
-    /// Something has changed in a watched directory.
-    Touched,
-    /// A load has ended.
-    Loaded(Reading),
-    /// A probe has ended.
-    Probed {
-        /// Which.
-        checker: CheckerId,
-        /// Why it failed, if it did.
-        failure: Option<String>,
-    },
-    /// A name's addresses, sorted.
-    Resolved {
-        /// Whose.
-        name: Box<str>,
-        /// Never empty: a name that stops resolving keeps its last addresses.
-        addresses: Box<[IpAddr]>,
-    },
-    /// SIGTERM or SIGINT.
-    Stop,
-    /// The time named by `State::due` has come.
-    Due,
-}
-
-/// What a load found.
-#[derive(Debug)]
-pub(crate) enum Reading {
-    /// A configuration that may be published, and what stands for the text it came from; `None` when
-    /// the files changed while they were read.
-    New(Box<Loaded>, Option<u64>),
-    /// The text in force.
-    Same,
-    /// Everything that is wrong with the files.
-    Faulty(Vec<Fault>),
-}
-
-/// Something to be done.
-#[derive(Debug)]
-pub(crate) enum Effect {
-    /// Send an order.
-    Send {
-        /// To whom.
-        worker: WorkerId,
-        /// What.
-        order: Order,
-    },
-    /// Read the files on a helper thread; `Event::Loaded` answers.
-    Load {
-        /// Stands for the text in force.
-        in_force: Option<u64>,
-    },
-    /// Start these checkers.
-    Check(Vec<(CheckerId, Arc<Key>)>),
-    /// Stop this checker.
-    Uncheck(CheckerId),
-    /// Probe again as soon as the gap between two probes allows.
-    ProbeNow(CheckerId),
-    /// Resolve through these servers from now on; none are the system's.
-    UseServers(Vec<SocketAddr>),
-    /// Keep this name resolved.
-    Resolve(Box<str>),
-    /// Nobody needs this name any more.
-    Forget(Box<str>),
-    /// Watch these files, and no others.
-    Watch(Vec<PathBuf>),
-    /// Drop this off the loop, if this is the last of it.
-    Free(Arc<Epoch>),
-    /// Write a line to the log.
-    Say(Level, String),
-    /// Every worker has started, on these rungs of the driver ladder.
-    Ready(String),
-    /// End: with the outcome, or because no worker is left.
-    End(Result<Outcome, String>),
-}
-
-/// How loud a line of the log is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Level {
-    /// For whoever looks for a fault.
-    Debug,
-    /// Worth knowing.
-    Info,
-    /// Worth a look.
-    Warn,
-    /// Worth a call.
-    Error,
-}
 
 /// The times that tests shorten.
 #[derive(Clone, Copy, Debug)]
@@ -215,7 +120,7 @@ impl State {
     pub(crate) fn apply(&mut self, now: Instant, event: Event) -> Vec<Effect> {
         match event {
             Event::Report(report) => self.hear(now, report),
-            Event::Silence => self.all_gone("their ends of the links are closed"),
+            Event::Silence => self.all_dead("its end of the link is closed"),
             Event::Asked(asker) => self.ask(now, asker),
             Event::Touched => self.touched = Some((self.touched.map_or(now, |(first, _)| first), now)),
             Event::Loaded(reading) => self.loaded(now, reading),
@@ -224,7 +129,7 @@ impl State {
                 self.outdate_if(flipped);
             }
             Event::Resolved { name, addresses } => {
-                let changed = self.roll.resolved(&name, addresses, &mut self.out);
+                let changed = self.roll.resolved(&name, &addresses, &mut self.out);
                 self.outdate_if(changed);
             }
             Event::Stop => self.stop(now),
@@ -274,13 +179,19 @@ impl State {
                 self.out.push(Effect::Say(Level::Info, format!("worker {worker} has ended: {summary}")));
                 self.workers.drained(worker, cut, &mut self.out);
             }
-            Report::Died { worker, cause } => {
-                self.out.push(Effect::Say(Level::Error, format!("worker {worker} has died: {cause}")));
-                self.workers.died(worker, &mut self.out);
-                if self.workers.died_total() == self.workers.total() {
-                    self.all_gone(&cause);
-                }
-            }
+            Report::Died { worker, cause } => self.died(worker, &cause),
+        }
+    }
+
+    fn died(&mut self, worker: WorkerId, cause: &str) {
+        self.out.push(Effect::Say(Level::Error, format!("worker {worker} has died: {cause}")));
+        self.workers.died(worker, &mut self.out);
+    }
+
+    fn all_dead(&mut self, cause: &str) {
+        let left: Vec<WorkerId> = self.workers.running().collect();
+        for worker in left {
+            self.died(worker, cause);
         }
     }
 
@@ -308,10 +219,10 @@ impl State {
         let Some(run) = self.reload.ended() else { return };
         let changed = match reading {
             Reading::Faulty(faults) => {
-                let lines: Vec<String> = faults.iter().map(Fault::to_string).collect();
-                self.say_all(Level::Error, &lines);
+                self.say_faults(&faults);
                 let line = format!("configuration not loaded; epoch {} stays in force", self.publisher.current().id);
                 self.out.push(Effect::Say(Level::Error, line));
+                let lines: Vec<String> = faults.iter().map(Fault::to_string).collect();
                 run.refuse(&lines.join("\n"), &mut self.out);
                 return self.start_load(now);
             }
@@ -328,7 +239,7 @@ impl State {
 
     fn put_in_force(&mut self, now: Instant, loaded: Loaded) {
         let Loaded { snapshot, process, warnings, files } = loaded;
-        self.say_all(Level::Warn, &warnings.iter().map(Fault::to_string).collect::<Vec<_>>());
+        self.say_faults(&warnings);
         self.take_up_process(now, process);
         let first = self.publisher.next_id();
         self.roll.take_up(&snapshot, first, &mut self.out);
@@ -366,8 +277,9 @@ impl State {
         self.touched.map(|(first, last)| (last + self.pace.settle).min(first + self.pace.settle_max))
     }
 
-    fn say_all(&mut self, level: Level, lines: &[String]) {
-        self.out.extend(lines.iter().map(|line| Effect::Say(level, line.clone())));
+    fn say_faults(&mut self, faults: &[Fault]) {
+        let level = |fault: &Fault| if fault.warning { Level::Warn } else { Level::Error };
+        self.out.extend(faults.iter().map(|fault| Effect::Say(level(fault), fault.to_string())));
     }
 
     /// The first signal drains, the second ends at once.
@@ -388,11 +300,12 @@ impl State {
     }
 
     fn end_if_over(&mut self, now: Instant) {
-        let Some(stop_due) = self.stop_due else { return };
         let left = self.workers.running().count();
-        if left == 0 {
+        if left == 0 && self.stop_due.is_none() {
+            self.out.push(Effect::End(Err("no worker is left".into())));
+        } else if left == 0 {
             self.end(self.workers.died_total() == 0);
-        } else if now >= stop_due {
+        } else if self.stop_due.is_some_and(|due| now >= due) {
             self.out.push(Effect::Say(Level::Error, format!("{left} workers have not ended in time")));
             self.end(false);
         }
@@ -401,13 +314,6 @@ impl State {
     fn end(&mut self, clean: bool) {
         let outcome = Outcome { clean, epochs: self.publisher.current().id.0, cut: self.workers.cut_total() };
         self.out.push(Effect::End(Ok(outcome)));
-    }
-
-    fn all_gone(&mut self, cause: &str) {
-        match self.stop_due {
-            Some(_) => self.end(false),
-            None => self.out.push(Effect::End(Err(format!("no worker is left: {cause}")))),
-        }
     }
 }
 

@@ -79,6 +79,8 @@ impl Reload {
 
     /// The askers of this load are told when every worker runs the epoch, or at the deadline.
     pub(super) fn await_adoption(&mut self, run: Run, epoch: EpochId, changed: bool, deadline: Instant) {
+        // What a stuck worker has kept open since its askers were told is taken over by this one.
+        self.adopting.retain(|adopting| !adopting.late);
         let Run { started, askers } = run;
         self.adopting.push(Adopting { epoch, changed, started, deadline, askers, late: false });
     }

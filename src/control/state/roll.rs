@@ -1,55 +1,40 @@
-//! The roll of checked endpoints: one row per address and check, however many services share it.
+//! The roll: every place that endpoints of the newest snapshot name, and what is known of it.
 //!
 //! In scope: which checkers run, their verdicts, which endpoints of which epoch they speak for, the
-//! names that need resolving, and the `Health` table made of all that. A row lives as long as any
+//! names that need resolving, and the `Health` table made of all that. A place lives as long as any
 //! endpoint of the newest snapshot has its key, so verdicts carry over a reload by content. Pure.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::tally::Tally;
-use super::{Effect, Level};
+use super::place::{Key, Place};
+use super::{CheckerId, Effect, Level, Target};
 use crate::ids::{EndpointId, EpochId};
-use crate::wall::health::{EndpointHealth, Health, Verdict};
-use crate::wall::snapshot::{Address, Check, Snapshot};
+use crate::wall::health::Health;
+use crate::wall::snapshot::{Address, Snapshot};
 
 /// Snapshots whose reports of failed connects are still understood.
 const SNAPSHOTS_KEPT: usize = 8;
 
-/// One checker, for as long as its key is on the roll. Never reused.
+/// One place, for as long as its key is on the roll. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct CheckerId(pub(crate) u64);
-
-/// What is checked and how; endpoints with equal keys share one checker.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Key {
-    /// What is dialled.
-    pub(crate) address: Address,
-    /// What is tried there.
-    pub(crate) check: Check,
-}
+struct PlaceId(u64);
 
 /// The roll.
 #[derive(Debug, Default)]
 pub(super) struct Roll {
-    rows: BTreeMap<CheckerId, Row>,
-    by_key: HashMap<Arc<Key>, CheckerId>,
+    places: BTreeMap<PlaceId, Place>,
+    by_key: HashMap<Arc<Key>, PlaceId>,
+    by_checker: HashMap<CheckerId, PlaceId>,
+    places_total: u64,
     checkers_total: u64,
-    /// What each name resolves to; empty until it does.
-    names: BTreeMap<Box<str>, Box<[IpAddr]>>,
-    /// Which checker speaks for each endpoint, by the first epoch of its snapshot; newest last.
-    tables: VecDeque<(EpochId, Box<[CheckerId]>)>,
-    /// Rows whose verdict is not published yet.
-    flipped: Vec<CheckerId>,
-}
-
-#[derive(Debug)]
-struct Row {
-    key: Arc<Key>,
-    tally: Tally,
-    /// The epoch that published the verdict; `None` while it waits for publication.
-    told_in: Option<EpochId>,
+    /// What each name resolves to; `None` until its first lookup has ended.
+    names: BTreeMap<Box<str>, Option<Box<[IpAddr]>>>,
+    /// Which place each endpoint means, by the first epoch of its snapshot; newest last.
+    tables: VecDeque<(EpochId, Box<[PlaceId]>)>,
+    /// Places whose state is not published yet.
+    changed: Vec<PlaceId>,
 }
 
 impl Roll {
@@ -57,42 +42,66 @@ impl Roll {
     /// first epoch that will carry the snapshot.
     pub(super) fn take_up(&mut self, snapshot: &Snapshot, first: EpochId, out: &mut Vec<Effect>) {
         self.take_up_names(snapshot, out);
-        let mut table = Vec::with_capacity(snapshot.endpoints);
         let mut added = Vec::new();
-        for (service, endpoint) in snapshot.all_endpoints() {
-            let key = Key { address: endpoint.address.clone(), check: service.upstream.check.clone() };
-            table.push(self.enrol(key, first, &mut added));
-        }
+        let table: Box<[PlaceId]> = snapshot
+            .all_endpoints()
+            .map(|(service, endpoint)| {
+                let key = Key { address: endpoint.address.clone(), check: service.upstream.check.clone() };
+                self.enrol(key, &mut added)
+            })
+            .collect();
         self.strike_all_but(&table, out);
-        if !added.is_empty() {
-            out.push(Effect::Check(added));
-        }
-        self.tables.push_back((first, table.into()));
+        start(added, out);
+        self.tables.push_back((first, table));
         if self.tables.len() > SNAPSHOTS_KEPT {
             self.tables.pop_front();
         }
     }
 
-    fn enrol(&mut self, key: Key, first: EpochId, added: &mut Vec<(CheckerId, Arc<Key>)>) -> CheckerId {
+    fn enrol(&mut self, key: Key, added: &mut Vec<(CheckerId, Target)>) -> PlaceId {
         if let Some(&id) = self.by_key.get(&key) {
             return id;
         }
-        self.checkers_total += 1;
-        let (id, key) = (CheckerId(self.checkers_total), Arc::new(key));
+        self.places_total += 1;
+        let (id, key) = (PlaceId(self.places_total), Arc::new(key));
         self.by_key.insert(Arc::clone(&key), id);
-        self.rows.insert(id, Row { key: Arc::clone(&key), tally: Tally::new(), told_in: Some(first) });
-        added.push((id, key));
+        let found = match &key.address {
+            Address::Name(name, _) => self.names.get(name).cloned().flatten(),
+            Address::Socket(_) | Address::Unix(_) => None,
+        };
+        self.places.insert(id, Place::new(key));
+        self.man(id, found.as_deref(), added);
+        self.changed.push(id);
         id
     }
 
-    fn strike_all_but(&mut self, table: &[CheckerId], out: &mut Vec<Effect>) {
-        let wanted: HashSet<CheckerId> = table.iter().copied().collect();
-        let by_key = &mut self.by_key;
-        self.rows.retain(|id, row| {
+    /// Gives a place the checkers it needs; returns those it no longer needs.
+    fn man(&mut self, id: PlaceId, found: Option<&[IpAddr]>, added: &mut Vec<(CheckerId, Target)>) -> Vec<CheckerId> {
+        let Some(place) = self.places.get_mut(&id) else { return Vec::new() };
+        let numbers = &mut self.checkers_total;
+        let before = added.len();
+        let removed = place.man(found, added, || {
+            *numbers += 1;
+            CheckerId(*numbers)
+        });
+        self.by_checker.extend(added[before..].iter().map(|(checker, _)| (*checker, id)));
+        for checker in &removed {
+            self.by_checker.remove(checker);
+        }
+        removed
+    }
+
+    fn strike_all_but(&mut self, table: &[PlaceId], out: &mut Vec<Effect>) {
+        let wanted: HashSet<PlaceId> = table.iter().copied().collect();
+        let (by_key, by_checker) = (&mut self.by_key, &mut self.by_checker);
+        self.places.retain(|id, place| {
             let keep = wanted.contains(id);
             if !keep {
-                by_key.remove(&row.key);
-                out.push(Effect::Uncheck(*id));
+                by_key.remove(place.key());
+                for checker in place.checkers() {
+                    by_checker.remove(&checker);
+                    out.push(Effect::Uncheck(checker));
+                }
             }
             keep
         });
@@ -115,91 +124,75 @@ impl Roll {
         });
         for name in wanted {
             if !self.names.contains_key(name) {
-                self.names.insert(name.into(), Box::default());
+                self.names.insert(name.into(), None);
                 out.push(Effect::Resolve(name.into()));
             }
         }
     }
 
-    /// A probe has ended; true when the verdict changed.
-    pub(super) fn probed(&mut self, id: CheckerId, failure: Option<&str>, out: &mut Vec<Effect>) -> bool {
-        let Some(row) = self.rows.get_mut(&id) else { return false };
-        let before = row.tally.verdict();
-        if !row.tally.record(failure.is_none(), &row.key.check) {
-            return false;
-        }
-        row.told_in = None;
-        self.flipped.push(id);
-        let address = &row.key.address;
-        out.push(match failure {
-            Some(why) => Effect::Say(Level::Warn, format!("endpoint {} is down: {why}", Shown(address))),
-            None if before == Verdict::Down => Effect::Say(Level::Info, format!("endpoint {} is up", Shown(address))),
-            None => Effect::Say(Level::Debug, format!("endpoint {} is up", Shown(address))),
-        });
-        true
+    /// A probe has ended; true when that changes the table.
+    pub(super) fn probed(&mut self, checker: CheckerId, failure: Option<&str>, out: &mut Vec<Effect>) -> bool {
+        let Some(&id) = self.by_checker.get(&checker) else { return false };
+        let changed = self.places.get_mut(&id).is_some_and(|place| place.record(checker, failure, out));
+        self.changed.extend(changed.then_some(id));
+        changed
     }
 
-    /// A worker could not connect on this epoch; true when the verdict changed. What a worker saw
-    /// before it knew the present verdict says nothing about it, and a down endpoint is probed anyway.
+    /// A worker could not connect on this epoch; true when that changes the table.
     pub(super) fn connect_failed(&mut self, epoch: EpochId, endpoint: EndpointId, out: &mut Vec<Effect>) -> bool {
-        let Some(id) = self.checker_of(epoch, endpoint) else { return false };
-        let Some(row) = self.rows.get(&id) else { return false };
-        let outdated = row.told_in.is_none_or(|told| epoch < told);
-        if outdated || row.tally.verdict() == Verdict::Down {
-            return false;
-        }
-        out.push(Effect::ProbeNow(id));
-        self.probed(id, Some("a worker could not connect"), out)
+        let Some(id) = self.place_of(epoch, endpoint) else { return false };
+        let Some(place) = self.places.get_mut(&id) else { return false };
+        let changed = place.connect_failed(epoch, out);
+        self.changed.extend(changed.then_some(id));
+        changed
     }
 
-    fn checker_of(&self, epoch: EpochId, endpoint: EndpointId) -> Option<CheckerId> {
+    fn place_of(&self, epoch: EpochId, endpoint: EndpointId) -> Option<PlaceId> {
         let (_, table) = self.tables.iter().rev().find(|(first, _)| *first <= epoch)?;
         table.get(endpoint.index()).copied()
     }
 
-    /// A name has other addresses than before; true when that changes the table.
-    pub(super) fn resolved(&mut self, name: &str, addresses: Box<[IpAddr]>, out: &mut Vec<Effect>) -> bool {
-        let Some(known) = self.names.get_mut(name).filter(|known| **known != addresses) else { return false };
-        let list: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
-        out.push(Effect::Say(Level::Info, format!("{name} resolves to {}", list.join(", "))));
-        *known = addresses;
+    /// A lookup has ended, with the addresses found, sorted; true when that changes the table. A name
+    /// that no longer resolves keeps its last addresses.
+    pub(super) fn resolved(&mut self, name: &str, addresses: &[IpAddr], out: &mut Vec<Effect>) -> bool {
+        let Some(known) = self.names.get_mut(name) else { return false };
+        if known.as_deref() == Some(addresses) || (known.is_some() && addresses.is_empty()) {
+            return false;
+        }
+        *known = Some(addresses.into());
+        out.push(told(name, addresses));
+        let named = |place: &Place| matches!(&place.key().address, Address::Name(own, _) if **own == *name);
+        let ids: Vec<PlaceId> = self.places.iter().filter(|(_, place)| named(place)).map(|(id, _)| *id).collect();
+        let mut added = Vec::new();
+        for id in ids {
+            out.extend(self.man(id, Some(addresses), &mut added).into_iter().map(Effect::Uncheck));
+            self.changed.push(id);
+        }
+        start(added, out);
         true
     }
 
     /// The table of the newest snapshot, to be published as `epoch`.
     pub(super) fn publish(&mut self, epoch: EpochId) -> Health {
-        for id in self.flipped.drain(..) {
-            if let Some(row) = self.rows.get_mut(&id) {
-                row.told_in = Some(epoch);
+        for id in self.changed.drain(..) {
+            if let Some(place) = self.places.get_mut(&id) {
+                place.told(epoch);
             }
         }
         let table = self.tables.back().map(|(_, table)| &**table).unwrap_or_default();
-        Health { endpoints: table.iter().map(|id| self.health_of(*id)).collect() }
-    }
-
-    fn health_of(&self, id: CheckerId) -> EndpointHealth {
-        let row = self.rows.get(&id).expect("the newest table names only rows on the roll");
-        let addresses = match &row.key.address {
-            Address::Socket(address) => [*address].into(),
-            Address::Unix(_) => Box::default(),
-            Address::Name(name, port) => {
-                let known = self.names.get(name).map(|known| &**known).unwrap_or_default();
-                known.iter().map(|ip| SocketAddr::new(*ip, *port)).collect()
-            }
-        };
-        EndpointHealth { verdict: row.tally.verdict(), addresses }
+        let place = |id| self.places.get(id).expect("the newest table names only places on the roll");
+        Health { endpoints: table.iter().map(|id| place(id).health()).collect() }
     }
 }
 
-/// An address as the file writes it.
-pub(crate) struct Shown<'a>(pub(crate) &'a Address);
-
-impl std::fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0 {
-            Address::Socket(address) => address.fmt(f),
-            Address::Name(name, port) => write!(f, "{name}:{port}"),
-            Address::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
+fn start(added: Vec<(CheckerId, Target)>, out: &mut Vec<Effect>) {
+    if !added.is_empty() {
+        out.push(Effect::Check(added));
     }
+}
+
+fn told(name: &str, addresses: &[IpAddr]) -> Effect {
+    let list: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
+    let level = if list.is_empty() { Level::Debug } else { Level::Info };
+    Effect::Say(level, format!("{name} resolves to [{}]", list.join(", ")))
 }

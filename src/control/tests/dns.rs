@@ -130,3 +130,14 @@ fn other_servers_take_over_at_a_reload() {
     house.workers[0].reload();
     eventually("the new answer", || addresses(&house, 0) == ["127.0.0.3:80"]);
 }
+
+#[test]
+fn a_dead_address_is_left_out_while_another_is_up() {
+    let origin = Origin::open();
+    let server = NameServer::open(&["127.0.0.1", "127.0.0.77"]);
+    let line = format!("origin.test:{} tcp 50 1000 1 1\n", origin.address.port());
+    let house = House::open(1, &config(&server, &line));
+    house.workers[0].await_verdict(0, Verdict::Up);
+    thread::sleep(std::time::Duration::from_millis(300));
+    assert_eq!(addresses(&house, 0), [origin.address.to_string()]);
+}

@@ -106,7 +106,7 @@ pub(crate) fn process() -> Process {
 
 /// Lines: `watch`, `timer MS`, `drain MS`, `server ADDR`, `listen ADDR`, or
 /// `ADDRESS METHOD INTERVAL_MS TIMEOUT_MS RISE FALL` where METHOD is `tcp` or a path.
-pub(super) fn load(file: &Path) -> Result<Loaded, Vec<Fault>> {
+pub(crate) fn load(file: &Path) -> Result<Loaded, Vec<Fault>> {
     let text = fs::read_to_string(file).map_err(|error| vec![fault(file, &error.to_string())])?;
     let (mut process, mut endpoints) = (process(), Vec::new());
     for line in text.lines() {

@@ -175,7 +175,7 @@ fn one_dead_worker_of_two_is_counted_out_and_all_dead_ends_the_process() {
     assert!(house.workers[0].reload().1.contains("epoch 3 on 1/2 cores in "));
     died(0);
     let error = house.ended().expect_err("nobody is left");
-    assert_eq!(error.to_string(), "no worker is left: test");
+    assert_eq!(error.to_string(), "no worker is left");
 }
 
 #[test]

@@ -52,15 +52,15 @@ pub async fn acquire(
 
 async fn dial(replica: &Replica, endpoint: usize, deadline: &Deadline, buffers: &Buffers) -> Result<Connection, End> {
     deadline.arm(u64::from(replica.upstream.connect_timeout_ms));
-    let dialled = deadline
-        .bound(async {
-            match replica.target(endpoint) {
-                Target::Socket(address) => Connection::dial(address, buffers).await,
-                Target::Unix(path) => Connection::dial_unix(&path, buffers).await,
-                Target::Unresolved => Err(io::ErrorKind::HostUnreachable.into()),
-            }
-        })
-        .await;
+    let dialling = async {
+        match replica.target(endpoint) {
+            Target::Socket(address) => Connection::dial(address, buffers).await,
+            Target::Unix(path) => Connection::dial_unix(&path, buffers).await,
+            Target::Unresolved => Err(io::ErrorKind::HostUnreachable.into()),
+        }
+    };
+    // Dialling is rare and its future large: a session does not carry room for it.
+    let dialled = deadline.bound(Box::pin(dialling).as_mut()).await;
     deadline.disarm();
     dialled.ok_or(End::ConnectTimeout)?.map_err(|error| end_of(&error))
 }

@@ -11,6 +11,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
@@ -147,7 +148,7 @@ impl Pool {
         let bounds = self.bounds.get();
         let place = Place::take(self, bounds.queue).ok_or(End::QueueFull)?;
         deadline.arm(bounds.queue_timeout_ms);
-        let granted = deadline.bound(poll_fn(|cx| place.poll(cx))).await;
+        let granted = deadline.bound(pin!(poll_fn(|cx| place.poll(cx)))).await;
         deadline.disarm();
         granted.ok_or(End::QueueTimeout)
     }

@@ -1,0 +1,171 @@
+//! What one table of a file says, with the schema's defaults for what it does not.
+//!
+//! In scope: looking values up by key, with their places. Out of scope: how they were read (`read`), what
+//! they mean (`compile`).
+
+use std::ops::Range;
+
+use super::schema::{Key, Preset, Shape, Table, Zero};
+use super::source::Source;
+
+/// A value that has the type and range its key demands.
+#[derive(Clone, Debug)]
+pub(super) enum Value {
+    Text(String),
+    Int(i64),
+    Bool(bool),
+    List(Vec<Item>),
+}
+
+/// One string of a list, or one item of a comma list, trimmed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Item {
+    pub(super) text: String,
+    /// Where it stands in the file.
+    pub(super) at: usize,
+}
+
+/// A value and where it stands.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) value: Value,
+    pub(super) span: Range<usize>,
+}
+
+/// One table of a file: what it says, and the schema's defaults for what it does not.
+#[derive(Debug)]
+pub(super) struct Section {
+    table: &'static Table,
+    /// Where it stands; where its parent stands if it is absent.
+    pub(super) at: usize,
+    /// One for each key of the table.
+    pub(super) values: Vec<Option<Found>>,
+    /// One list for each table of the table.
+    pub(super) sections: Vec<Vec<Section>>,
+}
+
+impl Section {
+    /// The section of a table that no file has.
+    pub(super) fn absent(table: &'static Table, at: usize) -> Self {
+        let sections = table.tables.iter().map(|table| match table.shape {
+            Shape::One => vec![Section::absent(table, at)],
+            Shape::Many | Shape::Named => Vec::new(),
+        });
+        let values = table.keys.iter().map(|_| None).collect();
+        Section { table, at, values, sections: sections.collect() }
+    }
+
+    fn index(&self, name: &str) -> usize {
+        let index = self.table.keys.iter().position(|key| key.name == name);
+        index.expect("compile asks for keys of the schema; the test of every live key reads them all")
+    }
+
+    fn found(&self, name: &str) -> (&'static Key, Option<&Found>) {
+        let index = self.index(name);
+        (&self.table.keys[index], self.values[index].as_ref())
+    }
+
+    /// Whether the file gives the key a value that could be taken.
+    pub(super) fn gives(&self, name: &str) -> bool {
+        self.found(name).1.is_some()
+    }
+
+    /// Where to point for this key: its value, or the table.
+    pub(super) fn at(&self, name: &str) -> usize {
+        self.found(name).1.map_or(self.at, |found| found.span.start)
+    }
+
+    /// Where byte `offset` of the key's text stands.
+    pub(super) fn inside(&self, source: &Source, name: &str, offset: usize) -> usize {
+        match self.found(name).1 {
+            Some(Found { value: Value::Text(text), span }) => source.inside(span, text, offset),
+            _ => self.at(name),
+        }
+    }
+
+    /// A text, trimmed, or its default where it is absent or empty; empty for a required key that is missing.
+    pub(super) fn text(&self, name: &str) -> &str {
+        match self.found(name) {
+            (_, Some(Found { value: Value::Text(text), .. })) if !text.trim().is_empty() => text.trim(),
+            (Key { preset: Preset::Text(text), .. }, _) => text,
+            _ => "",
+        }
+    }
+
+    /// A text exactly as given; empty where it is absent.
+    pub(super) fn raw(&self, name: &str) -> &str {
+        if let Some(Found { value: Value::Text(text), .. }) = self.found(name).1 { text } else { "" }
+    }
+
+    /// A number, or its default.
+    pub(super) fn int(&self, name: &str) -> i64 {
+        let (key, found) = self.found(name);
+        let preset = if let Preset::Int(preset) = key.preset { preset } else { 0 };
+        match found {
+            Some(Found { value: Value::Int(0), .. }) if key.zero == Zero::Default => preset,
+            Some(Found { value: Value::Int(value), .. }) => *value,
+            _ => preset,
+        }
+    }
+
+    /// A number that the schema keeps within `u32`.
+    pub(super) fn int_u32(&self, name: &str) -> u32 {
+        u32::try_from(self.int(name)).expect("the schema's range lies within u32")
+    }
+
+    /// A number that the schema keeps small and positive.
+    pub(super) fn count(&self, name: &str) -> usize {
+        usize::try_from(self.int(name)).expect("the schema's range lies within usize")
+    }
+
+    /// A duration that the schema keeps within `u32` milliseconds.
+    pub(super) fn ms(&self, name: &str) -> u32 {
+        let factor = if self.found(name).0.unit == "s" { 1_000 } else { 1 };
+        u32::try_from(self.int(name) * factor).expect("the schema's range lies within u32 milliseconds")
+    }
+
+    /// A yes or no, or its default.
+    pub(super) fn flag(&self, name: &str) -> bool {
+        match self.found(name) {
+            (_, Some(Found { value: Value::Bool(value), .. })) => *value,
+            (key, _) => key.preset == Preset::Bool(true),
+        }
+    }
+
+    /// The items of a list, as written and trimmed. An empty text has none.
+    pub(super) fn items(&self, source: &Source, name: &str) -> Vec<Item> {
+        match self.found(name).1 {
+            Some(Found { value: Value::List(items), .. }) => items.clone(),
+            Some(Found { value: Value::Text(text), span }) => split(source, text, span),
+            _ => Vec::new(),
+        }
+    }
+
+    fn list(&self, name: &str) -> &[Section] {
+        let index = self.table.tables.iter().position(|table| table.name == name);
+        &self.sections[index.expect("compile asks for tables of the schema")]
+    }
+
+    /// A table that stands once; absent it holds the defaults.
+    pub(super) fn one(&self, name: &str) -> &Section {
+        &self.list(name)[0]
+    }
+
+    /// A table that stands any number of times.
+    pub(super) fn many(&self, name: &str) -> &[Section] {
+        self.list(name)
+    }
+}
+
+fn split(source: &Source, text: &str, span: &Range<usize>) -> Vec<Item> {
+    if text.trim().is_empty() {
+        return Vec::new();
+    }
+    let mut start = 0;
+    let items = text.split(',').map(|piece| {
+        let offset = start + (piece.len() - piece.trim_start().len());
+        start += piece.len() + 1;
+        Item { text: piece.trim().to_owned(), at: source.inside(span, text, offset) }
+    });
+    items.collect()
+}

@@ -1,0 +1,63 @@
+//! What may have to be done: everything that `State::apply` gives out.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::{CheckerId, Target};
+use crate::control::Outcome;
+use crate::ids::WorkerId;
+use crate::wall::epoch::Epoch;
+use crate::wall::link::Order;
+
+/// Something to be done.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    /// Send an order.
+    Send {
+        /// To whom.
+        worker: WorkerId,
+        /// What.
+        order: Order,
+    },
+    /// Read the files on a helper thread; `Event::Loaded` answers.
+    Load {
+        /// Stands for the text in force.
+        in_force: Option<u64>,
+    },
+    /// Start these checkers.
+    Check(Vec<(CheckerId, Target)>),
+    /// Stop this checker.
+    Uncheck(CheckerId),
+    /// Probe again as soon as the gap between two probes allows.
+    ProbeNow(CheckerId),
+    /// Resolve through these servers from now on; none are the system's.
+    UseServers(Vec<SocketAddr>),
+    /// Keep this name resolved.
+    Resolve(Box<str>),
+    /// Nobody needs this name any more.
+    Forget(Box<str>),
+    /// Watch these files, and no others.
+    Watch(Vec<PathBuf>),
+    /// Drop this off the loop, if this is the last of it.
+    Free(Arc<Epoch>),
+    /// Write a line to the log.
+    Say(Level, String),
+    /// Every worker has started, on these rungs of the driver ladder.
+    Ready(String),
+    /// End: with the outcome, or because no worker is left.
+    End(Result<Outcome, String>),
+}
+
+/// How loud a line of the log is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// For whoever looks for a fault.
+    Debug,
+    /// Worth knowing.
+    Info,
+    /// Worth a look.
+    Warn,
+    /// Worth a call.
+    Error,
+}

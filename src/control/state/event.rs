@@ -1,0 +1,52 @@
+//! What may happen: everything that `State::apply` takes in.
+
+use std::net::IpAddr;
+
+use super::{Asker, CheckerId};
+use crate::config::{Fault, Loaded};
+use crate::wall::link::Report;
+
+/// Something that has happened.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// A worker says something.
+    Report(Report),
+    /// Nobody is left to report: every worker's end is gone.
+    Silence,
+    /// The configuration shall be read again.
+    Asked(Asker),
+    /// Something has changed in a watched directory.
+    Touched,
+    /// A load has ended.
+    Loaded(Reading),
+    /// A probe has ended.
+    Probed {
+        /// Which.
+        checker: CheckerId,
+        /// Why it failed, if it did.
+        failure: Option<String>,
+    },
+    /// A lookup of a name has ended.
+    Resolved {
+        /// Whose.
+        name: Box<str>,
+        /// What it found, sorted.
+        addresses: Box<[IpAddr]>,
+    },
+    /// SIGTERM or SIGINT.
+    Stop,
+    /// The time named by `State::due` has come.
+    Due,
+}
+
+/// What a load found.
+#[derive(Debug)]
+pub(crate) enum Reading {
+    /// A configuration that may be published, and what stands for the text it came from; `None` when
+    /// the files changed while they were read.
+    New(Box<Loaded>, Option<u64>),
+    /// The text in force.
+    Same,
+    /// Everything that is wrong with the files.
+    Faulty(Vec<Fault>),
+}

@@ -1,0 +1,180 @@
+//! Every event and its effects, without a clock, a socket or a file.
+
+mod adoption;
+mod health;
+mod reload;
+mod stop;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::control::tests::house::{fault, process, snapshot};
+use crate::ids::EndpointId;
+use crate::wall::health::{EndpointHealth, Verdict};
+use crate::wall::snapshot::{Address, Check, CheckMethod};
+
+/// A state, its time, and the effects not looked at yet.
+struct Desk {
+    state: State,
+    now: Instant,
+    effects: Vec<Effect>,
+}
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+fn check(interval_ms: u32) -> Check {
+    Check { method: CheckMethod::Tcp, interval_ms, timeout_ms: 1_000, rise: 1, fall: 1 }
+}
+
+/// Endpoints as `10.0.0.1:80` or `name:80`, one service each.
+fn loaded(nodes: &[&str]) -> Loaded {
+    let endpoints = nodes.iter().map(|node| (address(node), check(1_000))).collect();
+    Loaded { snapshot: snapshot(endpoints), process: process(), warnings: Vec::new(), files: vec!["a.toml".into()] }
+}
+
+fn address(node: &str) -> Address {
+    node.parse().map(Address::Socket).unwrap_or_else(|_| {
+        let (name, port) = node.rsplit_once(':').expect("name and port");
+        Address::Name(name.into(), port.parse().expect("port"))
+    })
+}
+
+impl Desk {
+    /// Two workers that run on epoch 1.
+    fn open(nodes: &[&str]) -> Self {
+        let mut desk = Self::unadopted(loaded(nodes));
+        desk.all_adopt(1);
+        desk.effects.clear();
+        desk
+    }
+
+    /// Two workers that have not said anything.
+    fn unadopted(loaded: Loaded) -> Self {
+        let now = Instant::now();
+        let (state, effects) = State::open(loaded, [WorkerId(0), WorkerId(1)], now, Pace::default());
+        Self { state, now, effects }
+    }
+
+    fn apply(&mut self, event: Event) {
+        let effects = self.state.apply(self.now, event);
+        self.effects.extend(effects);
+    }
+
+    fn report(&mut self, report: Report) {
+        self.apply(Event::Report(report));
+    }
+
+    fn adopt(&mut self, worker: u16, epoch: u64) {
+        self.report(Report::Adopted { worker: WorkerId(worker), epoch: EpochId(epoch) });
+    }
+
+    fn all_adopt(&mut self, epoch: u64) {
+        self.adopt(0, epoch);
+        self.adopt(1, epoch);
+    }
+
+    fn probe(&mut self, checker: u64, passed: bool) {
+        let failure = (!passed).then(|| "test".to_owned());
+        self.apply(Event::Probed { checker: CheckerId(checker), failure });
+    }
+
+    fn connect_failed(&mut self, epoch: u64, endpoint: u32) {
+        self.report(Report::ConnectFailed { epoch: EpochId(epoch), endpoint: EndpointId(endpoint) });
+    }
+
+    fn ask(&mut self, ticket: u64) {
+        self.report(Report::ReloadAsked { worker: WorkerId(0), ticket });
+    }
+
+    /// The load under way ends with a configuration of its own.
+    fn load(&mut self, loaded: Loaded) {
+        self.apply(Event::Loaded(Reading::New(Box::new(loaded), None)));
+    }
+
+    /// Lets time pass, waking the state whenever it asked for it.
+    fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(due) = self.state.due().filter(|due| *due <= end) {
+            self.now = due.max(self.now);
+            self.apply(Event::Due);
+            assert!(self.state.due() != Some(due), "a time that has come must not be asked for again");
+        }
+        self.now = end;
+    }
+
+    fn epoch(&self) -> u64 {
+        self.state.publisher.current().id.0
+    }
+
+    fn health(&self, endpoint: u32) -> EndpointHealth {
+        self.state.publisher.current().health.of(EndpointId(endpoint)).clone()
+    }
+
+    fn verdict(&self, endpoint: u32) -> Verdict {
+        self.health(endpoint).verdict
+    }
+
+    /// The effects since last asked, as short words.
+    fn did(&mut self) -> Vec<String> {
+        self.effects.drain(..).filter_map(|effect| word(&effect)).collect()
+    }
+
+    /// The same, only those that begin like this.
+    fn did_only(&mut self, start: &str) -> Vec<String> {
+        self.did().into_iter().filter(|word| word.starts_with(start)).collect()
+    }
+}
+
+/// An effect in short; lines of the log only from `Warn` on.
+fn word(effect: &Effect) -> Option<String> {
+    Some(match effect {
+        Effect::Send { worker, order: Order::Adopt(epoch) } => format!("adopt {} to {worker}", epoch.id),
+        Effect::Send { worker, order: Order::ReloadAnswer { ticket, status, text } } => {
+            format!("answer {ticket} to {worker}: {status} {text}")
+        }
+        Effect::Send { worker, order: Order::Drain { window_ms } } => format!("drain {window_ms} to {worker}"),
+        Effect::Load { in_force } => format!("load {in_force:?}"),
+        Effect::Check(added) => {
+            let shown: Vec<String> = added.iter().map(|(id, target)| format!("{}={}", id.0, target.spot)).collect();
+            format!("check {}", shown.join(" "))
+        }
+        Effect::Uncheck(id) => format!("uncheck {}", id.0),
+        Effect::ProbeNow(id) => format!("probe {}", id.0),
+        Effect::UseServers(servers) => format!("servers {servers:?}"),
+        Effect::Resolve(name) => format!("resolve {name}"),
+        Effect::Forget(name) => format!("forget {name}"),
+        Effect::Watch(files) => format!("watch {files:?}"),
+        Effect::Free(epoch) => format!("free {}", epoch.id),
+        Effect::Say(Level::Debug | Level::Info, _) => return None,
+        Effect::Say(level, line) => format!("{level:?}: {line}"),
+        Effect::Ready(drivers) => format!("ready: {drivers}"),
+        Effect::End(Ok(outcome)) => {
+            format!("end clean={} epochs={} cut={}", outcome.clean, outcome.epochs, outcome.cut)
+        }
+        Effect::End(Err(why)) => format!("end: {why}"),
+    })
+}
+
+fn faults() -> Vec<Fault> {
+    vec![fault(Path::new("a.toml"), "one"), Fault { warning: true, ..fault(Path::new("a.toml"), "two") }]
+}
+
+#[test]
+fn opening_sends_epoch_1_first_and_then_begins_the_work() {
+    let mut first = loaded(&["10.0.0.1:80", "origin:80", "10.0.0.1:80"]);
+    first.process.reload_on_change = true;
+    let mut desk = Desk::unadopted(first);
+    assert_eq!(
+        desk.did(),
+        ["adopt 1 to 0", "adopt 1 to 1", "servers []", "resolve origin", "check 1=10.0.0.1:80", "watch [\"a.toml\"]"]
+    );
+}
+
+#[test]
+fn nothing_is_due_when_nothing_is_awaited() {
+    assert_eq!(Desk::open(&["10.0.0.1:80"]).state.due(), None);
+}

@@ -1,0 +1,101 @@
+//! The end.
+
+use super::*;
+
+fn drained(desk: &mut Desk, worker: u16, cut: u64) {
+    desk.report(Report::Drained { worker: WorkerId(worker), cut, summary: String::new() });
+}
+
+#[test]
+fn stopping_drains_every_worker_and_ends_with_the_last() {
+    let mut desk = Desk::open(&[]);
+    desk.apply(Event::Stop);
+    assert_eq!(desk.did(), ["drain 1000 to 0", "drain 1000 to 1"]);
+    drained(&mut desk, 1, 3);
+    assert!(desk.did().is_empty());
+    drained(&mut desk, 0, 4);
+    assert_eq!(desk.did(), ["end clean=true epochs=1 cut=7"]);
+}
+
+#[test]
+fn the_drain_window_is_the_newest_files() {
+    let mut desk = Desk::open(&[]);
+    desk.ask(1);
+    let mut longer = loaded(&[]);
+    longer.process.drain_window_ms = 5_000;
+    desk.load(longer);
+    desk.apply(Event::Stop);
+    assert_eq!(desk.did_only("drain"), ["drain 5000 to 0", "drain 5000 to 1"]);
+}
+
+#[test]
+fn a_worker_that_does_not_end_is_left_behind_after_the_window_and_2_s() {
+    let mut desk = Desk::open(&[]);
+    desk.apply(Event::Stop);
+    drained(&mut desk, 0, 1);
+    desk.did();
+    desk.pass(ms(2_999));
+    assert!(desk.did().is_empty());
+    desk.now += ms(1);
+    desk.apply(Event::Due);
+    assert_eq!(desk.did(), ["Error: 1 workers have not ended in time", "end clean=false epochs=1 cut=1"]);
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let mut desk = Desk::open(&[]);
+    desk.apply(Event::Stop);
+    desk.did();
+    desk.apply(Event::Stop);
+    assert_eq!(desk.did(), ["Warn: stopping at once", "end clean=false epochs=1 cut=0"]);
+}
+
+#[test]
+fn a_worker_that_dies_while_it_drains_has_ended_but_not_cleanly() {
+    let mut desk = Desk::open(&[]);
+    desk.apply(Event::Stop);
+    drained(&mut desk, 0, 0);
+    desk.did();
+    desk.report(Report::Died { worker: WorkerId(1), cause: "test".into() });
+    assert_eq!(desk.did(), ["Error: worker 1 has died: test", "end clean=false epochs=1 cut=0"]);
+}
+
+#[test]
+fn whoever_waits_for_a_reload_is_turned_away() {
+    let mut desk = Desk::open(&[]);
+    desk.ask(1);
+    desk.load(loaded(&[]));
+    desk.ask(2);
+    desk.ask(3);
+    desk.did();
+    desk.apply(Event::Stop);
+    desk.ask(4);
+    let answers: Vec<String> =
+        [3, 2, 1, 4].map(|ticket| format!("answer {ticket} to 0: 503 the gateway is stopping")).into();
+    assert_eq!(desk.did_only("answer"), answers);
+}
+
+#[test]
+fn nothing_is_loaded_any_more() {
+    let mut desk = Desk::open(&[]);
+    desk.apply(Event::Touched);
+    desk.ask(1);
+    desk.apply(Event::Stop);
+    desk.did();
+    desk.load(loaded(&["10.0.0.1:80"]));
+    desk.apply(Event::Asked(Asker::Operator));
+    desk.apply(Event::Touched);
+    desk.pass(ms(2_500));
+    assert_eq!(desk.epoch(), 1);
+    assert!(desk.did().is_empty());
+}
+
+#[test]
+fn health_is_published_to_the_end() {
+    let mut desk = Desk::open(&["10.0.0.1:80"]);
+    desk.apply(Event::Stop);
+    drained(&mut desk, 0, 0);
+    desk.did();
+    desk.probe(1, false);
+    assert_eq!(desk.did_only("adopt"), ["adopt 2 to 1"]);
+}

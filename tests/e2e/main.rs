@@ -1,0 +1,18 @@
+//! End-to-end tests: the built binary, real sockets, peers that misbehave.
+//!
+//! In scope: what a client, an origin and an operator can observe. Every suite is named after the
+//! behaviours it holds; `GK_CORES` says how many workers each gateway runs. Out of scope: unit
+//! behaviour, which is tested beside its code, and throughput, which is measured in bench/.
+
+#[cfg(test)]
+mod proxy;
+#[cfg(test)]
+mod reload;
+#[cfg(test)]
+mod rules;
+#[cfg(test)]
+mod strict;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod upstream;

@@ -1,0 +1,16 @@
+//! What passes through the gateway: methods, bodies, connections, fields, interim answers, tunnels.
+
+mod bodies;
+mod connections;
+mod fields;
+mod forwarding;
+mod interim;
+mod messages;
+mod tunnel;
+
+use crate::support::{Conf, Gateway, Origin};
+
+/// A gateway with `/svc` in front of the origin and nothing else said.
+fn gate(origin: &Origin) -> Gateway {
+    Gateway::start(&Conf::of(origin))
+}

@@ -1,0 +1,6 @@
+//! The life of the process: start, new configurations under load, stop.
+
+mod busy;
+mod start;
+mod stop;
+mod triggers;

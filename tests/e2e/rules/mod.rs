@@ -1,0 +1,7 @@
+//! GateKeeper's rules: routes, rewrites, lists, tenants, rates.
+
+mod lists;
+mod rates;
+mod rewrites;
+mod routes;
+mod tenants;

@@ -1,0 +1,266 @@
+//! Writes a configuration in GateKeeper's files: what a test does not say has the harness's value.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::Path;
+
+use super::origin::{Origin, PROBE};
+
+/// A value as TOML text.
+pub(crate) trait Toml {
+    fn toml(&self) -> String;
+}
+
+impl Toml for &str {
+    fn toml(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
+impl Toml for String {
+    fn toml(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
+impl Toml for i64 {
+    fn toml(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Toml for bool {
+    fn toml(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl<const N: usize> Toml for [&str; N] {
+    fn toml(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
+type Table = BTreeMap<&'static str, String>;
+
+fn write_table(text: &mut String, header: &str, table: &Table) {
+    let _ = writeln!(text, "{header}");
+    for (key, value) in table {
+        let _ = writeln!(text, "    {key} = {value}");
+    }
+}
+
+/// One `[[module]]` of load type http.
+#[derive(Clone, Debug)]
+pub(crate) struct Service {
+    base: Table,
+    rules: Vec<(String, String)>,
+    nodes: Vec<String>,
+    weights: Vec<u32>,
+    load_balance: Table,
+    access: Table,
+}
+
+impl Service {
+    /// Named after its prefix, which is cut off before the upstream sees the path.
+    pub(crate) fn at(prefix: &str, origins: &[&Origin]) -> Self {
+        Self::with_nodes(prefix, origins.iter().map(|origin| origin.node().to_owned()).collect())
+    }
+
+    pub(crate) fn with_nodes(prefix: &str, nodes: Vec<String>) -> Self {
+        let name = prefix.trim_start_matches('/').replace('/', "_");
+        let service = Self {
+            base: Table::new(),
+            rules: vec![(prefix.to_owned(), format!("^{prefix}(.*) $1"))],
+            nodes,
+            weights: Vec::new(),
+            load_balance: Table::new(),
+            access: Table::new(),
+        };
+        let service = service.base("load_type", "http").base("name", name);
+        let service = service.balance("check_method", "httpchk").balance("check_url", PROBE);
+        let service = service.balance("check_timeout", 2_000).balance("check_interval", 60_000);
+        let service = service.balance("type", "round-robin").balance("proxy_connect_timeout", 5_000);
+        service.access("open", 0)
+    }
+
+    /// Replaces the rewrite of the first rule.
+    pub(crate) fn rewrite(mut self, rewrite: &str) -> Self {
+        rewrite.clone_into(&mut self.rules[0].1);
+        self
+    }
+
+    /// Adds a rule.
+    pub(crate) fn rule(mut self, prefix: &str, rewrite: &str) -> Self {
+        self.rules.push((prefix.to_owned(), rewrite.to_owned()));
+        self
+    }
+
+    pub(crate) fn weights(mut self, weights: &[u32]) -> Self {
+        self.weights = weights.to_vec();
+        self
+    }
+
+    /// A key of `[module.base]`.
+    pub(crate) fn base(mut self, key: &'static str, value: impl Toml) -> Self {
+        self.base.insert(key, value.toml());
+        self
+    }
+
+    /// A key of `[module.load_balance]`.
+    pub(crate) fn balance(mut self, key: &'static str, value: impl Toml) -> Self {
+        self.load_balance.insert(key, value.toml());
+        self
+    }
+
+    /// A key of `[module.access_control]`.
+    pub(crate) fn access(mut self, key: &'static str, value: impl Toml) -> Self {
+        self.access.insert(key, value.toml());
+        self
+    }
+
+    fn write(&self, text: &mut String) {
+        text.push_str("[[module]]\n");
+        write_table(text, "  [module.base]", &self.base);
+        for (rule, rewrite) in &self.rules {
+            let rewrite = rewrite.toml();
+            let _ = writeln!(text, "  [[module.match_rule]]\n    type = \"url_prefix\"");
+            let _ = writeln!(text, "    rule = {}\n    url_rewrite = {rewrite}", rule.toml());
+        }
+        let mut balance = self.load_balance.clone();
+        balance.insert("ip_list", self.nodes.join(",").toml());
+        if !self.weights.is_empty() {
+            let weights: Vec<_> = self.weights.iter().map(u32::to_string).collect();
+            balance.insert("weight_list", weights.join(",").toml());
+        }
+        write_table(text, "  [module.load_balance]", &balance);
+        write_table(text, "  [module.access_control]", &self.access);
+    }
+}
+
+/// One tenant of app.toml.
+#[derive(Clone, Debug)]
+pub(crate) struct App(Table);
+
+impl App {
+    pub(crate) fn new(app_id: &str, secret: &str) -> Self {
+        let app = Self(Table::new()).set("app_id", app_id).set("name", app_id).set("secret", secret);
+        app.set("open_api", "/").set("white_ips", "").set("total_query_daily", 0).set("qps", 0).set("group_id", 0)
+    }
+
+    pub(crate) fn set(mut self, key: &'static str, value: impl Toml) -> Self {
+        self.0.insert(key, value.toml());
+        self
+    }
+}
+
+/// What is in the files beside each other, and how the gateway is started.
+#[derive(Clone, Debug)]
+pub(crate) struct Conf {
+    base: Table,
+    http: Table,
+    cluster: Table,
+    services: Vec<Service>,
+    apps: Vec<App>,
+    cores: Option<usize>,
+    driver: Option<&'static str>,
+}
+
+impl Conf {
+    pub(crate) fn new() -> Self {
+        let conf = Self {
+            base: Table::new(),
+            http: Table::new(),
+            cluster: Table::new(),
+            services: Vec::new(),
+            apps: Vec::new(),
+            cores: None,
+            driver: None,
+        };
+        let conf = conf.base("conf_load_interval", 0).base("watch", false).base("drain_window", 5);
+        conf.http("route_prefix", "").http("read_timeout", 30).http("write_timeout", 30)
+    }
+
+    /// With one service at `/svc` in front of the origin.
+    pub(crate) fn of(origin: &Origin) -> Self {
+        Self::new().service(Service::at("/svc", &[origin]))
+    }
+
+    pub(crate) fn service(mut self, service: Service) -> Self {
+        self.services.push(service);
+        self
+    }
+
+    pub(crate) fn app(mut self, app: App) -> Self {
+        self.apps.push(app);
+        self
+    }
+
+    /// A key of base.toml's `[base]`.
+    pub(crate) fn base(mut self, key: &'static str, value: impl Toml) -> Self {
+        self.base.insert(key, value.toml());
+        self
+    }
+
+    /// A key of base.toml's `[http]`.
+    pub(crate) fn http(mut self, key: &'static str, value: impl Toml) -> Self {
+        self.http.insert(key, value.toml());
+        self
+    }
+
+    /// `cluster_list`: who may ask for a reload.
+    pub(crate) fn cluster(mut self, list: &str) -> Self {
+        self.cluster.insert("cluster_list", list.toml());
+        self
+    }
+
+    /// A fixed number of workers where the behaviour under test needs it.
+    pub(crate) fn cores(mut self, cores: usize) -> Self {
+        self.cores = Some(cores);
+        self
+    }
+
+    /// A fixed rung of the driver ladder.
+    pub(crate) fn driver(mut self, driver: &'static str) -> Self {
+        self.driver = Some(driver);
+        self
+    }
+
+    /// The number of workers: the test's, else `GK_CORES`, else 4.
+    pub(crate) fn workers(&self) -> usize {
+        let asked = || std::env::var("GK_CORES").ok()?.parse().ok();
+        self.cores.or_else(asked).unwrap_or(4)
+    }
+
+    pub(crate) fn driver_name(&self) -> Option<&'static str> {
+        self.driver
+    }
+
+    /// Writes the three files; each is replaced in one step, as an editor does.
+    pub(crate) fn write(&self, directory: &Path, port: u16) {
+        let mut base = String::new();
+        write_table(&mut base, "[base]", &self.base);
+        let mut http = self.http.clone();
+        http.entry("addr").or_insert_with(|| format!("127.0.0.1:{port}").toml());
+        write_table(&mut base, "[http]", &http);
+        write_table(&mut base, "[cluster]", &self.cluster);
+        let mut module = String::new();
+        for service in &self.services {
+            service.write(&mut module);
+        }
+        let mut app = String::new();
+        for tenant in &self.apps {
+            write_table(&mut app, "[[authirized_apps]]", &tenant.0);
+        }
+        for (name, text) in [("base.toml", base), ("app.toml", app), ("module.toml", module)] {
+            replace(&directory.join(name), &text);
+        }
+    }
+}
+
+/// Replaces a file in one step.
+pub(crate) fn replace(path: &Path, text: &str) {
+    let fresh = path.with_extension("fresh");
+    std::fs::write(&fresh, text).expect("a writable directory");
+    std::fs::rename(&fresh, path).expect("the same directory");
+}

@@ -102,6 +102,7 @@ pub async fn attempt(
         pin!(answer::answer_half(ways, epoch, &talk)),
         pin!(client_half(source, up_tx, &mut upload, &talk)),
         &talk.uploaded,
+        shard,
     )
     .await;
     let answered = answered.map_err(|end| {
@@ -139,9 +140,13 @@ async fn join(
     mut answer: Pin<&mut impl Future<Output = Result<Answered, End>>>,
     mut client: Pin<&mut impl Future<Output = End>>,
     uploaded: &Cell<bool>,
+    shard: &Shard,
 ) -> Result<Answered, End> {
     poll_fn(|cx| {
         loop {
+            if shard.is_cut() {
+                return Poll::Ready(Err(End::Drained));
+            }
             let before = uploaded.get();
             if let Poll::Ready(answered) = answer.as_mut().poll(cx) {
                 return Poll::Ready(answered);

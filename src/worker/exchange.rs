@@ -283,6 +283,7 @@ async fn acquire(shard: &Shard, down: &mut Downstream, forward: &Forward, fresh:
     let mut acquire = pin!(connect::acquire(&forward.replica, forward.endpoint, fresh, writing, &shard.buffers));
     let mut watch = pin!(source.watch(forward.terms.half_close_grace_ms, &unmoving));
     poll_fn(|cx| match acquire.as_mut().poll(cx) {
+        Poll::Pending if shard.is_cut() => Poll::Ready(Err(End::Drained)),
         Poll::Ready(acquired) => Poll::Ready(acquired),
         Poll::Pending => watch.as_mut().poll(cx).map(Err),
     })

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use super::buffer::{Class, Lease};
 use super::downstream::Peer;
 use super::policy::{self, Applicant, Denied, Permit, Verdict};
+use super::request_id::RequestId;
 use super::shard::{Scratch, Shard, ShardEpoch};
 use super::upstream::replica::{Replica, Tried};
 use crate::end::End;
@@ -62,7 +63,7 @@ pub struct Forward {
 #[derive(Clone, Copy, Debug)]
 pub struct Terms {
     /// `didi-header-rid` onward, `trace_id` in our own answers.
-    pub request_id: [u8; 32],
+    pub request_id: RequestId,
     /// The request's method.
     pub method: Method,
     /// The client's version.
@@ -128,9 +129,7 @@ impl Terms {
         self.expects_continue = head.expects_continue;
         self.upgrade_websocket = head.upgrade_websocket;
         self.te_trailers = head.te_trailers;
-        if let Some(id) = head::field(head.fields, "didi-header-rid").and_then(|id| <[u8; 32]>::try_from(id).ok())
-            && id.iter().all(u8::is_ascii_alphanumeric)
-        {
+        if let Some(id) = head::field(head.fields, "didi-header-rid").and_then(RequestId::of_client) {
             self.request_id = id;
         }
     }
@@ -316,7 +315,7 @@ impl Desk<'_> {
             trusted: self.rules.trusted_proxies.iter().any(|net| net.contains(&self.question.peer.address)),
             proto: "http",
             via: self.rules.via.then_some(self.shard.shared.pseudonym.as_bytes()),
-            request_id: &terms.request_id,
+            request_id: terms.request_id.bytes(),
             added: &added[..count],
             underscore_fields: self.rules.underscore_fields,
             upgrade_websocket: head.upgrade_websocket,

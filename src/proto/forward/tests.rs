@@ -1,3 +1,5 @@
+//! What goes on and what does not: one test for each rule.
+
 use super::*;
 use crate::proto::cases::{GET, accepted, answered};
 use crate::proto::head::{Asked, Method};

@@ -16,6 +16,7 @@ use super::downstream::Downstream;
 use super::io::Received;
 use super::plan::{Forward, Local, Plan, Question, Terms, plan};
 use super::reply::{self, Own};
+use super::request_id::RequestId;
 use super::session::{After, Done};
 use super::shard::{Shard, ShardEpoch};
 use super::upload::Upload;
@@ -36,14 +37,14 @@ pub async fn run(shard: &Rc<Shard>, down: &mut Downstream, first: bool) -> Optio
         Plan::Form(terms) => match Box::pin(read_form(shard, down, &mut head, &terms)).await {
             Ok(body) => {
                 form = Some(body);
-                plan_again(shard, epoch.as_deref(), down, &head, form.as_ref(), &Tried::default(), false)
+                plan_again(shard, epoch.as_deref(), down, &head, form.as_ref(), &Tried::default(), None)
             }
             Err(end) => Plan::Refused(end.into(), Terms { body: Body::Chunked, ..terms }),
         },
         planned => planned,
     };
     Some(match planned {
-        Plan::Forward(forward) => attempts(shard, down, &mut epoch, head, form, forward).await,
+        Plan::Forward(forward, terms) => attempts(shard, down, &mut epoch, head, form, forward, &terms).await,
         Plan::Local(local, terms) => {
             let after = own_after(down, head, &terms);
             let outcome = Box::pin(answer_locally(shard, down, local, &terms, after)).await;
@@ -72,7 +73,7 @@ async fn receive(shard: &Rc<Shard>, down: &mut Downstream, first: bool) -> Optio
         let rules = &epoch.snapshot().http;
         // Once incomplete, a head is parsed again only when its end may be there: not once per byte.
         if searched == 0 || head.bytes().len() > rules.head_bytes_max || may_end(head.bytes(), searched) {
-            match plan_again(shard, Some(&epoch), down, &head, None, &Tried::default(), false) {
+            match plan_again(shard, Some(&epoch), down, &head, None, &Tried::default(), None) {
                 Plan::Incomplete => {}
                 planned => return Some((epoch, head, planned)),
             }
@@ -126,10 +127,10 @@ fn plan_again(
     head: &Lease,
     form: Option<&Lease>,
     tried: &Tried,
-    admitted: bool,
+    admitted_as: Option<RequestId>,
 ) -> Plan {
     let Some(epoch) = epoch else { return Plan::Incomplete };
-    let question = Question { bytes: head.bytes(), form: form.map(Lease::bytes), peer: &down.peer, tried, admitted };
+    let question = Question { bytes: head.bytes(), form: form.map(Lease::bytes), peer: &down.peer, tried, admitted_as };
     plan(shard, epoch, &question)
 }
 
@@ -233,13 +234,13 @@ async fn attempts(
     mut head: Lease,
     form: Option<Lease>,
     mut forward: Forward,
+    terms: &Terms,
 ) -> Done {
     let mut tried = Tried::default();
     let mut fresh = false;
     loop {
-        let terms = forward.terms;
-        let failed = match acquire(shard, down, &forward, fresh).await {
-            Ok(leased) => match converse::attempt(shard, down, epoch, &mut head, forward, leased).await {
+        let failed = match acquire(shard, down, &forward, terms, fresh).await {
+            Ok(leased) => match converse::attempt(shard, down, epoch, &mut head, forward.out, terms, leased).await {
                 Ok(after) => {
                     down.source.put_back(head);
                     return Done { outcome: Ok(()), after };
@@ -254,13 +255,13 @@ async fn attempts(
                 Failed { end, begun: false, unsent: true, replayable: true }
             }
         };
-        if !may_try_again(&failed, &terms, &tried, fresh) {
-            return give_up(shard, down, head, &terms, &failed).await;
+        if !may_try_again(&failed, terms, &tried, fresh) {
+            return give_up(shard, down, head, terms, &failed).await;
         }
         fresh = failed.end.meaning().retry == Retry::Idempotent;
-        match plan_again(shard, epoch.as_deref(), down, &head, form.as_ref(), &tried, true) {
-            Plan::Forward(next) => forward = next,
-            _ => return give_up(shard, down, head, &terms, &failed).await,
+        match plan_again(shard, epoch.as_deref(), down, &head, form.as_ref(), &tried, Some(terms.request_id)) {
+            Plan::Forward(next, _) => forward = next,
+            _ => return give_up(shard, down, head, terms, &failed).await,
         }
     }
 }
@@ -277,11 +278,17 @@ fn may_try_again(failed: &Failed, terms: &Terms, tried: &Tried, fresh: bool) -> 
 }
 
 /// A connection to the endpoint picked, for as long as the client waits for it.
-async fn acquire(shard: &Shard, down: &mut Downstream, forward: &Forward, fresh: bool) -> Result<Leased, End> {
+async fn acquire(
+    shard: &Shard,
+    down: &mut Downstream,
+    forward: &Forward,
+    terms: &Terms,
+    fresh: bool,
+) -> Result<Leased, End> {
     let Downstream { source, writing, .. } = down;
     let unmoving = Cell::new(0);
     let mut acquire = pin!(connect::acquire(&forward.replica, forward.endpoint, fresh, writing, &shard.buffers));
-    let mut watch = pin!(source.watch(forward.terms.half_close_grace_ms, &unmoving));
+    let mut watch = pin!(source.watch(terms.half_close_grace_ms, &unmoving));
     poll_fn(|cx| match acquire.as_mut().poll(cx) {
         Poll::Pending if shard.is_cut() => Poll::Ready(Err(End::Drained)),
         Poll::Ready(acquired) => Poll::Ready(acquired),

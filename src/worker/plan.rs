@@ -31,7 +31,7 @@ pub enum Plan {
     /// Its form body is read first.
     Form(Terms),
     /// It goes to an endpoint.
-    Forward(Forward),
+    Forward(Forward, Terms),
     /// It is refused.
     Refused(Denied, Terms),
 }
@@ -49,8 +49,6 @@ pub enum Local {
 
 /// A request on its way to an endpoint.
 pub struct Forward {
-    /// What holds for the exchange.
-    pub terms: Terms,
     /// The service's upstream on this core.
     pub replica: Rc<Replica>,
     /// The endpoint picked.
@@ -152,8 +150,8 @@ pub struct Question<'q> {
     pub peer: &'q Peer,
     /// Endpoints that failed for it; policy was asked before the first.
     pub tried: &'q Tried,
-    /// Whether policy has admitted it before, so that rates are not spent twice.
-    pub admitted: bool,
+    /// Its id, where policy has admitted it before: it keeps the id, and its rates are not spent twice.
+    pub admitted_as: Option<RequestId>,
 }
 
 /// Decides what is done with the request.
@@ -172,6 +170,9 @@ pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>) -> Plan 
         Err(end) => return Plan::Refused(end.into(), terms),
     };
     terms.read(&head, shard.draining());
+    if let Some(id) = question.admitted_as {
+        terms.request_id = id;
+    }
     if question.form.is_some() {
         terms.body = Body::None;
     }
@@ -179,7 +180,7 @@ pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>) -> Plan 
     match desk.decide(&mut terms) {
         Ok(Decision::Local(local)) => Plan::Local(local, terms),
         Ok(Decision::Form) => Plan::Form(terms),
-        Ok(Decision::Forward { replica, endpoint, out }) => Plan::Forward(Forward { terms, replica, endpoint, out }),
+        Ok(Decision::Forward { replica, endpoint, out }) => Plan::Forward(Forward { replica, endpoint, out }, terms),
         Err(denied) => Plan::Refused(denied, terms),
     }
 }
@@ -278,7 +279,7 @@ impl Desk<'_> {
         // The lifetime of a tenant is the snapshot's, not the service reference's.
         let snapshot = self.epoch.snapshot();
         let applicant = Applicant { head: self.head, path, form: self.question.form, client };
-        policy::admit(self.shard, snapshot, service, &applicant, self.question.admitted)
+        policy::admit(self.shard, snapshot, service, &applicant, self.question.admitted_as.is_some())
     }
 
     #[expect(clippy::too_many_arguments, reason = "the head that goes on draws on everything decided before it")]
@@ -304,15 +305,16 @@ impl Desk<'_> {
             .map(|form| if permit.strip_credentials { without_credentials(form, body) } else { form });
         let group = Group::of(permit);
         let (added, count) = group.fields();
-        let client = Peer::new(client);
+        let peer = self.question.peer;
+        let behind = if client == peer.address { *peer } else { Peer::new(client) };
         let onward = Onward {
             path,
             query: query.filter(|query| !query.is_empty() || head.query.is_some_and(<[u8]>::is_empty)),
             host: host(service, self.rules, head, node),
             body: form.map_or(head.body, |form| Body::Length(form.len() as u64)),
-            client: client.text(),
-            peer: self.question.peer.text(),
-            trusted: self.rules.trusted_proxies.iter().any(|net| net.contains(&self.question.peer.address)),
+            client: behind.text(),
+            peer: peer.text(),
+            trusted: self.rules.trusted_proxies.iter().any(|net| net.contains(&peer.address)),
             proto: "http",
             via: self.rules.via.then_some(self.shard.shared.pseudonym.as_bytes()),
             request_id: terms.request_id.bytes(),

@@ -91,6 +91,12 @@ pub const LOOKUP_RETRY_MAX_MS: u64 = 30_000;
 /// One lookup's deadline, all servers and retries together.
 pub const LOOKUP_TIMEOUT_MS: u64 = 15_000;
 
+/// Operations in a row that a connection completes without waiting before it lets others have a turn; only
+/// epoll completes any so.
+pub const OPERATIONS_PER_TURN: u32 = 128;
+/// How long it then waits: the runtime's finest timer, which brings it past the timers and all sockets.
+pub const TURN_PAUSE_MS: u64 = 1;
+
 /// Entries of each worker's submission ring.
 pub const RING_ENTRIES: u32 = 4_096;
 /// Pending connections per listening socket.

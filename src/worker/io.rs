@@ -16,6 +16,7 @@ use std::path::Path;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use monoio::buf::{IoBuf, Slice};
 use monoio::io::{AsyncReadRent, AsyncWriteRent, OwnedWriteHalf, Splitable};
@@ -23,6 +24,7 @@ use monoio::net::{TcpStream, UnixStream};
 
 use super::buffer::{Buffers, Class, Lease};
 use super::deadline::Deadline;
+use crate::limits::{OPERATIONS_PER_TURN, TURN_PAUSE_MS};
 
 /// Both halves of one connection.
 pub struct Connection {
@@ -38,7 +40,7 @@ impl Connection {
     pub fn tcp(stream: TcpStream, buffers: &Buffers) -> Self {
         let fd = stream.as_raw_fd();
         let (rx, tx) = stream.into_split();
-        Self { rx: Receiver::new(rx, buffers), tx: Sender { half: Half::Tcp(tx), fd } }
+        Self { rx: Receiver::new(rx, buffers), tx: Sender { half: Half::Tcp(tx), fd, turn: Turn::default() } }
     }
 
     /// A dialled Unix connection.
@@ -46,7 +48,7 @@ impl Connection {
     pub fn unix(stream: UnixStream, buffers: &Buffers) -> Self {
         let fd = stream.as_raw_fd();
         let (rx, tx) = stream.into_split();
-        Self { rx: Receiver::new(rx, buffers), tx: Sender { half: Half::Unix(tx), fd } }
+        Self { rx: Receiver::new(rx, buffers), tx: Sender { half: Half::Unix(tx), fd, turn: Turn::default() } }
     }
 
     /// Dials a TCP address.
@@ -65,6 +67,34 @@ impl Connection {
     /// As connect(2).
     pub async fn dial_unix(path: &Path, buffers: &Buffers) -> io::Result<Self> {
         Ok(Self::unix(UnixStream::connect(path).await?, buffers))
+    }
+}
+
+/// A core is shared. On a ring every operation returns to the runtime; under epoll one whose socket is
+/// ready completes at once, and a fast peer could keep a core, its timers included, for itself.
+#[derive(Debug, Default)]
+pub struct Turn {
+    unwaited: u32,
+}
+
+impl Turn {
+    /// Runs the operation, after a pause where too many before it completed at once.
+    pub async fn take<T>(&mut self, operation: impl Future<Output = T>) -> T {
+        if self.unwaited >= OPERATIONS_PER_TURN {
+            self.unwaited = 0;
+            // Rare, so its room is not kept in every connection. Waking oneself instead would starve the timers.
+            Box::pin(monoio::time::sleep(Duration::from_millis(TURN_PAUSE_MS))).await;
+        }
+        let mut operation = pin!(operation);
+        let mut waited = false;
+        let done = poll_fn(|cx| {
+            let polled = operation.as_mut().poll(cx);
+            waited |= polled.is_pending();
+            polled
+        })
+        .await;
+        self.unwaited = if waited { 0 } else { self.unwaited + 1 };
+        done
     }
 }
 
@@ -125,10 +155,11 @@ impl Receiver {
 
 /// Receives when asked; holds a buffer only while a receive is pending.
 async fn receive_on_demand<R: AsyncReadRent>(mut half: R, slot: Rc<Slot>, buffers: Buffers) {
+    let mut turn = Turn::default();
     loop {
         let class = poll_fn(|_| slot.wanted.take().map_or(Poll::Pending, Poll::Ready)).await;
         let (bytes, _, home) = buffers.lease(class).lend();
-        let (result, bytes) = half.read(bytes).await;
+        let (result, bytes) = turn.take(half.read(bytes)).await;
         let lease = home.adopt(bytes);
         slot.came.set(Some(match result {
             Ok(0) => Received::End,
@@ -156,6 +187,7 @@ pub struct SendFault {
 pub struct Sender {
     half: Half,
     fd: RawFd,
+    turn: Turn,
 }
 
 impl Sender {
@@ -185,8 +217,8 @@ impl Sender {
 
     async fn write(&mut self, slice: Slice<Vec<u8>>) -> (io::Result<usize>, Slice<Vec<u8>>) {
         match &mut self.half {
-            Half::Tcp(half) => half.write(slice).await,
-            Half::Unix(half) => half.write(slice).await,
+            Half::Tcp(half) => self.turn.take(half.write(slice)).await,
+            Half::Unix(half) => self.turn.take(half.write(slice)).await,
         }
     }
 

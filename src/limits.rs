@@ -42,7 +42,7 @@ pub const FORM_BODY_BYTES_MAX: usize = 64 * 1024;
 /// A client's own request id longer than this is replaced.
 pub const REQUEST_ID_BYTES_MAX: usize = 64;
 
-/// Resolution of the deadline sweep: every deadline fires within one tick of its time.
+/// Resolution of the deadline sweep: every deadline fires within two ticks after its time.
 pub const DEADLINE_TICK_MS: u64 = 50;
 /// After a refused request with a body in flight: how long and how much is drained before closing,
 /// so that the client reads the answer instead of a reset.

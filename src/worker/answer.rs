@@ -37,6 +37,8 @@ pub struct Way<'w> {
     pub seat: &'w mut Seat,
     /// The connection has served before.
     pub reused: bool,
+    /// Since when the final head is awaited, once the request has gone up whole.
+    pub awaited_since_ms: Option<u64>,
 }
 
 /// How an answer ended well.
@@ -133,8 +135,8 @@ impl Way<'_> {
         }
     }
 
-    /// Waits for bytes of the head. The header timeout runs from the end of the request; before that, only
-    /// the wait for `100 Continue` is bounded.
+    /// Waits for bytes of the head. The header timeout runs from the end of the request to the end of the final
+    /// head, however many pieces and interim heads come; before that, only the wait for `100 Continue` is bounded.
     async fn await_head(&mut self, talk: &Talk<'_>) -> Result<Received, End> {
         if !talk.go.get() {
             self.deadline.arm(CONTINUE_WAIT_MS);
@@ -145,8 +147,9 @@ impl Way<'_> {
             }
         }
         let mut armed = false;
+        let Self { from, deadline, awaited_since_ms, .. } = self;
         let received = poll_fn(|cx| {
-            if let Poll::Ready(received) = self.from.poll(cx, Class::Small) {
+            if let Poll::Ready(received) = from.poll(cx, Class::Small) {
                 return Poll::Ready(Some(received));
             }
             if !talk.uploaded.get() {
@@ -154,12 +157,14 @@ impl Way<'_> {
             }
             if !armed {
                 armed = true;
-                self.deadline.arm(talk.terms.header_timeout_ms);
+                let now_ms = talk.shard.clock.now_ms();
+                let waited_ms = now_ms - *awaited_since_ms.get_or_insert(now_ms);
+                deadline.arm(what_is_left(talk.terms.header_timeout_ms, waited_ms));
             }
-            self.deadline.poll(cx).map(|()| None)
+            deadline.poll(cx).map(|()| None)
         })
         .await;
-        self.deadline.disarm();
+        deadline.disarm();
         received.ok_or(End::ResponseTimeout)
     }
 
@@ -241,6 +246,11 @@ impl Way<'_> {
         self.deadline.arm(limit_ms);
         self.deadline.bound(pin!(self.from.receive(class))).await.ok_or(End::ResponseStalled)
     }
+}
+
+/// The rest of a timeout; 0 stays no limit.
+fn what_is_left(timeout_ms: u64, waited_ms: u64) -> u64 {
+    if timeout_ms == 0 { 0 } else { timeout_ms.saturating_sub(waited_ms).max(1) }
 }
 
 /// The same bytes in a large buffer.

@@ -77,6 +77,7 @@ pub async fn attempt(
         .map_err(|end| failed(end, false, true, false))?;
     let replayable = !(decoded_in_place && taken > 0);
     let whole = upload.is_done() && replayable;
+    down.source.ahead = upload.is_done() && head.bytes().len() > terms.head_bytes + taken;
     let talk = Talk {
         shard,
         terms,
@@ -97,7 +98,7 @@ pub async fn attempt(
 
     let Downstream { source, tx, writing, peer: _ } = down;
     let Connection { rx: up_rx, tx: up_tx } = &mut connection;
-    let ways = Way { from: up_rx, to: tx, deadline: writing, seat: &mut seat, reused };
+    let ways = Way { from: up_rx, to: tx, deadline: writing, seat: &mut seat, reused, awaited_since_ms: None };
     let answered = join(
         pin!(answer::answer_half(ways, epoch, &talk)),
         pin!(client_half(source, up_tx, &mut upload, &talk)),
@@ -114,6 +115,8 @@ pub async fn attempt(
     match answered {
         Answered::Upgraded { early } => {
             *epoch = None;
+            // A tunnel is the longest of all exchanges.
+            seat.slow_down();
             down.source.put_back(std::mem::replace(head, shard.buffers.adopt(Vec::new())));
             let end = Box::pin(tunnel::run(shard, down, &mut connection, early)).await;
             connection.tx.sever();

@@ -150,6 +150,12 @@ impl Deadline {
         slots.waiting[self.slot].idle = idle;
     }
 
+    /// The time these deadlines go by.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        self.deadlines.clock.now_ms()
+    }
+
     /// Ready when the time has come.
     pub fn poll(&self, cx: &Context<'_>) -> Poll<()> {
         let mut slots = self.deadlines.slots.borrow_mut();

@@ -7,6 +7,8 @@
 pub const SMALL_BUFFER_BYTES: usize = 4 * 1024;
 /// A leased buffer while a body flows; measured cheapest between 64 and 256 KiB for bodies.
 pub const LARGE_BUFFER_BYTES: usize = 64 * 1024;
+/// A small buffer that grew to this is freed, not kept: thousands are kept.
+pub const OVERGROWN_SMALL_BUFFER_BYTES: usize = 4 * SMALL_BUFFER_BYTES;
 /// A buffer that grew to this is freed, not kept.
 pub const OVERGROWN_BUFFER_BYTES: usize = 4 * LARGE_BUFFER_BYTES;
 /// Small buffers a core keeps for reuse; more are freed as they return.
@@ -114,7 +116,7 @@ pub const REWRITE_CACHES_MAX: usize = 256;
 /// the whole path, so a path made for it would otherwise hold a core for as long as its length squared.
 pub const REWRITE_MATCHES_MAX: usize = 256;
 
-const _: () = assert!(SMALL_BUFFER_BYTES < LARGE_BUFFER_BYTES);
+const _: () = assert!(OVERGROWN_SMALL_BUFFER_BYTES <= LARGE_BUFFER_BYTES);
 const _: () = assert!(URI_BYTES_MAX < LARGE_BUFFER_BYTES);
 const _: () = assert!(LARGE_BUFFER_BYTES < HEAD_BYTES_CEILING);
 const _: () = assert!(CHUNK_LINE_BYTES_MAX < SMALL_BUFFER_BYTES);

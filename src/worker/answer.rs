@@ -305,6 +305,9 @@ struct Relay {
     from: From,
     chunked: bool,
     clean: bool,
+    /// The last piece filled a small buffer: the body flows. Streams that only trickle are many, and each
+    /// holds the buffer of its pending receive.
+    flows: bool,
 }
 
 enum From {
@@ -322,7 +325,7 @@ impl Relay {
             ResponseBody::Chunked => From::Chunked(Decoder::new(trailers)),
             ResponseBody::UntilClose => From::UntilClose,
         };
-        Self { from, chunked: matches!(shape.to, ResponseBody::Chunked), clean: true }
+        Self { from, chunked: matches!(shape.to, ResponseBody::Chunked), clean: true, flows: false }
     }
 
     fn is_done(&self) -> bool {
@@ -332,12 +335,14 @@ impl Relay {
     fn class(&self) -> Class {
         match self.from {
             From::Length(remaining) => Class::for_bytes(remaining),
-            _ => Class::Large,
+            _ if self.flows => Class::Large,
+            _ => Class::Small,
         }
     }
 
     /// Whether the whole lease goes down as it is; it is counted then.
     fn passes(&mut self, lease: &Lease) -> bool {
+        self.flows = lease.bytes().len() >= SMALL_BUFFER_BYTES;
         match &mut self.from {
             From::Length(remaining) if lease.bytes().len() as u64 <= *remaining => {
                 *remaining -= lease.bytes().len() as u64;

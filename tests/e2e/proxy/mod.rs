@@ -4,6 +4,7 @@ mod bodies;
 mod connections;
 mod fields;
 mod forwarding;
+mod greedy;
 mod interim;
 mod messages;
 mod tunnel;

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::gate;
-use crate::support::{Gone, Origin, pattern};
+use crate::support::{Conf, Gateway, Gone, Origin, Service, pattern};
 
 const ASK: &str = "GET /svc/chat HTTP/1.1\r\nHost: gate.test\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
@@ -150,4 +150,18 @@ fn only_a_websocket_handshake_asks_for_a_switch() {
         assert!(head.all("upgrade").is_empty() && !head.lists("connection", "upgrade"), "{head:?}");
         assert!(head.all("http2-settings").is_empty(), "{head:?}");
     }
+}
+
+#[test]
+fn tunnels_leave_the_connections_of_a_service_to_requests() {
+    let origin = Origin::scripted(|peer| {
+        while let Some(request) = peer.request() {
+            peer.send(if request.target() == "/chat" { SWITCH } else { "HTTP/1.1 204 No Content\r\n\r\n" });
+        }
+    });
+    let service = Service::at("/svc", &[&origin]).balance("connections_max", 1).balance("queue_timeout", 3_000);
+    let gateway = Gateway::start(&Conf::new().service(service).cores(1));
+    let mut tunnel = gateway.connect();
+    assert_eq!(tunnel.ask(ASK).status(), 101);
+    assert_eq!(gateway.connect().get("/svc/a").status(), 204);
 }

@@ -1,6 +1,8 @@
 //! Tenants of app.toml: who they are, what they may call, what the service learns of them.
 
 use std::net::Ipv4Addr;
+use std::thread;
+use std::time::Duration;
 
 use crate::support::conf::App;
 use crate::support::message::text;
@@ -214,4 +216,25 @@ fn repeated_credentials_are_judged_as_one_and_all_taken_off() {
     } else {
         assert_eq!(answer.status(), 401);
     }
+}
+
+#[test]
+fn a_form_is_asked_for_once() {
+    let origin = Origin::scripted(|peer| {
+        peer.request();
+        thread::sleep(Duration::from_millis(1_500));
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    });
+    let gateway = Gateway::start(&protected(&origin));
+    let form = format!("app_id=shop&sign={SECRET}");
+    let mut client = gateway.connect();
+    client.send(format!(
+        "POST /svc/a HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Expect: 100-continue\r\nContent-Length: {}\r\n\r\n",
+        form.len()
+    ));
+    assert_eq!(client.wire.through(b"\r\n\r\n").as_deref(), Ok(b"HTTP/1.1 100 Continue\r\n\r\n".as_slice()));
+    client.send(form);
+    let answer = client.answer();
+    assert_eq!((answer.status(), answer.interim.len()), (200, 0), "{answer:?}");
 }

@@ -178,3 +178,17 @@ fn a_client_that_takes_nothing_is_cut() {
     let cut = client.try_answer().expect_err("it was cut");
     assert_ne!(cut.gone, Gone::Silent);
 }
+
+#[test]
+fn a_head_that_trickles_does_not_outlive_the_header_timeout() {
+    let origin = Origin::scripted(|peer| {
+        peer.request();
+        peer.send("HTTP/1.1 103 Early Hints\r\n\r\n");
+        peer.trickle(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", Duration::from_millis(150));
+    });
+    let service = Service::at("/svc", &[&origin]).balance("proxy_header_timeout", 600);
+    let gateway = Gateway::start(&Conf::new().service(service));
+    let start = Instant::now();
+    gateway.connect().get("/svc/a").expect_end(504, "response_timeout");
+    took(start, 550, 4_000);
+}

@@ -181,3 +181,19 @@ fn no_more_idle_connections_are_kept_than_the_file_says() {
     assert_eq!(origin.connections(), 8);
     assert!(crate::support::eventually(|| closed.load(Ordering::SeqCst) == 6), "{closed:?} closed");
 }
+
+#[test]
+fn an_idle_connection_is_let_go_after_the_last_client_has_left() {
+    let (ended, end) = mpsc::channel();
+    let origin = Origin::scripted(move |peer| {
+        peer.request();
+        peer.send(OK);
+        let _ = ended.send(peer.until_gone(Duration::from_secs(10)).1);
+    });
+    let service = Service::at("/svc", &[&origin]).balance("idle_conn_timeout", 500);
+    let gateway = Gateway::start(&Conf::new().service(service).cores(1));
+    // Until the core sleeps: it must not go back to sleep over what the client leaves behind.
+    thread::sleep(Duration::from_millis(1_500));
+    assert_eq!(gateway.connect().get("/svc/a").status(), 200);
+    assert_eq!(end.recv_timeout(Duration::from_secs(8)), Ok(Gone::Closed));
+}

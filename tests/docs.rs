@@ -38,23 +38,31 @@ const fn advice(end: End) -> &'static str {
         End::WriteTimeout => "Look for a slow client or network, or raise `http.write_timeout`.",
         End::NoRoute => "`gatekeeper explain` shows why no rule matches.",
         End::BlackListed => "`gatekeeper explain --from` shows which list. Behind a proxy, see `http.trusted_proxies`.",
-        End::ReloadDenied => "Ask from this machine, or add the address to `cluster.cluster_list`. Do not ask by a proxy.",
+        End::ReloadDenied => {
+            "Ask from this machine, or add the address to `cluster.cluster_list`. Do not ask by a proxy."
+        }
         End::TenantMissing => "Send `app_id` and `sign` in the query or in a form body.",
         End::TenantUnknown => "Correct `app_id`, or add the tenant to app.toml.",
         End::TenantSign => "Correct `sign`; it is the tenant's `secret`.",
         End::TenantPath => "Add the path to the tenant's `open_api`.",
         End::TenantRate => "Come back after `Retry-After`, or raise the tenant's `qps`.",
         End::ClientRate => "Come back after `Retry-After`, or raise the service's `client_flow_limit`.",
-        End::RateTableFull => "More clients and tenants are below a full bucket at once than `limits::RATE_SLOTS` holds.",
+        End::RateTableFull => {
+            "More clients and tenants are below a full bucket at once than `limits::RATE_SLOTS` holds."
+        }
         End::NoEndpoint => "The log says why each endpoint is down; also look at `forbid_list`.",
         End::QueueFull => "The service is too slow for what is asked of it. Raise `queue_max` only if waiting helps.",
-        End::QueueTimeout => "The service is too slow for what is asked of it. Raise `connections_max` if it can take more.",
+        End::QueueTimeout => {
+            "The service is too slow for what is asked of it. Raise `connections_max` if it can take more."
+        }
         End::Exhausted => "Raise the hard descriptor limit, or lower `connections_max`.",
         End::Drained => "The gateway was stopped. Raise `base.drain_window` if exchanges need longer.",
         End::Internal => "A fault of the gateway: report it with the `trace_id`.",
         End::ConnectRefused => "Start the service, or correct `ip_list`. Other endpoints were tried first.",
         End::ConnectTimeout => "Look at the network and the service's accept queue, or raise `proxy_connect_timeout`.",
-        End::UpstreamStale => "The service closes idle connections early: set `idle_conn_timeout` below its own timeout.",
+        End::UpstreamStale => {
+            "The service closes idle connections early: set `idle_conn_timeout` below its own timeout."
+        }
         End::UpstreamClosed => "Look at the service: it closed without an answer.",
         End::ResponseTimeout => "Look at the service, or raise `proxy_header_timeout`.",
         End::UpstreamWriteTimeout => "Look at the service, or raise `proxy_body_timeout`.",
@@ -69,7 +77,9 @@ const fn again(retry: Retry) -> &'static str {
     match retry {
         Retry::No => "",
         Retry::Unsent => " Another endpoint is tried first.",
-        Retry::Idempotent => " It is sent again on a new connection first, if it is idempotent or no byte of it was handed to the kernel.",
+        Retry::Idempotent => {
+            " It is sent again on a new connection first, if it is idempotent or no byte of it was handed to the kernel."
+        }
     }
 }
 
@@ -86,7 +96,8 @@ fn ends() -> String {
         (Side::Upstream, "The service", "The endpoint behind the gateway failed."),
     ];
     for (side, title, what) in parts {
-        let _ = write!(out, "\n## {title}\n\n{what}\n\n| code | status | when | what to do |\n| --- | --- | --- | --- |\n");
+        let _ =
+            write!(out, "\n## {title}\n\n{what}\n\n| code | status | when | what to do |\n| --- | --- | --- | --- |\n");
         for end in End::ALL.iter().filter(|end| end.meaning().side == side) {
             let meaning = end.meaning();
             let status = match (meaning.status, meaning.legacy_status) {
@@ -155,9 +166,12 @@ fn is_path(name: &str) -> bool {
 fn every_file_a_page_names_is_there() {
     let mut gone = Vec::new();
     for (page, text) in pages() {
-        gone.extend(quoted(&text).into_iter().filter(|name| is_path(name) && !is_there(name)).map(|name| {
-            format!("{}: `{name}`", page.display())
-        }));
+        gone.extend(
+            quoted(&text)
+                .into_iter()
+                .filter(|name| is_path(name) && !is_there(name))
+                .map(|name| format!("{}: `{name}`", page.display())),
+        );
     }
     assert!(gone.is_empty(), "{gone:#?}");
 }

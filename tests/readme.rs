@@ -39,7 +39,7 @@ fn root() -> &'static Path {
 }
 
 fn file(name: &str) -> String {
-    std::fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    std::fs::read_to_string(root().join(name)).expect(name)
 }
 
 fn folder_with(files: &[(&str, &str)]) -> TempDir {
@@ -111,14 +111,13 @@ impl Gateway {
 
     fn ends_on(mut self, signal: Signal) -> Option<i32> {
         kill_process(Pid::from_child(&self.child), signal).expect("our own child");
-        let until = Instant::now() + PATIENCE;
-        while Instant::now() < until {
-            if let Some(status) = self.child.try_wait().expect("our own child") {
-                return status.code();
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-        panic!("still running after {PATIENCE:?}")
+        let mut code = None;
+        eventually(|| {
+            let status = self.child.try_wait().expect("our own child");
+            code = status.and_then(|status| status.code());
+            status.is_some()
+        });
+        code
     }
 }
 
@@ -155,7 +154,7 @@ fn with_endpoints(first: SocketAddr, second: SocketAddr) -> String {
     text.replace("127.0.0.1:9002", &second.to_string())
 }
 
-/// Waits until the gateway knows of both endpoints what the README says it will.
+/// Waits until the condition holds, such as that both endpoints were probed.
 fn eventually(mut condition: impl FnMut() -> bool) {
     let until = Instant::now() + PATIENCE;
     while !condition() {

@@ -41,14 +41,16 @@ pub struct Meaning {
     pub retry: Retry,
     /// One sentence for the client (`errmsg`).
     pub text: &'static str,
+    /// When this is the end: the variant's own documentation, for the page made of this table.
+    pub doc: &'static str,
 }
 
 macro_rules! ends {
-    ($( $(#[$doc:meta])* $name:ident = $code:literal, $status:literal, $legacy:literal, $side:ident, $retry:ident, $text:literal; )*) => {
+    ($( #[doc = $doc:literal] $name:ident = $code:literal, $status:literal, $legacy:literal, $side:ident, $retry:ident, $text:literal; )*) => {
         /// How an exchange ends early. Closed: every variant has a row in the table and a test.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u8)]
-        pub enum End { $( $(#[$doc])* $name, )* }
+        pub enum End { $( #[doc = $doc] $name, )* }
 
         impl End {
             /// Every variant, in table order.
@@ -63,7 +65,7 @@ macro_rules! ends {
 
         static TABLE: &[Meaning] = &[ $( Meaning {
             code: $code, status: $status, legacy_status: $legacy,
-            side: Side::$side, retry: Retry::$retry, text: $text,
+            side: Side::$side, retry: Retry::$retry, text: $text, doc: $doc.trim_ascii(),
         }, )* ];
     };
 }

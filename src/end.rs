@@ -146,8 +146,6 @@ ends! {
     Exhausted = "exhausted", 503, 503, Gateway, No, "gateway out of descriptors or ports";
     /// The gateway is stopping and did not finish the exchange in its window.
     Drained = "drained", 503, 503, Gateway, No, "gateway is stopping";
-    /// A fault inside the gateway.
-    Internal = "internal", 500, 500, Gateway, No, "internal error";
 
     /// The endpoint refused the connection or is unreachable.
     ConnectRefused = "connect_refused", 502, 504, Upstream, Unsent, "connection to the service refused";

@@ -24,8 +24,6 @@ use crate::wall::snapshot::{HostMode, HttpRules, Service};
 
 /// What is done with a request.
 pub enum Plan {
-    /// Its head is not complete.
-    Incomplete,
     /// This gateway answers it itself.
     Local(Local, Terms),
     /// Its form body is read first.
@@ -132,8 +130,8 @@ impl Terms {
         }
     }
 
-    fn serve(&mut self, service: &Service) {
-        self.trailers = service.trailers;
+    fn serve(&mut self, service: &Service, head: &RequestHead<'_>) {
+        self.trailers = service.trailers && !forward::nominates(head.fields);
         self.body_bytes_max = service.body_bytes_max;
         self.header_timeout_ms = u64::from(service.upstream.header_timeout_ms);
         self.body_timeout_ms = u64::from(service.upstream.body_timeout_ms);
@@ -154,8 +152,8 @@ pub struct Question<'q> {
     pub admitted_as: Option<RequestId>,
 }
 
-/// Decides what is done with the request.
-pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>) -> Plan {
+/// Decides what is done with the request. `None` while its head is incomplete.
+pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>) -> Option<Plan> {
     let rules = &epoch.snapshot().http;
     let mut terms = Terms::unread(shard, rules);
     let limits = HeadLimits {
@@ -166,8 +164,8 @@ pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>) -> Plan 
     let mut storage = Storage::new();
     let head = match head::parse_request(question.bytes, &limits, &mut storage) {
         Ok(Some(head)) => head,
-        Ok(None) => return Plan::Incomplete,
-        Err(end) => return Plan::Refused(end.into(), terms),
+        Ok(None) => return None,
+        Err(end) => return Some(Plan::Refused(end.into(), terms)),
     };
     terms.read(&head, shard.draining());
     if let Some(id) = question.admitted_as {
@@ -177,12 +175,12 @@ pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>) -> Plan 
         terms.body = Body::None;
     }
     let desk = Desk { shard, epoch, rules, question, head: &head };
-    match desk.decide(&mut terms) {
+    Some(match desk.decide(&mut terms) {
         Ok(Decision::Local(local)) => Plan::Local(local, terms),
         Ok(Decision::Form) => Plan::Form(terms),
         Ok(Decision::Forward { replica, endpoint, out }) => Plan::Forward(Forward { replica, endpoint, out }, terms),
         Err(denied) => Plan::Refused(denied, terms),
-    }
+    })
 }
 
 enum Decision {
@@ -227,7 +225,7 @@ impl Desk<'_> {
         }
         let route = self.route(path).ok_or(End::NoRoute)?;
         let service = self.epoch.snapshot().service(route.service);
-        terms.serve(service);
+        terms.serve(service, self.head);
         let client = self.client();
         let permit = match self.admit(service, path, client)? {
             Verdict::Admitted(permit) => permit,

@@ -57,7 +57,6 @@ const fn advice(end: End) -> &'static str {
         }
         End::Exhausted => "Raise the hard descriptor limit, or lower `connections_max`.",
         End::Drained => "The gateway was stopped. Raise `base.drain_window` if exchanges need longer.",
-        End::Internal => "A fault of the gateway: report it with the `trace_id`.",
         End::ConnectRefused => "Start the service, or correct `ip_list`. Other endpoints were tried first.",
         End::ConnectTimeout => "Look at the network and the service's accept queue, or raise `proxy_connect_timeout`.",
         End::UpstreamStale => {

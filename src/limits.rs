@@ -58,6 +58,8 @@ pub const CONTINUE_WAIT_MS: u64 = 1_000;
 /// crosses the stop on the wire is answered.
 pub const DRAIN_IDLE_GRACE_MS: u64 = 300;
 
+/// After the drain window: how long exchanges that are cut may take to say so.
+pub const CUT_GRACE_MS: u64 = 500;
 /// An exchange that relays its body for longer than this is a stream and moves to the slow share.
 pub const SLOW_EXCHANGE_MS: u64 = 1_000;
 /// A tunnel (after 101) without a byte either way for this long is closed.
@@ -102,6 +104,9 @@ pub const ENDPOINTS_MAX: usize = 1_024;
 pub const RATE_SLOTS: usize = 256 * 1024;
 /// Regexes of `url_rewrite` whose working memory a worker keeps.
 pub const REWRITE_CACHES_MAX: usize = 256;
+/// Matches an item of `url_rewrite` replaces in one path; what comes after stays. Looking for each may scan
+/// the whole path, so a path made for it would otherwise hold a core for as long as its length squared.
+pub const REWRITE_MATCHES_MAX: usize = 256;
 
 const _: () = assert!(SMALL_BUFFER_BYTES < LARGE_BUFFER_BYTES);
 const _: () = assert!(URI_BYTES_MAX < LARGE_BUFFER_BYTES);

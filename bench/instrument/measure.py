@@ -140,7 +140,7 @@ def sample(proxy, scenario, round_number, first, last, output, process, descript
 
 def percentile_ms(output, name):
     """A line of wrk's latency distribution."""
-    found = re.search(rf"^\s*{name}\s+([\d.]+)(us|ms|s|m)$", output, re.MULTILINE)
+    found = re.search(rf"^\s*{name}\s+([\d.]+)(us|ms|s|m)\s*$", output, re.MULTILINE)
     if found is None:
         raise RuntimeError(f"wrk tells no latency: {output}")
     return float(found[1]) * UNITS_MS[found[2]]

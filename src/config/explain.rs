@@ -16,9 +16,10 @@ use crate::cli::Said;
 use crate::end::End;
 use crate::proto::form;
 use crate::proto::framing::Framed;
-use crate::proto::head::{Body, Method, RequestHead};
+use crate::proto::head::{self, Body, Method, RequestHead};
 use crate::proto::target::canonical;
 use crate::wall::access::Decider;
+use crate::wall::forwarded;
 use crate::wall::rewrite::RewriteScratch;
 use crate::wall::routes::{Route, covers};
 use crate::wall::snapshot::{HostMode, HttpRules, Service, Snapshot};
@@ -93,15 +94,17 @@ impl<'q> Stages<'q, '_> {
         if matches!(self.head.method, Method::Connect | Method::Trace) {
             return Err(End::MethodNotAllowed);
         }
-        if self.head.asterisk {
-            return Ok(Outcome::Own("the gateway answers OPTIONS * itself"));
+        if self.head.asterisk || (self.head.method == Method::Options && self.head.max_forwards == Some(0)) {
+            return Ok(Outcome::Own("the gateway answers it itself"));
         }
         let mut scratch = Vec::new();
         let path = canonical(self.head.path, http.merge_slashes, &mut scratch)?;
         let as_received = if path == self.head.path { "" } else { "   (normalised)" };
         self.story.line("path", &format!("{}{as_received}", story::text(path)));
-        if self.head.method_text == b"GET" && (path == b"/ping" || path == b"/reload") {
-            return self.own(path);
+        match (path, self.head.method) {
+            (b"/ping", Method::Get | Method::Head) => return Ok(Outcome::Own("the gateway answers it itself")),
+            (b"/reload", Method::Get) => return self.reload(),
+            _ => {}
         }
         if !covers(&http.route_prefix, path) {
             self.story.line("prefix", &format!("{}: the path is not below it", story::text(&http.route_prefix)));
@@ -113,17 +116,17 @@ impl<'q> Stages<'q, '_> {
         self.service(self.snapshot.service(route.service), route, path)
     }
 
-    fn own(&mut self, path: &[u8]) -> Result<Outcome, End> {
-        if path == b"/ping" {
-            return Ok(Outcome::Own("the gateway answers /ping itself"));
-        }
-        let forwarded = request::forwarding_fields(self.head);
+    fn reload(&mut self) -> Result<Outcome, End> {
+        let relayed = forwarded::NAMES.iter().find(|name| head::field(self.head.fields, name).is_some());
         let peer = self.peer.address;
-        let known = peer.to_canonical().is_loopback() || self.snapshot.http.cluster.contains(&peer.to_canonical());
+        let known = peer.is_loopback() || self.snapshot.http.cluster.contains(&peer);
         let who = if known { "loopback or in cluster_list" } else { "neither loopback nor in cluster_list" };
-        let how = if forwarded { ", and the request has forwarding fields" } else { "" };
+        let how = relayed.map_or(String::new(), |name| format!(", and the request was relayed: {name}"));
         self.story.line("reload", &format!("{peer} is {who}{how}"));
-        if known && !forwarded { Ok(Outcome::Own("the gateway loads its files again")) } else { Err(End::ReloadDenied) }
+        match relayed {
+            None if known => Ok(Outcome::Own("the gateway loads its files again")),
+            _ => Err(End::ReloadDenied),
+        }
     }
 
     fn service(&mut self, service: &Service, route: &Route, path: &[u8]) -> Result<Outcome, End> {
@@ -243,20 +246,21 @@ impl<'q> Stages<'q, '_> {
 
     fn upstream_head(&mut self, service: &Service, path: &[u8], tenant: Option<&Tenant>) {
         let endpoint = service.upstream.endpoints.iter().find(|endpoint| !endpoint.forbidden);
-        let node = endpoint.map_or("", |endpoint| &*endpoint.node).as_bytes();
+        let node = endpoint.map_or("", |endpoint| &*endpoint.node);
         let host = host_sent(&self.snapshot.http, service, self.head.host, node);
-        let head = request::onward(self.head, &self.snapshot.http, &self.peer, service.access.open, path, host, tenant);
-        let lines: Vec<_> = head.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();
+        let onward = request::Onward { http: &self.snapshot.http, service, peer: &self.peer, path, host, tenant };
+        let lines: Vec<_> =
+            onward.write(self.head).lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();
         self.story.lines("sent on", &lines);
     }
 }
 
 /// The `Host` that an upstream sees.
-fn host_sent<'h>(http: &'h HttpRules, service: &'h Service, client: &'h [u8], node: &'h [u8]) -> &'h [u8] {
-    match &service.host {
-        HostMode::Default => http.fixed_host.as_deref().unwrap_or(node),
-        HostMode::Client => client,
-        HostMode::Node => node,
-        HostMode::Fixed(host) => host,
+fn host_sent<'h>(http: &'h HttpRules, service: &'h Service, client: &'h [u8], node: &'h str) -> &'h [u8] {
+    match (&service.host, &http.fixed_host) {
+        (HostMode::Fixed(host), _) | (HostMode::Default, Some(host)) => host,
+        (HostMode::Client, _) if !client.is_empty() => client,
+        _ if node.starts_with("unix:") => b"localhost",
+        _ => node.as_bytes(),
     }
 }

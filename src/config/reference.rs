@@ -148,7 +148,8 @@ fn facts(key: &Key) -> String {
         Kind::Bool => "true or false".to_owned(),
     };
     if !key.unit.is_empty() {
-        let _ = write!(facts, " {}", key.unit);
+        let exponent = if key.unit == "exponent" { ", an" } else { "" };
+        let _ = write!(facts, "{exponent} {}", key.unit);
     }
     match key.zero {
         Zero::Number => {}

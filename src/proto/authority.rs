@@ -13,7 +13,7 @@ pub fn is_authority(text: &[u8]) -> bool {
         let Some(end) = rest.iter().position(|&byte| byte == b']') else { return false };
         return is_ipv6(&rest[..end]) && is_port_suffix(&rest[end + 1..]);
     }
-    let end = text.iter().position(|&byte| !is_host_byte(byte)).unwrap_or(text.len());
+    let end = text.iter().position(|&byte| !HOST[usize::from(byte)]).unwrap_or(text.len());
     end > 0 && is_port_suffix(&text[end..])
 }
 
@@ -27,10 +27,15 @@ pub fn has_port(text: &[u8]) -> bool {
 }
 
 /// Unreserved characters of RFC 3986 section 2.3.
-#[inline]
-fn is_host_byte(byte: u8) -> bool {
-    matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~')
-}
+static HOST: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'-' | b'.' | b'_' | b'~');
+        byte += 1;
+    }
+    table
+};
 
 fn is_ipv6(text: &[u8]) -> bool {
     str::from_utf8(text).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok())
@@ -40,7 +45,13 @@ fn is_ipv6(text: &[u8]) -> bool {
 fn is_port_suffix(text: &[u8]) -> bool {
     match text {
         [] => true,
-        [b':', digits @ ..] => super::field::decimal(digits).is_some_and(|port| (1..=65_535).contains(&port)),
+        [b':', first @ b'1'..=b'9', rest @ ..] if rest.len() < 5 => {
+            let first = Some(u32::from(first - b'0'));
+            let port = rest.iter().fold(first, |port, byte| {
+                byte.is_ascii_digit().then_some(port? * 10 + u32::from(byte.wrapping_sub(b'0')))
+            });
+            port.is_some_and(|port| port <= 65_535)
+        }
         _ => false,
     }
 }
@@ -65,6 +76,8 @@ mod tests {
             "a:0",
             "a:080",
             "a:65536",
+            "a:4294967376",
+            "a:99999999999999999999",
             "a:x",
             "a:80:80",
             "a,b",

@@ -3,6 +3,8 @@
 //! In scope: names to [`Kind`], tokens, values, optional white space. Out of scope: what follows from a
 //! kind for one message (`survey`, `framing`) and for the one sent on (`forward`).
 
+use super::scan;
+
 /// What a field is to an intermediary. A closed list: a name that is none of ours is [`Kind::Plain`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -16,7 +18,8 @@ pub enum Kind {
     Alias,
     /// Reads like `Content-Length` or `Transfer-Encoding` without being it.
     Confusable,
-    /// Removed at each hop: `Proxy-Connection`, `HTTP2-Settings`, `Trailer`.
+    /// Removed at each hop: `Proxy-Connection`, `HTTP2-Settings`, `Trailer`; and `Proxy`, which a CGI-like
+    /// backend takes for the proxy it is to use itself (CVE-2016-5385).
     Hop,
     /// `Connection`.
     Connection,
@@ -90,36 +93,43 @@ impl Kind {
     }
 }
 
-/// The kind of a field name, underscores included.
+/// The kind of a field name.
+#[inline]
 #[must_use]
 pub fn classify(name: &str) -> Kind {
-    if name.as_bytes().contains(&b'_') { underscored(name.as_bytes()) } else { hyphened(name.as_bytes()) }
+    match known(name.as_bytes()) {
+        Kind::Plain | Kind::Protected if scan::has_underscore(name.as_bytes()) => underscored(name.as_bytes()),
+        kind => kind,
+    }
 }
 
-/// The kind of a name that is known to hold no underscore.
+/// The kind of a name, underscores aside. Length and first letter rule out nearly every name.
 #[inline]
-pub(super) fn hyphened(name: &[u8]) -> Kind {
-    match name.len() {
-        2 if is(name, b"te") => Kind::Te,
-        3 if is(name, b"via") => Kind::Via,
-        4 if is(name, b"host") => Kind::Host,
-        4 if is(name, b"date") => Kind::Date,
-        6 if is(name, b"expect") => Kind::Expect,
-        6 if is(name, b"cookie") => Kind::Protected,
-        7 if is(name, b"upgrade") => Kind::Upgrade,
-        7 if is(name, b"trailer") => Kind::Hop,
-        9 if is(name, b"forwarded") => Kind::Forwarded,
-        9 if is(name, b"x-real-ip") => Kind::RealIp,
-        10 if is(name, b"connection") => Kind::Connection,
-        10 if is(name, b"keep-alive") => Kind::KeepAlive,
-        12 if is(name, b"content-type") => Kind::ContentType,
-        12 if is(name, b"max-forwards") => Kind::MaxForwards,
-        13 if is(name, b"authorization") => Kind::Protected,
-        14 if is(name, b"http2-settings") => Kind::Hop,
-        14 => framing(name, b"content-length", Kind::ContentLength),
-        16 if is(name, b"proxy-connection") => Kind::Hop,
-        17 if matches!(name[0] | 0x20, b't') => framing(name, b"transfer-encoding", Kind::TransferEncoding),
-        13.. => prefixed(name),
+fn known(name: &[u8]) -> Kind {
+    let Some(first) = name.first() else { return Kind::Plain };
+    match (name.len(), first | 0x20) {
+        (2, b't') if is(name, b"te") => Kind::Te,
+        (3, b'v') if is(name, b"via") => Kind::Via,
+        (4, b'h') if is(name, b"host") => Kind::Host,
+        (4, b'd') if is(name, b"date") => Kind::Date,
+        (5, b'p') if is(name, b"proxy") => Kind::Hop,
+        (6, b'e') if is(name, b"expect") => Kind::Expect,
+        (6, b'c') if is(name, b"cookie") => Kind::Protected,
+        (7, b'u') if is(name, b"upgrade") => Kind::Upgrade,
+        (7, b't') if is(name, b"trailer") => Kind::Hop,
+        (9, b'f') if is(name, b"forwarded") => Kind::Forwarded,
+        (9, b'x') if is(name, b"x-real-ip") => Kind::RealIp,
+        (10, b'c') if is(name, b"connection") => Kind::Connection,
+        (10, b'k') if is(name, b"keep-alive") => Kind::KeepAlive,
+        (12, b'c') if is(name, b"content-type") => Kind::ContentType,
+        (12, b'm') if is(name, b"max-forwards") => Kind::MaxForwards,
+        (13, b'a') if is(name, b"authorization") => Kind::Protected,
+        (14, b'h') if is(name, b"http2-settings") => Kind::Hop,
+        (14, b'c') => framing(name, b"content-length", Kind::ContentLength),
+        (16, b'p') if is(name, b"proxy-connection") => Kind::Hop,
+        (17, b't') => framing(name, b"transfer-encoding", Kind::TransferEncoding),
+        (13.., b'x') => extension(name),
+        (13.., b'd') => didi(name),
         _ => Kind::Plain,
     }
 }
@@ -134,21 +144,21 @@ fn framing<const N: usize>(name: &[u8], lower: &[u8; N], kind: Kind) -> Kind {
         b'-' => !byte.is_ascii_alphanumeric(),
         letter => byte | 0x20 == *letter,
     });
-    if alike { Kind::Confusable } else { prefixed(name) }
+    if alike { Kind::Confusable } else { Kind::Plain }
 }
 
-/// The families that are known by their first letters.
-fn prefixed(name: &[u8]) -> Kind {
-    match name {
-        [b'x' | b'X', ..] => extension(name),
-        [b'd' | b'D', ..] if starts(name, b"didi-header-") => match &name[12..] {
-            rest if is(rest, b"rid") || is(rest, b"usergroup") || is(rest, b"usergroupkey") => Kind::Owned,
-            _ => Kind::Protected,
-        },
-        _ => Kind::Plain,
+/// GateKeeper's own fields. Those that it does not set itself pass, but not at a client's nomination.
+fn didi(name: &[u8]) -> Kind {
+    if !starts(name, b"didi-header-") {
+        return Kind::Plain;
+    }
+    match &name[12..] {
+        rest if is(rest, b"rid") || starts(rest, b"user") => Kind::Owned,
+        _ => Kind::Protected,
     }
 }
 
+/// The extension fields of proxies, and of this gateway.
 fn extension(name: &[u8]) -> Kind {
     if starts(name, b"x-gatekeeper-") {
         return Kind::Owned;
@@ -165,14 +175,14 @@ fn extension(name: &[u8]) -> Kind {
 }
 
 /// The kind of a name that holds an underscore: what it would be with hyphens decides.
-pub(super) fn underscored(name: &[u8]) -> Kind {
+fn underscored(name: &[u8]) -> Kind {
     // No exact name reaches 32 bytes, and the families are known by their first 13.
     let mut folded = [b'-'; 32];
     let length = name.len().min(folded.len());
     for (to, &from) in folded.iter_mut().zip(name) {
         *to = if from == b'_' { b'-' } else { from };
     }
-    match hyphened(&folded[..length]) {
+    match known(&folded[..length]) {
         Kind::Plain | Kind::Protected | Kind::ContentType | Kind::Date => Kind::Underscore,
         Kind::ContentLength | Kind::TransferEncoding | Kind::Confusable => Kind::Confusable,
         _ => Kind::Alias,
@@ -307,6 +317,7 @@ mod tests {
         let long = format!("x_forwarded_{}", "a".repeat(100));
         assert_eq!(classify(&long), Kind::Alias);
         assert_eq!(classify("my_field"), Kind::Underscore);
+        assert_eq!(classify("didi-header-my_field"), Kind::Underscore);
     }
 
     #[test]

@@ -42,7 +42,7 @@ fn halves(pair: &[u8]) -> (&[u8], &[u8]) {
 }
 
 fn is(key: &[u8], name: &[u8]) -> bool {
-    key.len() >= name.len() && Decoded(key).eq(name.iter().copied())
+    Decoded(key).eq(name.iter().copied())
 }
 
 /// The bytes of a text with `+` and escapes decoded.

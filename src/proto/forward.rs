@@ -6,7 +6,6 @@
 
 use httparse::Header;
 
-use super::chunked;
 use super::field;
 use super::framing::Framed;
 use super::head::{Body, RequestHead, ResponseBody, ResponseHead, Version};
@@ -62,9 +61,6 @@ pub struct Back<'a> {
     pub upgrade_websocket: bool,
 }
 
-/// The field that carries the request id, in GateKeeper's name.
-pub const REQUEST_ID: &str = "didi-header-rid";
-
 /// Appends the request head for the upstream.
 pub fn request(out: &mut Vec<u8>, head: &Framed<RequestHead<'_>>, onward: &Onward<'_>) {
     // What we add seldom exceeds this; a longer head only grows the buffer once.
@@ -83,14 +79,14 @@ pub fn request(out: &mut Vec<u8>, head: &Framed<RequestHead<'_>>, onward: &Onwar
     request_framing(out, head, onward);
     forwarding(out, head, onward);
     if let Some(name) = onward.via {
-        let version: &[u8] = if head.version == Version::Http11 { b"1.1 " } else { b"1.0 " };
-        put(out, b"Via", &[version, name]);
+        let before = if head.version == Version::Http11 { b"Via: 1.1 " } else { b"Via: 1.0 " };
+        put_line(out, before, name);
     }
     if !onward.request_id.is_empty() {
-        put(out, REQUEST_ID.as_bytes(), &[onward.request_id]);
+        put_line(out, b"didi-header-rid: ", onward.request_id);
     }
     for (name, value) in onward.added {
-        put(out, name.as_bytes(), &[value]);
+        put(out, name.as_bytes(), value);
     }
     out.extend_from_slice(b"\r\n");
 }
@@ -130,22 +126,22 @@ fn request_framing(out: &mut Vec<u8>, head: &RequestHead<'_>, onward: &Onward<'_
         (false, false) => b"",
     });
     if let Some(forwards) = head.max_forwards {
-        put(out, b"Max-Forwards", &[itoa::Buffer::new().format(forwards.saturating_sub(1)).as_bytes()]);
+        put_line(out, b"Max-Forwards: ", itoa::Buffer::new().format(forwards.saturating_sub(1)).as_bytes());
     }
 }
 
 /// Who the client is, in our word; a trusted peer's word is kept.
 fn forwarding(out: &mut Vec<u8>, head: &RequestHead<'_>, onward: &Onward<'_>) {
     if !onward.client.is_empty() {
-        put(out, b"X-Real-IP", &[onward.client]);
+        put_line(out, b"X-Real-IP: ", onward.client);
     }
     forwarded_for(out, head, onward);
     if !(onward.trusted && head.marks.has_forwarded_proto) {
-        put(out, b"X-Forwarded-Proto", &[onward.proto.as_bytes()]);
+        put_line(out, b"X-Forwarded-Proto: ", onward.proto.as_bytes());
     }
     let is_host_kept = onward.trusted && head.marks.has_forwarded_host;
     if !is_host_kept && !head.host.is_empty() {
-        put(out, b"X-Forwarded-Host", &[head.host]);
+        put_line(out, b"X-Forwarded-Host: ", head.host);
     }
 }
 
@@ -203,7 +199,7 @@ pub fn response(out: &mut Vec<u8>, head: &Framed<ResponseHead<'_>>, back: &Back<
 /// Date, length and persistence of a final response.
 fn final_fields(out: &mut Vec<u8>, head: &ResponseHead<'_>, back: &Back<'_>) {
     if !head.has_date {
-        put(out, b"Date", &[back.date]);
+        put_line(out, b"Date: ", back.date);
     }
     match back.body {
         ResponseBody::Length(length) => put_length(out, length),
@@ -234,21 +230,16 @@ pub fn via_names(fields: &[Header<'_>], pseudonym: &[u8]) -> bool {
     })
 }
 
-/// Appends the last chunk and those trailers that no `Connection` field of the message's own head names
-/// (RFC 9110 section 7.6.1). `trailers` come from [`chunked::Decoder::trailers`].
-pub fn last_chunk(out: &mut Vec<u8>, trailers: &[u8], fields: &[Header<'_>]) {
-    let is_nominated = |name: &[u8]| {
-        let connections = fields.iter().filter(|field| field.name.eq_ignore_ascii_case("connection"));
-        connections.flat_map(|field| field::elements(field.value)).any(|element| element.eq_ignore_ascii_case(name))
-    };
-    out.extend_from_slice(b"0\r\n");
-    for line in trailers.split_inclusive(|&byte| byte == b'\n') {
-        let name = line.split(|&byte| byte == b':').next().unwrap_or_default();
-        if !is_nominated(name) {
-            out.extend_from_slice(line);
-        }
-    }
-    out.extend_from_slice(chunked::CHUNK_END);
+/// Whether `Connection` names a field of the message beyond this hop's own. Such a name holds for the trailer
+/// section too (RFC 9110 section 7.6.1), which comes when the head is gone: a message that nominates passes no
+/// trailers on.
+#[must_use]
+pub fn nominates(fields: &[Header<'_>]) -> bool {
+    let hop = [&b"close"[..], b"keep-alive", b"te", b"upgrade", b""];
+    let connections = fields.iter().filter(|field| field.name.eq_ignore_ascii_case("connection"));
+    connections
+        .flat_map(|field| field::elements(field.value))
+        .any(|element| !hop.iter().any(|name| element.eq_ignore_ascii_case(name)))
 }
 
 const CHUNKED: &[u8] = b"Transfer-Encoding: chunked\r\n";
@@ -256,22 +247,26 @@ const UPGRADE: &[u8] = b"Connection: upgrade\r\nUpgrade: websocket\r\n";
 
 #[inline]
 fn put_field(out: &mut Vec<u8>, field: &Header<'_>) {
-    put(out, field.name.as_bytes(), &[field.value]);
+    put(out, field.name.as_bytes(), field.value);
 }
 
 #[inline]
-fn put(out: &mut Vec<u8>, name: &[u8], values: &[&[u8]]) {
+fn put(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(name);
-    out.extend_from_slice(b": ");
-    for value in values {
-        out.extend_from_slice(value);
-    }
+    put_line(out, b": ", value);
+}
+
+/// Appends what is known beforehand, a value and the line end. Inlined so that the first costs a store.
+#[inline(always)]
+fn put_line<const N: usize>(out: &mut Vec<u8>, before: &[u8; N], value: &[u8]) {
+    out.extend_from_slice(before);
+    out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
 }
 
 #[inline]
 pub(super) fn put_length(out: &mut Vec<u8>, length: u64) {
-    put(out, b"Content-Length", &[itoa::Buffer::new().format(length).as_bytes()]);
+    put_line(out, b"Content-Length: ", itoa::Buffer::new().format(length).as_bytes());
 }
 
 #[cfg(test)]

@@ -27,9 +27,9 @@ impl<H> Deref for Framed<H> {
 }
 
 /// Decides a request.
-#[inline]
+#[inline(always)]
 pub(super) fn request<'h>(text: &RequestText<'h>) -> Result<Framed<RequestHead<'h>>, End> {
-    let survey = survey::request(text.fields, text.method, text.version, text.underscores)?;
+    let survey = survey::request(text.fields, text.method, text.version)?;
     let body = request_body(text.version, survey.content_length, survey.transfer_encoding)?;
     let target = target::split(text.method, text.target)?;
     let host = host(text.version, survey.host, target.authority)?;
@@ -63,7 +63,7 @@ pub(super) fn request<'h>(text: &RequestText<'h>) -> Result<Framed<RequestHead<'
 /// Decides a response.
 #[inline]
 pub(super) fn response<'h>(text: &ResponseText<'h>, asked: &Asked) -> Result<Framed<ResponseHead<'h>>, End> {
-    let survey = survey::response(text.fields, text.underscores)?;
+    let survey = survey::response(text.fields)?;
     let (content_length, chunked) = response_length(text.version, survey.content_length, survey.transfer_encoding)?;
     check_status(text, asked, survey.options, survey.upgrade)?;
     if text.status < 200 && (chunked || content_length.unwrap_or(0) > 0) {
@@ -120,7 +120,6 @@ fn transfer_coding(value: &[u8]) -> Result<(), End> {
     if value.eq_ignore_ascii_case(b"chunked") {
         return Ok(());
     }
-    let mut codings_total = 0;
     let mut chunked_total = 0;
     let mut is_last_chunked = false;
     for coding in field::elements(value) {
@@ -129,13 +128,8 @@ fn transfer_coding(value: &[u8]) -> Result<(), End> {
         }
         is_last_chunked = coding.eq_ignore_ascii_case(b"chunked");
         chunked_total += usize::from(is_last_chunked);
-        codings_total += 1;
     }
-    if codings_total > 1 && is_last_chunked && chunked_total == 1 {
-        Err(End::UnknownCoding)
-    } else {
-        Err(End::BadFraming)
-    }
+    if is_last_chunked && chunked_total == 1 { Err(End::UnknownCoding) } else { Err(End::BadFraming) }
 }
 
 /// The one authority: the target's where it has one (RFC 9112 section 3.2.2), else `Host`, which must be

@@ -250,7 +250,6 @@ pub(super) struct RequestText<'h> {
     pub(super) version: Version,
     pub(super) fields: &'h [Header<'h>],
     pub(super) head_bytes: usize,
-    pub(super) underscores: bool,
 }
 
 /// A response head as read, before its meaning is decided.
@@ -260,7 +259,6 @@ pub(super) struct ResponseText<'h> {
     pub(super) reason: &'h [u8],
     pub(super) fields: &'h [Header<'h>],
     pub(super) head_bytes: usize,
-    pub(super) underscores: bool,
 }
 
 /// Reads a request head; `None` while it is incomplete.
@@ -301,7 +299,7 @@ pub fn parse_request<'s, 'b: 's>(
         Err(_) => return Err(End::BadField),
     };
     let fields: &'s [Header<'s>] = request.headers;
-    if !ends_every_line_in_crlf(&text[..head_bytes], fields.len()) {
+    if !ends_every_line_in_crlf(&text[..head_bytes], fields) {
         return Err(End::BadField);
     }
     framing::request(&RequestText {
@@ -311,7 +309,6 @@ pub fn parse_request<'s, 'b: 's>(
         version,
         fields,
         head_bytes: skipped + head_bytes,
-        underscores: memchr::memchr(b'_', &text[..head_bytes]).is_some(),
     })
     .map(Some)
 }
@@ -342,17 +339,18 @@ pub fn parse_response<'s, 'b: 's>(
     };
     let fields: &'s [Header<'s>] = response.headers;
     let head = &window[..head_bytes];
-    if !ends_every_line_in_crlf(head, fields.len()) {
+    let (Some(version), Some(status), Some(reason)) = (response.version, response.code, reason(head)) else {
+        return Err(End::BadResponse);
+    };
+    if !ends_every_line_in_crlf(head, fields) {
         return Err(End::BadResponse);
     }
-    let (Some(version), Some(status)) = (response.version, response.code) else { return Err(End::BadResponse) };
     let text = ResponseText {
         version: if version == 0 { Version::Http10 } else { Version::Http11 },
         status,
-        reason: reason(head),
+        reason,
         fields,
         head_bytes,
-        underscores: memchr::memchr(b'_', head).is_some(),
     };
     framing::response(&text, asked).map(Some)
 }
@@ -384,18 +382,29 @@ fn incomplete<T>(cut: bool, fault: End) -> Result<Option<T>, End> {
     if cut { Err(fault) } else { Ok(None) }
 }
 
-/// Every CR that httparse accepted is followed by LF; so as many of them as lines means that no line
-/// ended in a bare LF.
+/// httparse takes a bare LF for a line end, but no bare CR: so every line ends in CRLF if a CR follows
+/// every value, white space aside, and the empty line is two bytes long.
 #[inline]
-fn ends_every_line_in_crlf(head: &[u8], fields: usize) -> bool {
-    memchr::memchr_iter(b'\r', head).count() == fields + 2
+fn ends_every_line_in_crlf(head: &[u8], fields: &[Header<'_>]) -> bool {
+    head.ends_with(b"\r\n") && fields.iter().all(|field| is_cr_next(head, field.value))
 }
 
-/// The reason phrase of a status line that httparse accepted.
-fn reason(head: &[u8]) -> &[u8] {
+/// Whether a CR follows this part of the head, white space aside.
+#[inline]
+fn is_cr_next(head: &[u8], value: &[u8]) -> bool {
+    let end = (value.as_ptr().addr() + value.len()).wrapping_sub(head.as_ptr().addr());
+    let mut rest = head.get(end..).unwrap_or_default();
+    while let [b' ' | b'\t', after @ ..] = rest {
+        rest = after;
+    }
+    rest.first() == Some(&b'\r')
+}
+
+/// The reason phrase of a status line that httparse accepted; `None` if the line ends in a bare LF.
+fn reason(head: &[u8]) -> Option<&[u8]> {
     const BEFORE_REASON_BYTES: usize = "HTTP/1.1 200 ".len();
-    let line_bytes = memchr::memchr(b'\r', head).unwrap_or(0);
-    head.get(BEFORE_REASON_BYTES..line_bytes).unwrap_or_default()
+    let line = head[..memchr::memchr(b'\n', head)?].strip_suffix(b"\r")?;
+    Some(line.get(BEFORE_REASON_BYTES..).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ pub mod framing;
 pub mod head;
 pub mod reply;
 mod request_line;
+mod scan;
 mod survey;
 pub mod target;
 

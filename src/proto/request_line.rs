@@ -6,7 +6,7 @@
 
 use super::field;
 use super::head::HeadLimits;
-use super::target;
+use super::scan;
 use crate::end::End;
 use crate::limits;
 
@@ -38,7 +38,7 @@ pub(super) fn check(method: &[u8], target: &[u8], limits: &HeadLimits) -> Result
     if target.len() > limits.uri_bytes_max {
         return Err(End::UriTooLong);
     }
-    if target::is_legal(target) { Ok(()) } else { Err(End::BadTarget) }
+    if scan::has_illegal(target) { Err(End::BadTarget) } else { Ok(()) }
 }
 
 /// After a version that httparse accepted the request line ends in CRLF, as far as can be seen.
@@ -72,7 +72,7 @@ pub(super) fn check_unfinished(text: &[u8], limits: &HeadLimits) -> Result<(), E
     let version = match rest {
         [] => return Ok(()),
         [b' ', ..] if target.is_empty() => return Err(End::BadRequestLine),
-        [b' ', ..] if !target::is_legal(target) => return Err(End::BadTarget),
+        [b' ', ..] if scan::has_illegal(target) => return Err(End::BadTarget),
         [b' ', version @ ..] => version,
         [b'\t' | b'\r' | b'\n', ..] => return Err(End::BadRequestLine),
         _ => return Err(End::BadTarget),

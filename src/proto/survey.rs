@@ -12,37 +12,43 @@ use crate::limits;
 
 /// A set of field positions in one head.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Positions(u128);
+pub(super) struct Positions([u64; 2]);
 
-const _: () = assert!(limits::FIELDS_CEILING <= u128::BITS as usize);
+const _: () = assert!(limits::FIELDS_CEILING <= 128);
 
 impl Positions {
     #[inline]
     pub(super) fn insert(&mut self, position: usize) {
-        self.0 |= 1 << position;
+        self.0[position / 64 % 2] |= 1 << (position % 64);
     }
 
     #[inline]
     pub(super) fn contains(self, position: usize) -> bool {
-        self.0 >> position & 1 == 1
+        self.0[position / 64 % 2] >> (position % 64) & 1 == 1
     }
 
     #[inline]
     pub(super) fn is_empty(self) -> bool {
-        self.0 == 0
+        self.0 == [0, 0]
     }
 
     #[inline]
     pub(super) fn union(self, other: Self) -> Self {
-        Self(self.0 | other.0)
+        Self([self.0[0] | other.0[0], self.0[1] | other.0[1]])
+    }
+
+    #[inline]
+    pub(super) fn minus(self, other: Self) -> Self {
+        Self([self.0[0] & !other.0[0], self.0[1] & !other.0[1]])
     }
 
     /// The positions in ascending order.
     pub(super) fn iter(self) -> impl Iterator<Item = usize> {
-        let mut rest = self.0;
+        let mut words = self.0;
         std::iter::from_fn(move || {
-            let position = (rest != 0).then(|| rest.trailing_zeros() as usize)?;
-            rest &= rest - 1;
+            let (index, word) = words.iter_mut().enumerate().find(|(_, word)| **word != 0)?;
+            let position = index * 64 + word.trailing_zeros() as usize;
+            *word &= *word - 1;
             Some(position)
         })
     }
@@ -126,18 +132,12 @@ fn once<'h>(place: &mut Option<&'h [u8]>, value: &'h [u8], fault: End) -> Result
     if place.replace(value).is_some() { Err(fault) } else { Ok(()) }
 }
 
-/// Surveys a request. `underscores`: whether the head holds an underscore anywhere.
-#[inline]
-pub(super) fn request<'h>(
-    fields: &'h [Header<'h>],
-    method: Method,
-    version: Version,
-    underscores: bool,
-) -> Result<Request<'h>, End> {
+/// Surveys a request.
+#[inline(always)]
+pub(super) fn request<'h>(fields: &'h [Header<'h>], method: Method, version: Version) -> Result<Request<'h>, End> {
     let mut survey = Request::default();
     for (position, field) in fields.iter().enumerate() {
-        let name = field.name.as_bytes();
-        let kind = if underscores { field::classify(field.name) } else { field::hyphened(name) };
+        let kind = field::classify(field.name);
         if !matches!(kind, Kind::Plain | Kind::Protected | Kind::Date) {
             survey.take(position, kind, field.value, method, version)?;
         }
@@ -227,12 +227,11 @@ impl<'h> Request<'h> {
 
 /// Surveys a response.
 #[inline]
-pub(super) fn response<'h>(fields: &'h [Header<'h>], underscores: bool) -> Result<Response<'h>, End> {
+pub(super) fn response<'h>(fields: &'h [Header<'h>]) -> Result<Response<'h>, End> {
     let mut survey = Response::default();
     let mut dates = Positions::default();
     for (position, field) in fields.iter().enumerate() {
-        let name = field.name.as_bytes();
-        let kind = if underscores { field::classify(field.name) } else { field::hyphened(name) };
+        let kind = field::classify(field.name);
         match kind {
             Kind::Date => dates.insert(position),
             Kind::ContentLength => once(&mut survey.content_length, field.value, End::BadResponse)?,
@@ -251,7 +250,7 @@ pub(super) fn response<'h>(fields: &'h [Header<'h>], underscores: bool) -> Resul
         survey.options = options(fields, survey.connection, &mut survey.marks.dropped, Nominator::Upstream)
             .map_err(|_| End::BadResponse)?;
     }
-    survey.has_date = dates.iter().any(|position| !survey.marks.dropped.contains(position));
+    survey.has_date = !dates.minus(survey.marks.dropped).is_empty();
     Ok(survey)
 }
 

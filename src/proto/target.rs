@@ -6,6 +6,7 @@
 
 use super::authority;
 use super::head::Method;
+use super::scan;
 use crate::end::End;
 
 /// A target taken apart.
@@ -15,13 +16,6 @@ pub(super) struct Target<'h> {
     pub(super) query: Option<&'h [u8]>,
     pub(super) authority: Option<&'h [u8]>,
     pub(super) asterisk: bool,
-}
-
-/// Whether a target holds only bytes that one reader cannot take for something else: visible ASCII
-/// without `#` and backslash.
-#[inline]
-pub(super) fn is_legal(target: &[u8]) -> bool {
-    target.iter().all(|&byte| CLASS[usize::from(byte)] & ILLEGAL == 0 || byte == b'?')
 }
 
 /// Takes a legal target apart.
@@ -69,28 +63,6 @@ fn connect(target: &[u8]) -> Result<Target<'_>, End> {
     Ok(Target { path: target, query: None, authority: Some(target), asterisk: false })
 }
 
-const SLASH: u8 = 1;
-/// Changes its meaning after a slash: `.` begins a dot segment, `/` an empty one.
-const DOT: u8 = 2;
-const PERCENT: u8 = 4;
-const ILLEGAL: u8 = 8;
-
-static CLASS: [u8; 256] = {
-    let mut table = [0; 256];
-    let mut byte = 0;
-    while byte < table.len() {
-        table[byte] = match byte as u8 {
-            ..=b' ' | 0x7f.. | b'#' | b'?' | b'\\' => ILLEGAL,
-            b'/' => SLASH,
-            b'.' => DOT,
-            b'%' => PERCENT,
-            _ => 0,
-        };
-        byte += 1;
-    }
-    table
-};
-
 /// The one form of a path that everybody sees (RFC 3986 section 6.2.2): escapes of unreserved characters
 /// decoded, the hex of the others in upper case, dot segments removed, empty segments merged if asked.
 /// A path that is already canonical is returned as it is; `%2F` stays and never separates.
@@ -101,21 +73,7 @@ static CLASS: [u8; 256] = {
 /// `%252e%252e%255c`).
 pub fn canonical<'a>(path: &'a [u8], merge_slashes: bool, scratch: &'a mut Vec<u8>) -> Result<&'a [u8], End> {
     let [b'/', ..] = path else { return Err(End::BadPath) };
-    let mut seen = 0;
-    let mut pairs = 0;
-    let mut before = 0;
-    for &byte in path {
-        let class = CLASS[usize::from(byte)];
-        seen |= class;
-        // A bit is set where the byte before was a slash and this one is of that class.
-        pairs |= class & (before & SLASH).wrapping_neg();
-        before = class;
-    }
-    if seen & ILLEGAL != 0 {
-        return Err(End::BadPath);
-    }
-    let suspects = DOT | if merge_slashes { SLASH } else { 0 };
-    if seen & PERCENT == 0 && pairs & suspects == 0 {
+    if !scan::is_unsettled(path, merge_slashes) {
         return Ok(path);
     }
     scratch.clear();
@@ -165,6 +123,9 @@ fn decode(segment: &[u8], out: &mut Vec<u8>) -> Result<(), End> {
     let mut rest = segment;
     while let [byte, after @ ..] = rest {
         if *byte != b'%' {
+            if matches!(byte, 0..=b' ' | 0x7f.. | b'#' | b'?' | b'\\') {
+                return Err(End::BadPath);
+            }
             out.push(*byte);
             rest = after;
             continue;

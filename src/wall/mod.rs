@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod epoch;
+pub mod forwarded;
 pub mod health;
 pub mod link;
 pub mod rate;

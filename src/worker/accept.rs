@@ -12,6 +12,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use monoio::io::Canceller;
 use monoio::net::TcpStream;
+use monoio::utils::is_legacy;
 
 use super::io::Connection;
 use super::session;
@@ -22,6 +23,9 @@ const EXHAUSTED_PAUSE: Duration = Duration::from_millis(20);
 
 /// Accepts until cancelled, then takes what still waits and closes the listener.
 pub async fn run(shard: Rc<Shard>, listener: TcpListener) -> io::Result<()> {
+    // epoll waits for readiness and then calls accept, which must not block; under io_uring the accept of a
+    // non-blocking listener would fail at once instead of waiting.
+    listener.set_nonblocking(is_legacy())?;
     let waiting = listener.try_clone()?;
     let listener = monoio::net::TcpListener::from_std(listener)?;
     let canceller = Canceller::new();
@@ -37,11 +41,17 @@ pub async fn run(shard: Rc<Shard>, listener: TcpListener) -> io::Result<()> {
     }
     waiting.set_nonblocking(true)?;
     while let Ok((stream, peer)) = waiting.accept() {
-        if let Ok(stream) = TcpStream::from_std(stream) {
+        if let Ok(stream) = adopt(stream) {
             welcome(&shard, stream, peer);
         }
     }
     Ok(())
+}
+
+/// Takes a stream that the runtime did not accept itself.
+fn adopt(stream: std::net::TcpStream) -> io::Result<TcpStream> {
+    stream.set_nonblocking(is_legacy())?;
+    TcpStream::from_std(stream)
 }
 
 /// The connection was gone before it was accepted.

@@ -126,12 +126,12 @@ fn a_trusted_proxy_is_believed_and_nobody_else() {
 #[test]
 fn the_gateways_own_paths_are_told() {
     let reload = || question("GET", "/reload");
-    tells(&question("GET", "/ping"), &["the gateway answers /ping itself"]);
+    tells(&question("GET", "/ping"), &["the gateway answers it itself"]);
     tells(&from(reload(), "10.9.9.9"), &["loads its files again"]);
     tells(&from(reload(), "::1"), &["loads its files again"]);
     tells(&from(reload(), "10.9.9.8"), &["verdict    403 reload_denied"]);
     let forwarded = with(from(reload(), "127.0.0.1"), "X-Forwarded-For", "127.0.0.1");
-    tells(&forwarded, &["has forwarding fields", "verdict    403 reload_denied"]);
+    tells(&forwarded, &["the request was relayed: x-forwarded-for", "verdict    403 reload_denied"]);
 }
 
 #[test]

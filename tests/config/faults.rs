@@ -54,7 +54,6 @@ fn what_the_values_mean_together_is_judged() {
     error(&module("", RULE, "ip_list = \"127.0.0.1:1,,127.0.0.1:2\"", ""), "has no port");
     error(&module("", RULE, &format!("{two}\nweight_list = \"50,\""), ""), "`` is not a weight");
     error(&module("", RULE, &format!("{ENDPOINT}\nweight_list = \"-1\""), ""), "`-1` is not a weight");
-    error(&module("", RULE, "ip_list = \"unix:/run/a.sock\"", ""), "Unix socket has no name");
     error(&module("load_type = \"tcp\"\nfrontend_addr = \"8900\"", "", ENDPOINT, ""), "not an address with a port");
     let many: Vec<_> = (1..=1_025).map(|port| format!("127.0.0.1:{port}")).collect();
     error(&module("", RULE, &format!("ip_list = \"{}\"", many.join(",")), ""), "1025 endpoints");

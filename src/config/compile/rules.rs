@@ -113,3 +113,36 @@ impl<'p> Rules<'p> {
         rewrite
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn form(text: &str) -> String {
+        String::from_utf8_lossy(&prefix(text, true).expect(text)).into_owned()
+    }
+
+    #[test]
+    fn rules_take_the_form_that_paths_have() {
+        assert_eq!(form("/a//b/"), "/a/b");
+        assert_eq!(form("/a/./b/../c"), "/a/c");
+        assert_eq!(form("/%7ea%2fb"), "/~a%2Fb");
+        assert_eq!(form("/a b?c#d\\"), "/a%20b%3Fc%23d%5C");
+        assert_eq!(form("/\u{8ba2}"), "/%E8%AE%A2");
+        for everything in ["", "/", "//"] {
+            assert_eq!(form(everything), "");
+        }
+    }
+
+    #[test]
+    fn what_no_request_can_ask_for_is_no_rule() {
+        for text in ["a", "a/b", "/a/../..", "/%00", "/%zz", "/a/..%2f"] {
+            assert!(prefix(text, true).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn slashes_are_merged_only_where_paths_have_them_merged() {
+        assert_eq!(&*prefix("/a//b", false).expect("a path"), b"/a//b");
+    }
+}

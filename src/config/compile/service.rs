@@ -12,7 +12,7 @@ use crate::limits::ENDPOINTS_MAX;
 use crate::wall::access::Access;
 use crate::wall::rate::Rate;
 use crate::wall::routes::Routes;
-use crate::wall::snapshot::{Address, Check, CheckMethod, Endpoint, HostMode, HttpRules, Service, Upstream};
+use crate::wall::snapshot::{Check, CheckMethod, Endpoint, HostMode, HttpRules, Service, Upstream};
 
 /// GateKeeper's weight of an endpoint that `weight_list` does not reach.
 const WEIGHT_DEFAULT: u32 = 50;
@@ -30,7 +30,6 @@ pub(super) struct Modules {
 /// What a service needs to know of the world around its table.
 struct World<'w> {
     page: &'w Page,
-    http: &'w HttpRules,
     any_tenant: bool,
     host_name: &'w str,
 }
@@ -42,7 +41,7 @@ pub(super) fn compile(
     host_name: &str,
     faults: &mut Faults,
 ) -> Modules {
-    let world = World { page, http, any_tenant, host_name };
+    let world = World { page, any_tenant, host_name };
     let mut rules = Rules::new(page, http);
     let mut names = HashMap::new();
     let mut endpoint_ids = EndpointIds::default();
@@ -107,16 +106,6 @@ fn service(world: &World<'_>, module: &Section, ids: &mut EndpointIds, faults: &
     let host = host_mode(&mut desk);
     let access = access(world, access_control, faults);
     let upstream = upstream(world, module, ids, faults);
-    let sends_node = match host {
-        HostMode::Default => world.http.fixed_host.is_none(),
-        HostMode::Node => true,
-        HostMode::Client | HostMode::Fixed(_) => false,
-    };
-    if sends_node && upstream.endpoints.iter().any(|endpoint| matches!(endpoint.address, Address::Unix(_))) {
-        let at = module.one("load_balance").at("ip_list");
-        let message = "a Unix socket has no name that could be sent as Host";
-        faults.error(&world.page.source, at, message, "set host in [module.base] to \"client\" or to a name");
-    }
     Service {
         name: base.text("name").into(),
         access,

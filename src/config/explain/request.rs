@@ -2,14 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::{Outcome, Question};
+use super::{Outcome, Question, story};
 use crate::end::End;
-use crate::proto::field;
 use crate::proto::form;
-use crate::proto::forward::{self, Onward};
+use crate::proto::forward;
 use crate::proto::framing::Framed;
 use crate::proto::head::{HeadLimits, RequestHead, Storage, parse_request};
-use crate::wall::snapshot::HttpRules;
+use crate::wall::forwarded;
+use crate::wall::snapshot::{HttpRules, Service};
 use crate::wall::tenants::Tenant;
 
 /// An address that is nobody's (RFC 5737).
@@ -85,23 +85,9 @@ pub(super) struct Peer {
 
 impl Peer {
     pub(super) fn of(http: &HttpRules, from: Option<IpAddr>, head: &RequestHead<'_>) -> Self {
-        let address = from.unwrap_or(SOMEBODY);
-        let trusts = |address: IpAddr| {
-            let address = address.to_canonical();
-            http.trusted_proxies.iter().any(|net| net.contains(&address))
-        };
-        let trusted = trusts(address);
-        let mut client = address;
-        if trusted {
-            // From the near end: each trusted proxy vouches for the one before it.
-            for told in forwarded_for(head).into_iter().rev() {
-                let Some(told) = told else { break };
-                client = told;
-                if !trusts(told) {
-                    break;
-                }
-            }
-        }
+        let address = from.unwrap_or(SOMEBODY).to_canonical();
+        let client = forwarded::client(address, head.fields, &http.trusted_proxies);
+        let trusted = http.trusted_proxies.iter().any(|net| net.contains(&address));
         Self { address, client, trusted, assumed: from.is_none() }
     }
 
@@ -113,53 +99,55 @@ impl Peer {
     }
 }
 
-fn forwarded_for(head: &RequestHead<'_>) -> Vec<Option<IpAddr>> {
-    let fields = head.fields.iter().filter(|field| field.name.eq_ignore_ascii_case("x-forwarded-for"));
-    let elements = fields.flat_map(|found| field::elements(found.value));
-    elements.map(|element| std::str::from_utf8(element).ok()?.trim().parse().ok()).collect()
+/// What decides the head that the upstream would get.
+pub(super) struct Onward<'o> {
+    pub(super) http: &'o HttpRules,
+    pub(super) service: &'o Service,
+    pub(super) peer: &'o Peer,
+    pub(super) path: &'o [u8],
+    pub(super) host: &'o [u8],
+    pub(super) tenant: Option<&'o Tenant>,
 }
 
-/// Whether the request says that it was forwarded.
-pub(super) fn forwarding_fields(head: &RequestHead<'_>) -> bool {
-    const NAMES: [&str; 3] = ["x-forwarded-for", "x-real-ip", "forwarded"];
-    head.fields.iter().any(|field| NAMES.iter().any(|name| field.name.eq_ignore_ascii_case(name)))
+impl Onward<'_> {
+    /// That head. Credentials leave no protected service.
+    pub(super) fn write(&self, head: &Framed<RequestHead<'_>>) -> String {
+        let mut stripped = Vec::new();
+        form::strip(head.query.unwrap_or_default(), &[b"app_id", b"sign"], &mut stripped);
+        let query = if self.service.access.open { head.query.map(|_| &*stripped) } else { head.query };
+        let (client, peer) = (self.peer.client.to_string(), self.peer.address.to_string());
+        let added = self.tenant.map(tenant_fields).unwrap_or_default();
+        let added: Vec<_> = added.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+        let onward = forward::Onward {
+            path: self.path,
+            query: query.filter(|query| !query.is_empty() || head.query.is_some_and(<[u8]>::is_empty)),
+            host: self.host,
+            body: head.body,
+            client: client.as_bytes(),
+            peer: peer.as_bytes(),
+            trusted: self.peer.trusted,
+            proto: "http",
+            via: self.http.via.then_some(b"(this process)"),
+            request_id: b"(an id)",
+            added: &added,
+            underscore_fields: self.http.underscore_fields,
+            upgrade_websocket: head.upgrade_websocket,
+            expect_continue: head.expects_continue,
+            te_trailers: head.te_trailers && self.service.trailers,
+        };
+        let mut out = Vec::new();
+        forward::request(&mut out, head, &onward);
+        out.retain(|byte| *byte != b'\r');
+        out.split(|byte| *byte == b'\n').map(story::text).collect::<Vec<_>>().join("\n")
+    }
 }
 
-/// The head that the upstream would get. Credentials leave no protected service.
-pub(super) fn onward(
-    head: &Framed<RequestHead<'_>>,
-    http: &HttpRules,
-    peer: &Peer,
-    protected: bool,
-    path: &[u8],
-    host: &[u8],
-    tenant: Option<&Tenant>,
-) -> String {
-    let mut stripped = Vec::new();
-    form::strip(head.query.unwrap_or_default(), &[b"app_id", b"sign"], &mut stripped);
-    let query = if protected { Some(&*stripped).filter(|query| !query.is_empty()) } else { head.query };
-    let group = tenant.map_or(0, |tenant| tenant.group_id);
-    let (group, key) = (group.to_string(), format!("gatekeeper_upm_{group}"));
-    let groups = [("didi-header-usergroup", group.as_bytes()), ("didi-header-usergroupkey", key.as_bytes())];
-    let (client, address) = (peer.client.to_string(), peer.address.to_string());
-    let onward = Onward {
-        path,
-        query,
-        host,
-        body: head.body,
-        client: client.as_bytes(),
-        peer: address.as_bytes(),
-        trusted: peer.trusted,
-        proto: "http",
-        via: http.via.then_some(b"(this process)"),
-        request_id: b"(a new id)",
-        added: if group == "0" { &[] } else { &groups },
-        underscore_fields: http.underscore_fields,
-        upgrade_websocket: head.upgrade_websocket,
-        expect_continue: head.expects_continue,
-        te_trailers: false,
-    };
-    let mut out = Vec::new();
-    forward::request(&mut out, head, &onward);
-    String::from_utf8_lossy(&out).into_owned()
+/// What tells an upstream on whose behalf a request comes.
+fn tenant_fields(tenant: &Tenant) -> Vec<(&'static str, String)> {
+    let mut fields = vec![("x-gatekeeper-app", tenant.app_id.to_string())];
+    if tenant.group_id > 0 {
+        fields.push(("didi-header-usergroup", tenant.group_id.to_string()));
+        fields.push(("didi-header-usergroupkey", format!("gatekeeper_upm_{}", tenant.group_id)));
+    }
+    fields
 }

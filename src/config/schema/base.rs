@@ -126,8 +126,9 @@ const HTTP: &[Key] = &[
     flag(
         "legacy_status",
         false,
-        "Answer with GateKeeper's own status codes (400 no route, 401 lists and rates, 407 no endpoint, 504 every \
-         upstream failure) instead of 404, 403, 429, 503, 502.",
+        "Answer with GateKeeper's own status codes: 400 where no rule matches or a client's rate is used up, 401 for \
+         lists and everything about tenants, 407 where no endpoint is up, 504 for every failure of an upstream; \
+         instead of 404, 429, 403, 503 and 502.",
     )
     .ours(),
     flag(

@@ -59,7 +59,8 @@ const BASE: &[Key] = &[
         "host",
         "",
         "The `Host` its upstream sees: `client` (what the client asked for), `node` (the endpoint as written in \
-         `ip_list`) or a fixed name. Absent, `http.req_host` decides.",
+         `ip_list`; `localhost` for a Unix socket) or a fixed name. Absent, `http.req_host` decides, and where that \
+         is empty it is as `node`.",
     )
     .example("client")
     .ours(),

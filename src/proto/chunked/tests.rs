@@ -1,3 +1,5 @@
+//! Chunk lines, data, extensions and trailers: one test for each rule, each input also cut at every byte boundary.
+
 use super::*;
 use crate::proto::cases::{decoded, unchunked};
 
@@ -48,6 +50,13 @@ fn an_unfinished_body_is_no_end() {
 fn chunk_size_is_hex_digits_only() {
     for size in ["", "0x5", "+5", "-5", "5_0", " 5", "5 ", "5\t", "5h", "g", "\u{665}", ";a", "\0", "5\0"] {
         refused(format!("{size}\r\nhello\r\n0\r\n\r\n"));
+    }
+}
+
+#[test]
+fn a_missing_size_is_not_the_last_chunk() {
+    for body in ["\r\n\r\n", ";a\r\n\r\n", "1\r\na\r\n\r\n\r\n", "1\r\na\r\n;a\r\n\r\n"] {
+        refused(body);
     }
 }
 
@@ -222,6 +231,7 @@ fn trailers_that_frame_are_refused() {
         let body = format!("0\r\n{name}: 5\r\n\r\n");
         refused(&body);
         assert_eq!(unchunked(body.as_bytes(), false), Err(End::BadChunk), "also where trailers are dropped");
+        refused(format!("0\r\nA: b\r\n{name}: 5\r\n\r\n"));
     }
 }
 

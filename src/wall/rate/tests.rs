@@ -247,7 +247,7 @@ fn two_copies_of_a_key_are_folded_into_the_first_with_the_debt_of_both() {
 #[test]
 fn workers_that_bring_a_new_key_at_once_end_with_one_copy_and_the_whole_debt() {
     const WORKERS: u64 = 4;
-    const ROUNDS: u64 = 10_000;
+    const ROUNDS: u64 = 3_000;
     let table = RateTable::new(64);
     let (burst, barrier) = (5, Barrier::new(WORKERS as usize));
     let total = AtomicU64::new(0);

@@ -9,6 +9,7 @@ use super::item::Fault;
 use super::pattern;
 use super::scratch::Caches;
 use super::template::{Template, UnknownGroup};
+use crate::limits::REWRITE_MATCHES_MAX;
 
 /// A compiled pattern and template.
 #[derive(Clone, Debug)]
@@ -34,12 +35,15 @@ impl Substitution {
         Ok(Self { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), regex, template })
     }
 
-    /// Writes `form` with every match replaced.
+    /// Writes `form` with every match replaced, up to `REWRITE_MATCHES_MAX` of them.
     pub(super) fn replace_all(&self, form: &[u8], result: &mut Vec<u8>, caches: &mut Caches) {
         let (cache, slots) = caches.of(self);
         result.clear();
         let (mut start, mut copied) = (0, 0);
-        while start <= form.len() {
+        for _ in 0..REWRITE_MATCHES_MAX {
+            if start > form.len() {
+                break;
+            }
             let input = Input::new(form).span(start..form.len());
             if self.regex.search_slots_with(cache, &input, slots).is_none() {
                 break;

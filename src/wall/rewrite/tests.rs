@@ -64,6 +64,14 @@ fn every_match_is_replaced() {
 }
 
 #[test]
+fn a_path_made_of_matches_has_only_so_many_replaced() {
+    let path = format!("/{}", "a".repeat(8_000));
+    let rewritten = apply("a.*b|a -", &path);
+    assert_eq!(rewritten.matches('-').count(), crate::limits::REWRITE_MATCHES_MAX);
+    assert_eq!(rewritten.len(), path.len());
+}
+
+#[test]
 fn empty_matches_are_replaced_as_go_does() {
     assert_eq!(apply("a* x", "/baaau"), "/x/xbxux");
     assert_eq!(apply("a* x", "/"), "/x/x");

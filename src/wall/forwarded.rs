@@ -1,7 +1,8 @@
 //! Who the client is when trusted proxies stand in between.
 //!
 //! The rightmost address of `X-Forwarded-For` that is not itself a trusted proxy: what stands left of it
-//! is anybody's claim. Only asked where the socket's peer is trusted.
+//! is anybody's claim. Only asked where the socket's peer is trusted. It stands here because the workers
+//! decide by it and `config::explain` tells of it.
 
 use std::net::IpAddr;
 

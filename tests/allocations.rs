@@ -99,15 +99,14 @@ fn ask(client: &mut TcpStream, path: &str) {
 }
 
 fn connect(port: u16) -> TcpStream {
-    for _ in 0..200 {
-        if let Ok(stream) = TcpStream::connect(("127.0.0.1", port)) {
-            stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-            stream.set_nodelay(true).unwrap();
-            return stream;
-        }
+    let tries = (0..200).find_map(|_| {
         std::thread::sleep(Duration::from_millis(50));
-    }
-    panic!("the gateway does not listen");
+        TcpStream::connect(("127.0.0.1", port)).ok()
+    });
+    let stream = tries.expect("the gateway listens within ten seconds");
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
 }
 
 #[test]

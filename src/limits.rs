@@ -58,6 +58,8 @@ pub const CONTINUE_WAIT_MS: u64 = 1_000;
 /// crosses the stop on the wire is answered.
 pub const DRAIN_IDLE_GRACE_MS: u64 = 300;
 
+/// After the drain window: how long exchanges that are cut may take to say so.
+pub const CUT_GRACE_MS: u64 = 500;
 /// An exchange that relays its body for longer than this is a stream and moves to the slow share.
 pub const SLOW_EXCHANGE_MS: u64 = 1_000;
 /// A tunnel (after 101) without a byte either way for this long is closed.

@@ -153,7 +153,7 @@ fn didi(name: &[u8]) -> Kind {
         return Kind::Plain;
     }
     match &name[12..] {
-        rest if is(rest, b"rid") || is(rest, b"usergroup") || is(rest, b"usergroupkey") => Kind::Owned,
+        rest if is(rest, b"rid") || starts(rest, b"user") => Kind::Owned,
         _ => Kind::Protected,
     }
 }

@@ -4,6 +4,7 @@
 //! Written once by `config::compile`, read by every worker, never changed. Out of scope: anything
 //! that changes while it is in force (that is `Health`) and the text it came from.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -24,6 +25,7 @@ pub struct Snapshot {
     pub routes: Routes,
     /// Services of the file in its order; indexed by `ServiceId`. `tcp` modules are not here.
     pub services: Box<[Service]>,
+    names: HashSet<Box<str>>,
     /// Tenants of app.toml.
     pub tenants: Tenants,
     /// How many endpoints all services have together: the length of a `Health` table.
@@ -31,6 +33,20 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// A snapshot of these services, whose endpoints are numbered densely from 0.
+    #[must_use]
+    pub fn new(http: HttpRules, routes: Routes, services: Box<[Service]>, tenants: Tenants) -> Self {
+        let endpoints = services.iter().map(|service| service.upstream.endpoints.len()).sum();
+        let names = services.iter().map(|service| service.name.clone()).collect();
+        Self { http, routes, services, names, tenants, endpoints }
+    }
+
+    /// Whether a service of this name is here.
+    #[must_use]
+    pub fn has_service(&self, name: &str) -> bool {
+        self.names.contains(name)
+    }
+
     /// The service behind a number that this snapshot's own `Routes` gave out.
     #[must_use]
     pub fn service(&self, id: ServiceId) -> &Service {

@@ -14,7 +14,7 @@ use super::answer::{self, Answered, Way};
 use super::buffer::Lease;
 use super::downstream::Downstream;
 use super::io::Connection;
-use super::plan::{Forward, Terms};
+use super::plan::Terms;
 use super::session::After;
 use super::shard::{Shard, ShardEpoch};
 use super::tunnel;
@@ -62,10 +62,10 @@ pub async fn attempt(
     down: &mut Downstream,
     epoch: &mut Option<Rc<ShardEpoch>>,
     head: &mut Lease,
-    forward: Forward,
+    mut out: Lease,
+    terms: &Terms,
     leased: Leased,
 ) -> Result<After, Failed> {
-    let Forward { terms, mut out, replica: _, endpoint: _ } = forward;
     let Leased { mut connection, mut seat, reused } = leased;
     let failed = |end, begun, unsent, replayable| Failed { end, begun, unsent, replayable };
     let decoded_in_place = matches!(terms.body, Body::Chunked);
@@ -79,7 +79,7 @@ pub async fn attempt(
     let whole = upload.is_done() && replayable;
     let talk = Talk {
         shard,
-        terms: &terms,
+        terms,
         go: Cell::new(!terms.expects_continue || taken > 0),
         uploaded: Cell::new(upload.is_done()),
         heard: Cell::new(false),
@@ -102,6 +102,7 @@ pub async fn attempt(
         pin!(answer::answer_half(ways, epoch, &talk)),
         pin!(client_half(source, up_tx, &mut upload, &talk)),
         &talk.uploaded,
+        shard,
     )
     .await;
     let answered = answered.map_err(|end| {
@@ -139,9 +140,13 @@ async fn join(
     mut answer: Pin<&mut impl Future<Output = Result<Answered, End>>>,
     mut client: Pin<&mut impl Future<Output = End>>,
     uploaded: &Cell<bool>,
+    shard: &Shard,
 ) -> Result<Answered, End> {
     poll_fn(|cx| {
         loop {
+            if shard.is_cut() {
+                return Poll::Ready(Err(End::Drained));
+            }
             let before = uploaded.get();
             if let Poll::Ready(answered) = answer.as_mut().poll(cx) {
                 return Poll::Ready(answered);

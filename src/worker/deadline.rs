@@ -85,13 +85,23 @@ impl Deadlines {
         }
     }
 
-    /// Sweeps for ever; sleeps while nobody has a deadline. `every_second` runs about once a second
-    /// while connections exist.
-    pub async fn sweep(self: Rc<Self>, every_second: impl Fn()) {
+    /// Wakes everybody who waits, to look at what has changed.
+    pub fn wake_all(&self) {
+        for waiting in &mut self.slots.borrow_mut().waiting {
+            if let Some(waker) = waiting.waker.take() {
+                waker.wake();
+            }
+        }
+    }
+
+    /// Sweeps for ever; sleeps while nobody has a deadline and `every_second`, which runs about once a
+    /// second, has said that it has no more to do.
+    pub async fn sweep(self: Rc<Self>, every_second: impl Fn() -> bool) {
         let mut ticks: u64 = 0;
+        let mut more = false;
         loop {
             poll_fn(|cx| {
-                if self.in_use.get() > 0 {
+                if self.in_use.get() > 0 || more {
                     return Poll::Ready(());
                 }
                 self.slots.borrow_mut().sweeper = Some(cx.waker().clone());
@@ -102,7 +112,7 @@ impl Deadlines {
             self.wake_due();
             ticks += 1;
             if ticks.is_multiple_of(1_000 / DEADLINE_TICK_MS) {
-                every_second();
+                more = every_second();
             }
         }
     }

@@ -16,6 +16,7 @@ use super::downstream::Downstream;
 use super::io::Received;
 use super::plan::{Forward, Local, Plan, Question, Terms, plan};
 use super::reply::{self, Own};
+use super::request_id::RequestId;
 use super::session::{After, Done};
 use super::shard::{Shard, ShardEpoch};
 use super::upload::Upload;
@@ -23,7 +24,7 @@ use super::upstream::connect::{self, Leased};
 use super::upstream::replica::Tried;
 use crate::end::{End, Retry};
 use crate::limits::{DRAIN_IDLE_GRACE_MS, FORM_BODY_BYTES_MAX, RELOAD_ANSWER_MS};
-use crate::proto::head::Body;
+use crate::proto::head::{Body, may_be_complete};
 use crate::proto::reply::CONTINUE;
 use crate::wall::link::Report;
 
@@ -36,14 +37,15 @@ pub async fn run(shard: &Rc<Shard>, down: &mut Downstream, first: bool) -> Optio
         Plan::Form(terms) => match Box::pin(read_form(shard, down, &mut head, &terms)).await {
             Ok(body) => {
                 form = Some(body);
-                plan_again(shard, epoch.as_deref(), down, &head, form.as_ref(), &Tried::default(), false)
+                let planned = plan_again(shard, epoch.as_deref(), down, &head, form.as_ref(), &Tried::default(), None);
+                planned.unwrap_or(Plan::Form(terms))
             }
             Err(end) => Plan::Refused(end.into(), Terms { body: Body::Chunked, ..terms }),
         },
         planned => planned,
     };
     Some(match planned {
-        Plan::Forward(forward) => attempts(shard, down, &mut epoch, head, form, forward).await,
+        Plan::Forward(forward, terms) => attempts(shard, down, &mut epoch, head, form, forward, &terms).await,
         Plan::Local(local, terms) => {
             let after = own_after(down, head, &terms);
             let outcome = Box::pin(answer_locally(shard, down, local, &terms, after)).await;
@@ -53,13 +55,9 @@ pub async fn run(shard: &Rc<Shard>, down: &mut Downstream, first: bool) -> Optio
             let after = own_after(down, head, &terms);
             refuse(shard, down, &terms, denied, after).await
         }
-        Plan::Incomplete | Plan::Form(_) => unreachable_plan(),
+        // The form was read and names nobody.
+        Plan::Form(terms) => refuse(shard, down, &terms, End::TenantMissing.into(), After::Linger).await,
     })
-}
-
-/// A complete head is planned to something else, and a form is asked for once.
-fn unreachable_plan() -> Done {
-    Done { outcome: Err(End::Internal), after: After::Close }
 }
 
 /// The request's head, complete, and what is done with it.
@@ -71,10 +69,10 @@ async fn receive(shard: &Rc<Shard>, down: &mut Downstream, first: bool) -> Optio
         let epoch = shard.epoch()?;
         let rules = &epoch.snapshot().http;
         // Once incomplete, a head is parsed again only when its end may be there: not once per byte.
-        if searched == 0 || head.bytes().len() > rules.head_bytes_max || may_end(head.bytes(), searched) {
-            match plan_again(shard, Some(&epoch), down, &head, None, &Tried::default(), false) {
-                Plan::Incomplete => {}
-                planned => return Some((epoch, head, planned)),
+        if searched == 0 || head.bytes().len() > rules.head_bytes_max || may_be_complete(head.bytes(), searched) {
+            let planned = plan_again(shard, Some(&epoch), down, &head, None, &Tried::default(), None);
+            if let Some(planned) = planned {
+                return Some((epoch, head, planned));
             }
         }
         searched = head.bytes().len();
@@ -113,12 +111,6 @@ async fn await_request(shard: &Shard, down: &mut Downstream, first: bool) -> Opt
     }
 }
 
-/// Whether an empty line may stand in what came since `searched`.
-fn may_end(bytes: &[u8], searched: usize) -> bool {
-    let fresh = &bytes[searched.saturating_sub(3)..];
-    memchr::memmem::find(fresh, b"\n\r\n").is_some() || memchr::memmem::find(fresh, b"\n\n").is_some()
-}
-
 fn plan_again(
     shard: &Shard,
     epoch: Option<&ShardEpoch>,
@@ -126,11 +118,10 @@ fn plan_again(
     head: &Lease,
     form: Option<&Lease>,
     tried: &Tried,
-    admitted: bool,
-) -> Plan {
-    let Some(epoch) = epoch else { return Plan::Incomplete };
-    let question = Question { bytes: head.bytes(), form: form.map(Lease::bytes), peer: &down.peer, tried, admitted };
-    plan(shard, epoch, &question)
+    admitted_as: Option<RequestId>,
+) -> Option<Plan> {
+    let question = Question { bytes: head.bytes(), form: form.map(Lease::bytes), peer: &down.peer, tried, admitted_as };
+    plan(shard, epoch?, &question)
 }
 
 /// What becomes of the connection after an answer of our own: it is kept where no body is, or can be, in
@@ -233,13 +224,13 @@ async fn attempts(
     mut head: Lease,
     form: Option<Lease>,
     mut forward: Forward,
+    terms: &Terms,
 ) -> Done {
     let mut tried = Tried::default();
     let mut fresh = false;
     loop {
-        let terms = forward.terms;
-        let failed = match acquire(shard, down, &forward, fresh).await {
-            Ok(leased) => match converse::attempt(shard, down, epoch, &mut head, forward, leased).await {
+        let failed = match acquire(shard, down, &forward, terms, fresh).await {
+            Ok(leased) => match converse::attempt(shard, down, epoch, &mut head, forward.out, terms, leased).await {
                 Ok(after) => {
                     down.source.put_back(head);
                     return Done { outcome: Ok(()), after };
@@ -254,13 +245,13 @@ async fn attempts(
                 Failed { end, begun: false, unsent: true, replayable: true }
             }
         };
-        if !may_try_again(&failed, &terms, &tried, fresh) {
-            return give_up(shard, down, head, &terms, &failed).await;
+        if !may_try_again(&failed, terms, &tried, fresh) {
+            return give_up(shard, down, head, terms, &failed).await;
         }
         fresh = failed.end.meaning().retry == Retry::Idempotent;
-        match plan_again(shard, epoch.as_deref(), down, &head, form.as_ref(), &tried, true) {
-            Plan::Forward(next) => forward = next,
-            _ => return give_up(shard, down, head, &terms, &failed).await,
+        match plan_again(shard, epoch.as_deref(), down, &head, form.as_ref(), &tried, Some(terms.request_id)) {
+            Some(Plan::Forward(next, _)) => forward = next,
+            _ => return give_up(shard, down, head, terms, &failed).await,
         }
     }
 }
@@ -277,12 +268,19 @@ fn may_try_again(failed: &Failed, terms: &Terms, tried: &Tried, fresh: bool) -> 
 }
 
 /// A connection to the endpoint picked, for as long as the client waits for it.
-async fn acquire(shard: &Shard, down: &mut Downstream, forward: &Forward, fresh: bool) -> Result<Leased, End> {
+async fn acquire(
+    shard: &Shard,
+    down: &mut Downstream,
+    forward: &Forward,
+    terms: &Terms,
+    fresh: bool,
+) -> Result<Leased, End> {
     let Downstream { source, writing, .. } = down;
     let unmoving = Cell::new(0);
     let mut acquire = pin!(connect::acquire(&forward.replica, forward.endpoint, fresh, writing, &shard.buffers));
-    let mut watch = pin!(source.watch(forward.terms.half_close_grace_ms, &unmoving));
+    let mut watch = pin!(source.watch(terms.half_close_grace_ms, &unmoving));
     poll_fn(|cx| match acquire.as_mut().poll(cx) {
+        Poll::Pending if shard.is_cut() => Poll::Ready(Err(End::Drained)),
         Poll::Ready(acquired) => Poll::Ready(acquired),
         Poll::Pending => watch.as_mut().poll(cx).map(Err),
     })

@@ -21,6 +21,7 @@ pub mod orders;
 pub mod plan;
 pub mod policy;
 pub mod reply;
+pub mod request_id;
 pub mod session;
 pub mod shard;
 pub mod thread;

@@ -9,7 +9,7 @@ use monoio::net::UnixStream;
 use super::accept;
 use super::shard::Shard;
 use super::tickets::Answer;
-use crate::limits::{DEADLINE_TICK_MS, DRAIN_IDLE_GRACE_MS};
+use crate::limits::{CUT_GRACE_MS, DEADLINE_TICK_MS, DRAIN_IDLE_GRACE_MS};
 use crate::wall::link::{Order, WorkerEnd, silence};
 
 /// Obeys until drained. Accepting begins with the first epoch. Gives the number of client connections cut
@@ -36,7 +36,7 @@ pub async fn obey(shard: &Rc<Shard>, link: WorkerEnd, listener: TcpListener) -> 
                     if let Some(accepting) = accepting {
                         accepting.await?;
                     }
-                    return Ok(drain(shard, window_ms).await);
+                    return Ok(drain(shard, &link, window_ms).await);
                 }
             }
         }
@@ -52,13 +52,30 @@ fn stop_accepting(shard: &Shard) {
     }
 }
 
-/// Waits until no client connection is left, idle ones being closed soon, or the window is over.
-async fn drain(shard: &Rc<Shard>, window_ms: u64) -> u64 {
-    let mut waited_ms = 0;
+/// Waits until no client connection is left, idle ones being closed soon, or the window is over; what is
+/// still open then is told so.
+async fn drain(shard: &Rc<Shard>, link: &WorkerEnd, window_ms: u64) -> u64 {
     shard.deadlines.shorten_idle(DRAIN_IDLE_GRACE_MS);
+    wait_for_sessions(shard, link, window_ms).await;
+    let open = shard.sessions() as u64;
+    if open > 0 {
+        shard.cut();
+        wait_for_sessions(shard, link, CUT_GRACE_MS).await;
+    }
+    open
+}
+
+async fn wait_for_sessions(shard: &Rc<Shard>, link: &WorkerEnd, window_ms: u64) {
+    let mut waited_ms = 0;
     while shard.sessions() > 0 && waited_ms < window_ms {
         monoio::time::sleep(std::time::Duration::from_millis(DEADLINE_TICK_MS)).await;
         waited_ms += DEADLINE_TICK_MS;
+        for order in link.orders.try_iter() {
+            match order {
+                Order::Adopt(epoch) => shard.adopt(epoch),
+                Order::ReloadAnswer { ticket, status, text } => shard.tickets.answer(ticket, Answer { status, text }),
+                Order::Drain { .. } => {}
+            }
+        }
     }
-    shard.sessions() as u64
 }

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use super::buffer::{Class, Lease};
 use super::downstream::Peer;
 use super::policy::{self, Applicant, Denied, Permit, Verdict};
+use super::request_id::RequestId;
 use super::shard::{Scratch, Shard, ShardEpoch};
 use super::upstream::replica::{Replica, Tried};
 use crate::end::End;
@@ -23,14 +24,12 @@ use crate::wall::snapshot::{HostMode, HttpRules, Service};
 
 /// What is done with a request.
 pub enum Plan {
-    /// Its head is not complete.
-    Incomplete,
     /// This gateway answers it itself.
     Local(Local, Terms),
     /// Its form body is read first.
     Form(Terms),
     /// It goes to an endpoint.
-    Forward(Forward),
+    Forward(Forward, Terms),
     /// It is refused.
     Refused(Denied, Terms),
 }
@@ -48,8 +47,6 @@ pub enum Local {
 
 /// A request on its way to an endpoint.
 pub struct Forward {
-    /// What holds for the exchange.
-    pub terms: Terms,
     /// The service's upstream on this core.
     pub replica: Rc<Replica>,
     /// The endpoint picked.
@@ -62,7 +59,7 @@ pub struct Forward {
 #[derive(Clone, Copy, Debug)]
 pub struct Terms {
     /// `didi-header-rid` onward, `trace_id` in our own answers.
-    pub request_id: [u8; 32],
+    pub request_id: RequestId,
     /// The request's method.
     pub method: Method,
     /// The client's version.
@@ -128,15 +125,13 @@ impl Terms {
         self.expects_continue = head.expects_continue;
         self.upgrade_websocket = head.upgrade_websocket;
         self.te_trailers = head.te_trailers;
-        if let Some(id) = head::field(head.fields, "didi-header-rid").and_then(|id| <[u8; 32]>::try_from(id).ok())
-            && id.iter().all(u8::is_ascii_alphanumeric)
-        {
+        if let Some(id) = head::field(head.fields, "didi-header-rid").and_then(RequestId::of_client) {
             self.request_id = id;
         }
     }
 
-    fn serve(&mut self, service: &Service) {
-        self.trailers = service.trailers;
+    fn serve(&mut self, service: &Service, head: &RequestHead<'_>) {
+        self.trailers = service.trailers && !forward::nominates(head.fields);
         self.body_bytes_max = service.body_bytes_max;
         self.header_timeout_ms = u64::from(service.upstream.header_timeout_ms);
         self.body_timeout_ms = u64::from(service.upstream.body_timeout_ms);
@@ -153,12 +148,12 @@ pub struct Question<'q> {
     pub peer: &'q Peer,
     /// Endpoints that failed for it; policy was asked before the first.
     pub tried: &'q Tried,
-    /// Whether policy has admitted it before, so that rates are not spent twice.
-    pub admitted: bool,
+    /// Its id, where policy has admitted it before: it keeps the id, and its rates are not spent twice.
+    pub admitted_as: Option<RequestId>,
 }
 
-/// Decides what is done with the request.
-pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>) -> Plan {
+/// Decides what is done with the request. `None` while its head is incomplete.
+pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>) -> Option<Plan> {
     let rules = &epoch.snapshot().http;
     let mut terms = Terms::unread(shard, rules);
     let limits = HeadLimits {
@@ -169,20 +164,23 @@ pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>) -> Plan 
     let mut storage = Storage::new();
     let head = match head::parse_request(question.bytes, &limits, &mut storage) {
         Ok(Some(head)) => head,
-        Ok(None) => return Plan::Incomplete,
-        Err(end) => return Plan::Refused(end.into(), terms),
+        Ok(None) => return None,
+        Err(end) => return Some(Plan::Refused(end.into(), terms)),
     };
     terms.read(&head, shard.draining());
+    if let Some(id) = question.admitted_as {
+        terms.request_id = id;
+    }
     if question.form.is_some() {
         terms.body = Body::None;
     }
     let desk = Desk { shard, epoch, rules, question, head: &head };
-    match desk.decide(&mut terms) {
+    Some(match desk.decide(&mut terms) {
         Ok(Decision::Local(local)) => Plan::Local(local, terms),
         Ok(Decision::Form) => Plan::Form(terms),
-        Ok(Decision::Forward { replica, endpoint, out }) => Plan::Forward(Forward { terms, replica, endpoint, out }),
+        Ok(Decision::Forward { replica, endpoint, out }) => Plan::Forward(Forward { replica, endpoint, out }, terms),
         Err(denied) => Plan::Refused(denied, terms),
-    }
+    })
 }
 
 enum Decision {
@@ -227,7 +225,7 @@ impl Desk<'_> {
         }
         let route = self.route(path).ok_or(End::NoRoute)?;
         let service = self.epoch.snapshot().service(route.service);
-        terms.serve(service);
+        terms.serve(service, self.head);
         let client = self.client();
         let permit = match self.admit(service, path, client)? {
             Verdict::Admitted(permit) => permit,
@@ -279,7 +277,7 @@ impl Desk<'_> {
         // The lifetime of a tenant is the snapshot's, not the service reference's.
         let snapshot = self.epoch.snapshot();
         let applicant = Applicant { head: self.head, path, form: self.question.form, client };
-        policy::admit(self.shard, snapshot, service, &applicant, self.question.admitted)
+        policy::admit(self.shard, snapshot, service, &applicant, self.question.admitted_as.is_some())
     }
 
     #[expect(clippy::too_many_arguments, reason = "the head that goes on draws on everything decided before it")]
@@ -305,18 +303,19 @@ impl Desk<'_> {
             .map(|form| if permit.strip_credentials { without_credentials(form, body) } else { form });
         let group = Group::of(permit);
         let (added, count) = group.fields();
-        let client = Peer::new(client);
+        let peer = self.question.peer;
+        let behind = if client == peer.address { *peer } else { Peer::new(client) };
         let onward = Onward {
             path,
             query: query.filter(|query| !query.is_empty() || head.query.is_some_and(<[u8]>::is_empty)),
             host: host(service, self.rules, head, node),
             body: form.map_or(head.body, |form| Body::Length(form.len() as u64)),
-            client: client.text(),
-            peer: self.question.peer.text(),
-            trusted: self.rules.trusted_proxies.iter().any(|net| net.contains(&self.question.peer.address)),
+            client: behind.text(),
+            peer: peer.text(),
+            trusted: self.rules.trusted_proxies.iter().any(|net| net.contains(&peer.address)),
             proto: "http",
             via: self.rules.via.then_some(self.shard.shared.pseudonym.as_bytes()),
-            request_id: &terms.request_id,
+            request_id: terms.request_id.bytes(),
             added: &added[..count],
             underscore_fields: self.rules.underscore_fields,
             upgrade_websocket: head.upgrade_websocket,

@@ -36,7 +36,7 @@ pub async fn send(shard: &Shard, down: &mut Downstream, terms: &Terms, own: &Own
         errno: if fault { own.status } else { 0 },
         errmsg: if fault { own.text } else { "" },
         data: if fault { "" } else { own.text },
-        trace_id: &terms.request_id,
+        trace_id: terms.request_id.bytes(),
         date: &shard.clock.date(),
         close: own.close,
         head_only: terms.method == Method::Head,

@@ -5,7 +5,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,6 +15,7 @@ use super::buffer::Buffers;
 use super::clock::Clock;
 use super::deadline::Deadlines;
 use super::meter::Meter;
+use super::request_id::{RequestId, RequestIds};
 use super::tickets::Tickets;
 use super::upstream::replica::Replica;
 use crate::ids::{ServiceId, WorkerId};
@@ -65,6 +65,7 @@ pub struct Shard {
     epoch: RefCell<Option<Rc<ShardEpoch>>>,
     replicas: RefCell<HashMap<Box<str>, Rc<Replica>>>,
     draining: Cell<bool>,
+    cut: Cell<bool>,
     sessions: Cell<usize>,
     request_ids: RequestIds,
 }
@@ -101,6 +102,7 @@ impl Shard {
             epoch: RefCell::default(),
             replicas: RefCell::default(),
             draining: Cell::new(false),
+            cut: Cell::new(false),
             sessions: Cell::new(0),
             request_ids: RequestIds::new(),
             shared,
@@ -140,19 +142,22 @@ impl Shard {
         replica
     }
 
-    /// Once a second: lets go of idle upstream connections that are closed, old, or of a service that is gone.
-    pub fn sweep(&self) {
+    /// Once a second: lets go of idle upstream connections that are closed, old, or of a service that is
+    /// gone. Whether there are any left.
+    pub fn sweep(&self) -> bool {
         let now_ms = self.clock.now_ms();
-        let Some(epoch) = self.epoch() else { return };
-        let services = &epoch.snapshot().services;
+        let Some(epoch) = self.epoch() else { return false };
+        let snapshot = epoch.snapshot();
+        let mut idle = 0;
         self.replicas.borrow_mut().retain(|name, replica| {
-            replica.pools.iter().for_each(|pool| pool.sweep(now_ms));
-            let kept = services.len() > 64 || services.iter().any(|service| service.name == *name);
+            idle += replica.pools.iter().map(|pool| pool.sweep(now_ms)).sum::<usize>();
+            let kept = snapshot.has_service(name);
             if !kept {
                 replica.pools.iter().for_each(|pool| pool.clear());
             }
             kept
         });
+        idle > 0
     }
 
     /// Whether this worker is stopping.
@@ -164,6 +169,18 @@ impl Shard {
     /// From now on this worker is stopping.
     pub fn start_draining(&self) {
         self.draining.set(true);
+    }
+
+    /// Whether exchanges end now, finished or not.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.cut.get()
+    }
+
+    /// The drain window is over: exchanges end now.
+    pub fn cut(&self) {
+        self.cut.set(true);
+        self.deadlines.wake_all();
     }
 
     /// Open client connections.
@@ -181,7 +198,7 @@ impl Shard {
 
     /// A new request id: 32 hexadecimal digits, in the shape of GateKeeper's trace ids.
     #[must_use]
-    pub fn request_id(&self) -> [u8; 32] {
+    pub fn request_id(&self) -> RequestId {
         self.request_ids.next(self.clock.unix_s())
     }
 }
@@ -223,50 +240,5 @@ impl Drop for ShardEpoch {
         if let Some(epoch) = self.epoch.take() {
             self.reports.send(Report::Released { worker: self.worker, epoch });
         }
-    }
-}
-
-/// Request ids, unique over processes by a random seed and within one by a count.
-struct RequestIds {
-    seed: u64,
-    count: Cell<u32>,
-}
-
-impl RequestIds {
-    fn new() -> Self {
-        Self { seed: RandomState::new().hash_one(std::process::id()), count: Cell::new(0) }
-    }
-
-    fn next(&self, unix_s: u64) -> [u8; 32] {
-        let count = self.count.get().wrapping_add(1);
-        self.count.set(count);
-        let mut id = [0; 32];
-        put_hex(&mut id[..8], unix_s);
-        put_hex(&mut id[8..16], u64::from(count));
-        put_hex(&mut id[16..30], self.seed);
-        id[30..].copy_from_slice(b"b0");
-        id
-    }
-}
-
-/// The low digits of a number, as many as fit.
-fn put_hex(place: &mut [u8], mut value: u64) {
-    for digit in place.iter_mut().rev() {
-        *digit = b"0123456789abcdef"[(value & 15) as usize];
-        value >>= 4;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn request_ids_are_32_hex_digits_and_differ() {
-        let ids = RequestIds::new();
-        let (first, second) = (ids.next(1_700_000_000), ids.next(1_700_000_000));
-        assert_ne!(first, second);
-        assert!(first.iter().all(u8::is_ascii_hexdigit));
-        assert!(first.ends_with(b"b0"));
     }
 }

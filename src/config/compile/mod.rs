@@ -83,9 +83,7 @@ pub(super) fn compile(pages: &Pages, host_name: &str, faults: &mut Faults) -> (S
     let http = http::rules(&pages.base, faults);
     let modules = service::compile(&pages.module, &http, !tenants.all().is_empty(), host_name, faults);
     let process = http::process(&pages.base, modules.tcp, faults);
-    let endpoints = modules.services.iter().map(|service| service.upstream.endpoints.len()).sum();
-    let services = modules.services.into();
-    (Snapshot { http, routes: modules.routes, services, tenants, endpoints }, process)
+    (Snapshot::new(http, modules.routes, modules.services.into(), tenants), process)
 }
 
 /// Hands out the numbers of endpoints, dense over the whole snapshot.

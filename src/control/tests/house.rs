@@ -34,15 +34,8 @@ pub(super) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 
 /// A snapshot with one service per endpoint.
 pub(crate) fn snapshot(endpoints: Vec<(Address, Check)>) -> Snapshot {
-    let count = endpoints.len();
     let services = endpoints.into_iter().enumerate().map(|(number, (address, check))| service(number, address, check));
-    Snapshot {
-        http: rules(),
-        routes: Routes::new(Vec::new()),
-        services: services.collect(),
-        tenants: Tenants::default(),
-        endpoints: count,
-    }
+    Snapshot::new(rules(), Routes::new(Vec::new()), services.collect(), Tenants::default())
 }
 
 fn service(number: usize, address: Address, check: Check) -> Service {

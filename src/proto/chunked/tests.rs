@@ -1,3 +1,5 @@
+//! Chunk lines, data, extensions and trailers: one test for each rule, each input also cut at every byte boundary.
+
 use super::*;
 use crate::proto::cases::{decoded, unchunked};
 

@@ -1,3 +1,5 @@
+//! Lengths, hosts, persistence and what is asked for: one test for each rule, each input also cut at every byte boundary.
+
 use super::*;
 use crate::proto::cases::{GET, LIMITS, accepted, answered, post, refused, rejected, request, response};
 use crate::proto::head::{Storage, parse_request};

@@ -1,3 +1,5 @@
+//! Request and status lines, fields and limits: one test for each rule, each input also cut at every byte boundary.
+
 use super::*;
 use crate::proto::cases::{GET, LIMITS, accepted, answered, post, refused, rejected, request, response};
 
@@ -35,6 +37,10 @@ fn bare_lf_ends_no_line() {
     refused(b"GET / HTTP/1.1\r\nHost: a\r\nB: c\n\r\n", End::BadField);
     refused(b"GET / HTTP/1.1\r\nHost: a\r\n\n", End::BadField);
     refused(b"GET / HTTP/1.1\r\nHost: a\r\nA:\n\r\n", End::BadField);
+    refused(b"GET / HTTP/1.1\r\nHost: a\r\nA: \t\n\r\n", End::BadField);
+    refused(b"GET / HTTP/1.1\r\nHost: a\r\nA: b \n\r\n", End::BadField);
+    refused(b"GET / HTTP/1.1\r\n\n", End::BadField);
+    accepted(b"GET / HTTP/1.1\r\nHost: a\r\nA: \t\r\nB:\r\nC: d \t\r\n\r\n", |head| assert_eq!(head.fields.len(), 4));
     rejected(b"HTTP/1.1 200 OK\nContent-Length: 0\r\n\r\n", &GET);
     rejected(b"HTTP/1.1 200 OK\r\nContent-Length: 0\n\r\n", &GET);
     rejected(b"HTTP/1.1 200\nContent-Length: 0\r\n\r\n", &GET);

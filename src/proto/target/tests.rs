@@ -1,3 +1,5 @@
+//! Forms of a target and the normaliser: one test for each rule.
+
 use super::*;
 
 fn canonicalised(path: &str, merge: bool) -> Result<String, End> {

@@ -198,8 +198,8 @@ impl Pool {
         false
     }
 
-    /// Lets go of idle connections that were closed or have waited long enough.
-    pub fn sweep(&self, now_ms: u64) {
+    /// Lets go of idle connections that were closed or have waited long enough. How many are left.
+    pub fn sweep(&self, now_ms: u64) -> usize {
         let mut state = self.state.borrow_mut();
         let mut index = 0;
         while index < state.idle.len() {
@@ -214,6 +214,7 @@ impl Pool {
                 index += 1;
             }
         }
+        state.idle.len()
     }
 
     /// Lets go of every idle connection.

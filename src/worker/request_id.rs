@@ -1,0 +1,96 @@
+//! Request ids: GateKeeper's trace ids, which follow a request through logs and services.
+//!
+//! In scope: making one, and judging a client's own. Out of scope: where it is written.
+
+use std::cell::Cell;
+use std::hash::{BuildHasher, RandomState};
+
+use crate::limits::REQUEST_ID_BYTES_MAX;
+
+/// The id of one request.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestId {
+    bytes: [u8; REQUEST_ID_BYTES_MAX],
+    length: u8,
+}
+
+impl RequestId {
+    /// A client's own id, if it is short and of characters that are safe everywhere.
+    #[must_use]
+    pub fn of_client(id: &[u8]) -> Option<Self> {
+        let safe = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        let length = u8::try_from(id.len()).ok().filter(|length| *length > 0)?;
+        let mut bytes = [0; REQUEST_ID_BYTES_MAX];
+        bytes.get_mut(..id.len())?.copy_from_slice(id);
+        id.iter().all(safe).then_some(Self { bytes, length })
+    }
+
+    /// Its text.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.length)]
+    }
+}
+
+/// The ids one core makes: unique over processes by a random seed and within one by a count.
+pub struct RequestIds {
+    seed: u64,
+    count: Cell<u32>,
+}
+
+impl RequestIds {
+    /// Ids under a new random seed.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { seed: RandomState::new().hash_one(std::process::id()), count: Cell::new(0) }
+    }
+
+    /// A new id: 32 hexadecimal digits, ending as GateKeeper's do.
+    #[must_use]
+    pub fn next(&self, unix_s: u64) -> RequestId {
+        let count = self.count.get().wrapping_add(1);
+        self.count.set(count);
+        let mut bytes = [0; REQUEST_ID_BYTES_MAX];
+        put_hex(&mut bytes[..8], unix_s);
+        put_hex(&mut bytes[8..16], u64::from(count));
+        put_hex(&mut bytes[16..30], self.seed);
+        bytes[30..32].copy_from_slice(b"b0");
+        RequestId { bytes, length: 32 }
+    }
+}
+
+impl Default for RequestIds {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The low digits of a number, as many as fit.
+fn put_hex(place: &mut [u8], mut value: u64) {
+    for digit in place.iter_mut().rev() {
+        *digit = b"0123456789abcdef"[(value & 15) as usize];
+        value >>= 4;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_32_hex_digits_and_differ() {
+        let ids = RequestIds::new();
+        let (first, second) = (ids.next(1_700_000_000), ids.next(1_700_000_000));
+        assert_ne!(first.bytes(), second.bytes());
+        assert!(first.bytes().iter().all(u8::is_ascii_hexdigit) && first.bytes().len() == 32);
+        assert!(first.bytes().ends_with(b"b0"));
+    }
+
+    #[test]
+    fn a_clients_own_id_is_kept_when_it_is_short_and_safe() {
+        assert_eq!(RequestId::of_client(b"my-own-id_1.2").unwrap().bytes(), b"my-own-id_1.2");
+        for refused in [&b""[..], b"a b", b"a\"b", b"\xff", &[b'a'; REQUEST_ID_BYTES_MAX + 1]] {
+            assert!(RequestId::of_client(refused).is_none());
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! A request on an established connection with a pooled upstream allocates nothing on its core.
+//!
+//! In scope: counting the allocations of worker threads in a gateway that runs in this process. Out of scope:
+//! control and the test's own threads, which allocate as they like.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use gatekeeper::cli;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    static COUNTED: Cell<Option<bool>> = const { Cell::new(None) };
+}
+
+struct Counting;
+
+fn count() {
+    // Naming a thread allocates nothing; the first look is remembered because it is not free.
+    let counted = COUNTED.try_with(|known| {
+        known.get().unwrap_or_else(|| {
+            known.set(Some(false));
+            let is_worker = std::thread::current().name().is_some_and(|name| name.starts_with("gk-worker"));
+            known.set(Some(is_worker));
+            is_worker
+        })
+    });
+    if counted == Ok(true) {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[expect(unsafe_code, reason = "a global allocator cannot be written without")]
+// SAFETY: every call is passed on to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: as the caller promised.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        // SAFETY: as the caller promised.
+        unsafe { System.dealloc(place, layout) }
+    }
+
+    unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: as the caller promised.
+        unsafe { System.realloc(place, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Answers every request on every connection with twelve bytes.
+fn origin() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || answer(stream));
+        }
+    });
+    port
+}
+
+fn answer(mut stream: TcpStream) {
+    let mut bytes = [0; 4096];
+    while let Ok(n) = stream.read(&mut bytes) {
+        let whole = n >= 4 && bytes[..n].ends_with(b"\r\n\r\n");
+        if n == 0 || !whole || stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nhello, world").is_err() {
+            return;
+        }
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn ask(client: &mut TcpStream, path: &str) {
+    write!(client, "GET {path} HTTP/1.1\r\nHost: a\r\nUser-Agent: test\r\nAccept: */*\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    let mut bytes = [0; 4096];
+    while !answer.ends_with(b"hello, world") {
+        let n = client.read(&mut bytes).unwrap();
+        assert!(n > 0, "closed after {}", String::from_utf8_lossy(&answer));
+        answer.extend_from_slice(&bytes[..n]);
+    }
+}
+
+fn connect(port: u16) -> TcpStream {
+    for _ in 0..200 {
+        if let Ok(stream) = TcpStream::connect(("127.0.0.1", port)) {
+            stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+            stream.set_nodelay(true).unwrap();
+            return stream;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("the gateway does not listen");
+}
+
+#[test]
+fn a_steady_request_allocates_nothing() {
+    let (origin, port) = (origin(), free_port());
+    let folder = tempfile::tempdir().unwrap();
+    let module = format!(
+        r#"
+        [[module]]
+        [module.base]
+        load_type = "http"
+        name = "svc"
+        [[module.match_rule]]
+        type = "url_prefix"
+        rule = "/plain"
+        [[module.match_rule]]
+        type = "url_prefix"
+        rule = "/rewritten"
+        url_rewrite = "^/rewritten/([a-z]+)/(.*) /$2/$1"
+        [module.load_balance]
+        check_method = "tcpchk"
+        check_interval = 600000
+        ip_list = "127.0.0.1:{origin}"
+        proxy_connect_timeout = 1000
+        [module.access_control]
+        open = 1
+        white_list = "127.0.0.0/8"
+        client_flow_limit = 1000000
+        "#
+    );
+    std::fs::write(folder.path().join("module.toml"), module).unwrap();
+    let base = format!("[base]\nwatch = false\n[http]\naddr = \"127.0.0.1:{port}\"\n");
+    std::fs::write(folder.path().join("base.toml"), base).unwrap();
+    let file = folder.path().join("module.toml");
+    std::thread::spawn(move || gatekeeper::run::run(&cli::Run { file, cores: Some(1), driver: cli::Driver::Auto }));
+
+    let mut client = connect(port);
+    let paths = ["/plain/a", "/rewritten/abc/def"];
+    for path in paths.iter().cycle().take(2_000) {
+        ask(&mut client, path);
+    }
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    for path in paths.iter().cycle().take(2_000) {
+        ask(&mut client, path);
+    }
+    let made = ALLOCATIONS.load(Ordering::Relaxed) - before;
+    // A health epoch or the once-a-second sweep may fall into the measurement; a request's own
+    // allocation would show two thousand times.
+    assert!(before > 0, "the counter counts");
+    assert!(made < 20, "{made} allocations in 2,000 requests");
+}

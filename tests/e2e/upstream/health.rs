@@ -155,6 +155,7 @@ fn what_is_known_of_an_endpoint_survives_a_reload() {
     let (sick, well) = (Origin::ok(), Origin::ok());
     let conf = Conf::new().service(watched("/svc", &[&sick, &well]));
     let gateway = Gateway::start(&conf);
+    assert!(eventually(|| share(&gateway, &sick) == 5));
     sick.set_sick(true);
     assert!(eventually(|| share(&gateway, &sick) == 0));
     let before = sick.heads().len();

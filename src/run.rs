@@ -53,7 +53,7 @@ pub fn run(options: &cli::Run) -> Result<ExitCode, String> {
         .map_err(|error| format!("cannot start a worker: {error}"))?;
     let office = Office {
         file: options.file.clone(),
-        load: Box::new(config::load),
+        load: Box::new(config::load_if_changed),
         loaded,
         links,
         reports,

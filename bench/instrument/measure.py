@@ -101,7 +101,8 @@ def measure(proxy, scenario, round_number, scratch):
 
 def observe(proxy, scenario, round_number, process):
     """Loads a started proxy and reads what it cost."""
-    wait_until(lambda: serves(proxy.port, scenario.path), 10, f"{proxy.name} serves")
+    wait_until(lambda: process.popen.poll() is not None or serves(proxy.port, scenario.path), 10,
+               f"{proxy.name} serves")
     if fetch(proxy.port, scenario.path)[1] != fetch(ORIGIN_PORT, scenario.path)[1]:
         raise RuntimeError(f"{proxy.name} changes the body")
     with load(proxy.port, scenario) as wrk:
@@ -111,6 +112,10 @@ def observe(proxy, scenario, round_number, process):
         last = read_counters(process)
         descriptors = process.descriptors()
         output, complaint = wrk.popen.communicate(timeout=60)
+    if process.popen.poll() is not None:
+        raise RuntimeError(f"{proxy.name} ended during the measurement")
+    if last.requests <= first.requests:
+        raise RuntimeError("the origin saw no requests, or another program listens on its port")
     if wrk.popen.returncode != 0 or "Latency Distribution" not in output:
         raise RuntimeError(f"wrk: {complaint.strip()} {output}")
     return sample(proxy, scenario, round_number, first, last, output, process, descriptors)
@@ -125,7 +130,7 @@ def load(port, scenario):
 
 def sample(proxy, scenario, round_number, first, last, output, process, descriptors):
     """The figures of one measurement."""
-    requests = max(last.requests - first.requests, 1)
+    requests = last.requests - first.requests
     seconds, cpu_s = last.time_s - first.time_s, last.cpu_s - first.cpu_s
     worker_cpu_s = last.worker_cpu_s - first.worker_cpu_s
     return Sample(

@@ -52,7 +52,9 @@ pub async fn run(shard: &Rc<Shard>, down: &mut Downstream, first: bool) -> Optio
             Done { outcome, after }
         }
         Plan::Refused(denied, terms) => {
-            let after = own_after(down, head, &terms);
+            // A body that is too large is not read, even where it is here already.
+            let too_large = denied.end == End::BodyTooLarge;
+            let after = if too_large { After::Linger } else { own_after(down, head, &terms) };
             refuse(shard, down, &terms, denied, after).await
         }
         // The form was read and names nobody.

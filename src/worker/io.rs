@@ -16,6 +16,7 @@ use std::path::Path;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use monoio::buf::{IoBuf, Slice};
 use monoio::io::{AsyncReadRent, AsyncWriteRent, OwnedWriteHalf, Splitable};
@@ -84,7 +85,14 @@ pub struct Receiver {
     slot: Rc<Slot>,
     operation: Pin<Box<dyn Future<Output = ()>>>,
     armed: bool,
+    /// Receives in a row that did not have to wait.
+    streak: u32,
 }
+
+/// Receives in a row without a wait before the loop gets its turn.
+const TURN_RECEIVES_MAX: u32 = 16;
+/// How long that turn is: the shortest timer, because only a real wait lets sockets and timers in.
+const TURN_PAUSE: Duration = Duration::from_millis(1);
 
 /// Between the receiver and its operation: what is wanted, and what came.
 #[derive(Default)]
@@ -96,7 +104,12 @@ struct Slot {
 impl Receiver {
     fn new<R: AsyncReadRent + 'static>(half: R, buffers: &Buffers) -> Self {
         let slot = Rc::new(Slot::default());
-        Self { operation: Box::pin(receive_on_demand(half, slot.clone(), buffers.clone())), slot, armed: false }
+        Self {
+            operation: Box::pin(receive_on_demand(half, slot.clone(), buffers.clone())),
+            slot,
+            armed: false,
+            streak: 0,
+        }
     }
 
     /// Polls the pending receive, arming one of the class first if none is pending.
@@ -117,9 +130,22 @@ impl Receiver {
         }
     }
 
-    /// Waits for bytes.
+    /// Waits for bytes. On epoll a receive that finds bytes does not return to the loop, so a peer that
+    /// always has more would hold the core: after a streak of those the loop gets its turn.
     pub async fn receive(&mut self, class: Class) -> Received {
-        poll_fn(|cx| self.poll(cx, class)).await
+        if self.streak >= TURN_RECEIVES_MAX {
+            self.streak = 0;
+            Box::pin(monoio::time::sleep(TURN_PAUSE)).await;
+        }
+        let mut waited = false;
+        let received = poll_fn(|cx| {
+            let polled = self.poll(cx, class);
+            waited |= polled.is_pending();
+            polled
+        })
+        .await;
+        self.streak = if waited { 0 } else { self.streak + 1 };
+        received
     }
 }
 

@@ -189,6 +189,15 @@ enum Decision {
     Forward { replica: Rc<Replica>, endpoint: usize, out: Lease },
 }
 
+/// A request that every rule has let pass, on its way to a service.
+struct Passed<'p> {
+    route: &'p Route,
+    service: &'p Service,
+    permit: Permit<'p>,
+    path: &'p [u8],
+    client: IpAddr,
+}
+
 /// Everything a decision looks at.
 struct Desk<'d> {
     shard: &'d Shard,
@@ -239,7 +248,8 @@ impl Desk<'_> {
         }
         let replica = self.shard.replica(self.epoch, route.service);
         let endpoint = replica.pick(self.question.tried).ok_or(End::NoEndpoint)?;
-        let out = self.render(route, service, &permit, path, client, &replica.upstream.endpoints[endpoint].node, terms);
+        let passed = Passed { route, service, permit, path, client };
+        let out = self.render(&passed, &replica.upstream.endpoints[endpoint].node, terms);
         Ok(Decision::Forward { replica, endpoint, out })
     }
 
@@ -280,17 +290,9 @@ impl Desk<'_> {
         policy::admit(self.shard, snapshot, service, &applicant, self.question.admitted_as.is_some())
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the head that goes on draws on everything decided before it")]
-    fn render(
-        &self,
-        route: &Route,
-        service: &Service,
-        permit: &Permit<'_>,
-        path: &[u8],
-        client: IpAddr,
-        node: &str,
-        terms: &Terms,
-    ) -> Lease {
+    /// The head as it goes on.
+    fn render(&self, passed: &Passed<'_>, node: &str, terms: &Terms) -> Lease {
+        let Passed { route, service, permit, path, client } = passed;
         let head = self.head;
         let rewriting = &mut *self.shard.rewriting.borrow_mut();
         let Scratch { query: stripped, value: body, .. } = &mut *self.shard.scratch.borrow_mut();
@@ -304,7 +306,7 @@ impl Desk<'_> {
         let group = Group::of(permit);
         let (added, count) = group.fields();
         let peer = self.question.peer;
-        let behind = if client == peer.address { *peer } else { Peer::new(client) };
+        let behind = if *client == peer.address { *peer } else { Peer::new(*client) };
         let onward = Onward {
             path,
             query: query.filter(|query| !query.is_empty() || head.query.is_some_and(<[u8]>::is_empty)),

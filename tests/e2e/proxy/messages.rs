@@ -1,8 +1,8 @@
 //! Methods, request lines and versions, and several requests on one connection.
 
 use super::gate;
-use crate::support::Origin;
 use crate::support::message::Framing;
+use crate::support::{Conf, Gateway, Origin};
 
 #[test]
 fn every_method_reaches_the_service_and_its_answer_the_client() {
@@ -125,7 +125,7 @@ fn requests_behind_one_that_is_refused_are_not_answered() {
 #[test]
 fn connection_close_is_honoured_and_said() {
     let origin = Origin::ok();
-    let gateway = gate(&origin);
+    let gateway = Gateway::start(&Conf::of(&origin).cores(1));
     let mut client = gateway.connect();
     let answer = client.ask("GET /svc/a HTTP/1.1\r\nHost: gate.test\r\nConnection: close\r\n\r\n");
     assert!(answer.closes());

@@ -93,12 +93,12 @@ fn rule_and_service_see_one_normalised_path() {
 }
 
 #[test]
-fn double_slashes_stay_unless_the_file_merges_them() {
+fn double_slashes_are_one_unless_the_file_keeps_them() {
     let origin = named("svc");
-    let gateway = Gateway::start(&Conf::of(&origin));
+    let gateway = Gateway::start(&Conf::of(&origin).http("merge_slashes", false));
     assert_eq!(who(&gateway, "/svc//a"), "svc");
     assert_eq!(who(&gateway, "//svc/a"), "no_route");
-    let merging = Gateway::start(&Conf::of(&origin).http("merge_slashes", true));
+    let merging = Gateway::start(&Conf::of(&origin));
     assert_eq!(who(&merging, "//svc///a"), "svc");
     let targets: Vec<_> = origin.expect_requests(2).iter().map(|seen| seen.target().to_owned()).collect();
     assert_eq!(targets, ["//a", "/a"]);

@@ -114,14 +114,14 @@ fn chunks_that_are_mostly_chunk_lines() {
 fn trailers_that_are_too_long() {
     let origin = Origin::ok();
     let request = format!("{CHUNKED}0\r\nX: {}\r\n\r\n", "x".repeat(10_000));
-    refused(&Conf::of(&origin), &origin, request, 400, "bad_chunk");
+    refused(&Conf::of(&origin), &origin, request, 431, "head_too_large");
 }
 
 #[test]
 fn trailers_that_are_too_many() {
     let origin = Origin::ok();
     let request = format!("{CHUNKED}0\r\n{}\r\n", "X: y\r\n".repeat(300));
-    refused(&Conf::of(&origin), &origin, request, 400, "bad_chunk");
+    refused(&Conf::of(&origin), &origin, request, 431, "head_too_large");
 }
 
 #[test]

@@ -163,7 +163,7 @@ pub(crate) struct Conf {
     services: Vec<Service>,
     apps: Vec<App>,
     cores: Option<usize>,
-    driver: Option<&'static str>,
+    driver: Option<String>,
 }
 
 impl Conf {
@@ -221,8 +221,8 @@ impl Conf {
     }
 
     /// A fixed rung of the driver ladder.
-    pub(crate) fn driver(mut self, driver: &'static str) -> Self {
-        self.driver = Some(driver);
+    pub(crate) fn driver(mut self, driver: &str) -> Self {
+        self.driver = Some(driver.to_owned());
         self
     }
 
@@ -232,8 +232,9 @@ impl Conf {
         self.cores.or_else(asked).unwrap_or(4)
     }
 
-    pub(crate) fn driver_name(&self) -> Option<&'static str> {
-        self.driver
+    /// The rung: the test's, else `GK_DRIVER`, else the gateway's own choice.
+    pub(crate) fn driver_name(&self) -> Option<String> {
+        self.driver.clone().or_else(|| std::env::var("GK_DRIVER").ok())
     }
 
     /// Writes the three files; each is replaced in one step, as an editor does.

@@ -93,6 +93,8 @@ pub const LOOKUP_TIMEOUT_MS: u64 = 15_000;
 
 /// Entries of each worker's submission ring.
 pub const RING_ENTRIES: u32 = 4_096;
+/// How long a start waits for a listen address that is taken.
+pub const BIND_PATIENCE_MS: u64 = 2_000;
 /// Pending connections per listening socket.
 pub const LISTEN_BACKLOG: i32 = 4_096;
 /// Workers at most.

@@ -20,7 +20,8 @@ WRK = """Running 6s test @ http://127.0.0.1:18711/bench
 def sample(proxy, round_number, cpu_us):
     return measure.Sample(
         scenario="64", proxy=proxy, round=round_number, requests_per_s=1.0, cpu_us=cpu_us, worker_cpu_us=None,
-        busy=1.0, p50_ms=1.0, p99_ms=1.0, errors=0, peak_rss_mib=1.0, descriptors=1)
+        busy=1.0, p50_ms=1.0, p99_ms=1.0, errors=0, peak_rss_mib=1.0, descriptors=1,
+        foreign_cores=0.0)
 
 
 class WrkOutput(unittest.TestCase):

@@ -2,7 +2,7 @@
 //!
 //! Setting a deadline is one store, and the sweep reads a dense array of numbers, which at ten
 //! thousand connections costs less than arming a timer per wait would. Every deadline fires within
-//! one tick after its time (`limits::DEADLINE_TICK_MS`). Out of scope: what a missed deadline means.
+//! one tick of its time (`limits::DEADLINE_TICK_MS`), early or late. Out of scope: what a missed deadline means.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};

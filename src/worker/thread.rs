@@ -2,6 +2,7 @@
 //!
 //! Out of scope: what the shard does (`accept`, `orders`, `session`).
 
+use std::mem::ManuallyDrop;
 use std::net::TcpListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::JoinHandle;
@@ -51,7 +52,10 @@ fn serve(post: Post) -> std::io::Result<()> {
         // A core that went away since start is no reason not to serve.
         core_affinity::set_for_current(core);
     }
-    let (driver, mut engine) = engine(post.driver, post.may_descend)?;
+    let (driver, engine) = engine(post.driver, post.may_descend)?;
+    // Operations of connections that are cut, or that a panic leaves behind, are still in the kernel's hands:
+    // the runtime is leaked, never dropped under them.
+    let mut engine = ManuallyDrop::new(engine);
     let worker = post.link.worker;
     let reports = post.link.reports.try_clone()?;
     let upward = reports.try_clone()?;
@@ -64,9 +68,6 @@ fn serve(post: Post) -> std::io::Result<()> {
         std::io::Result::Ok(Report::Drained { worker, cut, summary: shard.meter.summary() })
     })?;
     reports.send(drained);
-    // Operations of connections that were cut may still be in the kernel's hands: the runtime is leaked,
-    // never dropped under them. The process ends next.
-    std::mem::forget(engine);
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use regex_automata::Input;
-use regex_automata::meta::{BuildError, Regex};
+use regex_automata::meta::{BuildError, Config, Regex};
 
 use super::pattern;
 use super::scratch::Caches;
@@ -27,7 +27,7 @@ impl Substitution {
     /// What is wrong with the pattern, in one line.
     pub(super) fn new(pattern: &str, template: &str) -> Result<(Self, Vec<UnknownGroup>), String> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(0);
-        let regex = Regex::new(&pattern::from_go(pattern)).map_err(|error| pattern_fault(&error))?;
+        let regex = compile(pattern)?;
         let (template, unknown) = Template::parse(template, |name| group_index(&regex, name));
         Ok((Self { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), regex, template }, unknown))
     }
@@ -58,6 +58,15 @@ impl Substitution {
         }
         result.extend_from_slice(&form[copied..]);
     }
+}
+
+/// Compiles a pattern. A full DFA needs a second, reversed automaton first and is then built for the smallest
+/// patterns only. It pays where it finds that nothing in a path matches, not where an anchored pattern fails at
+/// the first bytes. Said here, because another crate of the program may switch these engines on for all.
+fn compile(pattern: &str) -> Result<Regex, String> {
+    let config = Config::new().dfa(!pattern.starts_with('^')).hybrid(false);
+    let built = Regex::builder().configure(config).build(&pattern::from_go(pattern));
+    built.map_err(|error| pattern_fault(&error))
 }
 
 /// Length of the character that starts here; 1 at the end.

@@ -268,6 +268,15 @@ proptest! {
     }
 
     #[test]
+    fn an_anchored_pattern_does_the_same_on_fewer_engines(
+        rest in r"(/|a|\.|\[\^/\]\+|\(\.\*\)|\(a\|b\)|\\w){0,4}\$?",
+        path in "(/(a|b|%20|%C3%A9){0,3}){1,4}",
+    ) {
+        let (fewer, all) = (format!("^{rest} -$1-"), format!("(?:^{rest}) -$1-"));
+        prop_assert_eq!(apply(&fewer, &path), apply(&all, &path));
+    }
+
+    #[test]
     fn whatever_is_put_in_a_path_that_can_be_sent_comes_out(
         text in "[ab/^$().*+?|,\\\\ \\[\\]{}1%é-]{0,24}",
         path in "/([ab/.;?# ]|%2[0eEfF5]|%E5|é|%){0,24}",

@@ -114,6 +114,8 @@ pub async fn attempt(
     match answered {
         Answered::Upgraded { early } => {
             *epoch = None;
+            // A tunnel lives long: its place is for others while the slow share has room.
+            seat.slow_down();
             down.source.put_back(std::mem::replace(head, shard.buffers.adopt(Vec::new())));
             let end = Box::pin(tunnel::run(shard, down, &mut connection, early)).await;
             connection.tx.sever();

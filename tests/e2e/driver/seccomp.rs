@@ -15,7 +15,6 @@ const fn jump(code: u32, k: u32, jt: u8, jf: u8) -> libc::sock_filter {
 }
 
 /// Load the system call's number; refuse the one with EPERM; allow every other.
-#[expect(clippy::cast_sign_loss, reason = "an error number is positive")]
 static FILTER: [libc::sock_filter; 4] = [
     statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0),
     jump(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, IO_URING_SETUP, 0, 1),

@@ -6,10 +6,12 @@
 
 mod accepted;
 mod answers;
+mod chaos;
 mod chunks;
 mod framing;
 mod limits;
 mod requests;
+mod smuggling;
 
 use std::net::SocketAddr;
 use std::thread;

@@ -64,6 +64,15 @@ fn a_tls_hello_is_refused() {
 }
 
 #[test]
+fn a_proxy_protocol_header_is_refused() {
+    let get = b"GET /svc/a HTTP/1.1\r\nHost: a\r\n\r\n".as_slice();
+    let binary =
+        [b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x7f\0\0\x01\x7f\0\0\x01\x1f\x90\x1f\x91".as_slice(), get].concat();
+    let text = [b"PROXY TCP4 127.0.0.1 127.0.0.1 8080 8081\r\n".as_slice(), get].concat();
+    judge_all(&[case(59, text, 400, "bad_request_line"), case(59, binary, 400, "bad_request_line")]);
+}
+
+#[test]
 fn too_many_empty_lines_before_a_request() {
     judge_all(&[
         case(12, "\r\n\r\n\r\nGET /svc/a HTTP/1.1\r\nHost: a\r\n\r\n", 400, "bad_request_line"),

@@ -144,6 +144,11 @@ impl Gateway {
         status.unwrap_or_else(|| panic!("still running after {limit:?}"))
     }
 
+    /// How many descriptors it has open.
+    pub(crate) fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("the process runs").count()
+    }
+
     /// Takes away the descriptors that it does not use now, but for these many above the highest.
     pub(crate) fn limit_descriptors_to_those_open_and(&self, spare: u64) {
         let path = format!("/proc/{}/fd", self.child.id());

@@ -30,7 +30,8 @@ test-needs:
 	tools/test-needs
 
 test-unit:
-	$(CARGO) test --workspace --locked --lib --bins --test allocations --test config --test fairness --test control_signals --test docs --test readme
+	$(CARGO) test --workspace --locked --lib --bins --test allocations --test config --test control_signals --test docs \
+		--test fairness --test readme --test security --test tidy
 
 test-e2e:
 	GK_CORES=1 $(CARGO) test --locked --test e2e

@@ -7,6 +7,8 @@
 pub const SMALL_BUFFER_BYTES: usize = 4 * 1024;
 /// A leased buffer while a body flows; measured cheapest between 64 and 256 KiB for bodies.
 pub const LARGE_BUFFER_BYTES: usize = 64 * 1024;
+/// A small buffer that grew to this is freed, not kept: thousands are kept.
+pub const OVERGROWN_SMALL_BUFFER_BYTES: usize = 4 * SMALL_BUFFER_BYTES;
 /// A buffer that grew to this is freed, not kept.
 pub const OVERGROWN_BUFFER_BYTES: usize = 4 * LARGE_BUFFER_BYTES;
 /// Small buffers a core keeps for reuse; more are freed as they return.
@@ -42,7 +44,7 @@ pub const FORM_BODY_BYTES_MAX: usize = 64 * 1024;
 /// A client's own request id longer than this is replaced.
 pub const REQUEST_ID_BYTES_MAX: usize = 64;
 
-/// Resolution of the deadline sweep: every deadline fires within one tick of its time.
+/// Resolution of the deadline sweep: every deadline fires within two ticks after its time.
 pub const DEADLINE_TICK_MS: u64 = 50;
 /// After a refused request with a body in flight: how long and how much is drained before closing,
 /// so that the client reads the answer instead of a reset.
@@ -91,6 +93,12 @@ pub const LOOKUP_RETRY_MAX_MS: u64 = 30_000;
 /// One lookup's deadline, all servers and retries together.
 pub const LOOKUP_TIMEOUT_MS: u64 = 15_000;
 
+/// Operations in a row that a connection completes without waiting before it lets others have a turn; only
+/// epoll completes any so.
+pub const OPERATIONS_PER_TURN: u32 = 32;
+/// How long it then waits: the runtime's finest timer, which brings it past the timers and all sockets.
+pub const TURN_PAUSE_MS: u64 = 1;
+
 /// Entries of each worker's submission ring.
 pub const RING_ENTRIES: u32 = 4_096;
 /// How long a start waits for a listen address that is taken.
@@ -110,7 +118,7 @@ pub const REWRITE_CACHES_MAX: usize = 256;
 /// the whole path, so a path made for it would otherwise hold a core for as long as its length squared.
 pub const REWRITE_MATCHES_MAX: usize = 256;
 
-const _: () = assert!(SMALL_BUFFER_BYTES < LARGE_BUFFER_BYTES);
+const _: () = assert!(OVERGROWN_SMALL_BUFFER_BYTES <= LARGE_BUFFER_BYTES);
 const _: () = assert!(URI_BYTES_MAX < LARGE_BUFFER_BYTES);
 const _: () = assert!(LARGE_BUFFER_BYTES < HEAD_BYTES_CEILING);
 const _: () = assert!(CHUNK_LINE_BYTES_MAX < SMALL_BUFFER_BYTES);

@@ -11,8 +11,8 @@ mod story;
 use std::net::IpAddr;
 use std::path::Path;
 
+use super::said::Said;
 use super::{check, load};
-use crate::cli::Said;
 use crate::end::End;
 use crate::proto::form;
 use crate::proto::framing::Framed;

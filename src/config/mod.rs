@@ -19,6 +19,7 @@ mod compile;
 pub mod explain;
 mod read;
 pub mod reference;
+pub mod said;
 pub mod schema;
 mod section;
 mod source;

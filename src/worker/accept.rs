@@ -6,6 +6,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use monoio::io::Canceller;
 use monoio::net::TcpStream;
 use monoio::utils::is_legacy;
 
-use super::io::Connection;
+use super::io::{Connection, Turn};
 use super::session;
 use super::shard::Shard;
 
@@ -31,8 +32,9 @@ pub async fn run(shard: Rc<Shard>, listener: TcpListener) -> io::Result<()> {
     let canceller = Canceller::new();
     let handle = canceller.handle();
     *shard.accepting.borrow_mut() = Some(canceller);
+    let mut turn = Turn::default();
     while !shard.draining() {
-        match listener.cancelable_accept(handle.clone()).await {
+        match turn.take(pin!(listener.cancelable_accept(handle.clone()))).await {
             Ok((stream, peer)) => welcome(&shard, stream, peer),
             Err(_) if shard.draining() => break,
             Err(error) if is_peers_doing(&error) => {}

@@ -37,6 +37,8 @@ pub struct Way<'w> {
     pub seat: &'w mut Seat,
     /// The connection has served before.
     pub reused: bool,
+    /// Since when the final head is awaited, once the request has gone up whole.
+    pub awaited_since_ms: Option<u64>,
 }
 
 /// How an answer ended well.
@@ -134,8 +136,8 @@ impl Way<'_> {
         }
     }
 
-    /// Waits for bytes of the head. The header timeout runs from the end of the request; before that, only
-    /// the wait for `100 Continue` is bounded.
+    /// Waits for bytes of the head. The header timeout runs from the end of the request to the end of the final
+    /// head, however many pieces and interim heads come; before that, only the wait for `100 Continue` is bounded.
     async fn await_head(&mut self, talk: &Talk<'_>) -> Result<Received, End> {
         if !talk.go.get() {
             self.deadline.arm(CONTINUE_WAIT_MS);
@@ -146,8 +148,9 @@ impl Way<'_> {
             }
         }
         let mut armed = false;
+        let Self { from, deadline, awaited_since_ms, .. } = self;
         let received = poll_fn(|cx| {
-            if let Poll::Ready(received) = self.from.poll(cx, Class::Small) {
+            if let Poll::Ready(received) = from.poll(cx, Class::Small) {
                 return Poll::Ready(Some(received));
             }
             if !talk.uploaded.get() {
@@ -155,12 +158,14 @@ impl Way<'_> {
             }
             if !armed {
                 armed = true;
-                self.deadline.arm(talk.terms.header_timeout_ms);
+                let now_ms = talk.shard.clock.now_ms();
+                let waited_ms = now_ms - *awaited_since_ms.get_or_insert(now_ms);
+                deadline.arm(what_is_left(talk.terms.header_timeout_ms, waited_ms));
             }
-            self.deadline.poll(cx).map(|()| None)
+            deadline.poll(cx).map(|()| None)
         })
         .await;
-        self.deadline.disarm();
+        deadline.disarm();
         received.ok_or(End::ResponseTimeout)
     }
 
@@ -244,6 +249,11 @@ impl Way<'_> {
     }
 }
 
+/// The rest of a timeout; 0 stays no limit.
+fn what_is_left(timeout_ms: u64, waited_ms: u64) -> u64 {
+    if timeout_ms == 0 { 0 } else { timeout_ms.saturating_sub(waited_ms).max(1) }
+}
+
 /// The same bytes in a large buffer.
 fn roomier(out: Lease, talk: &Talk<'_>) -> Lease {
     if out.capacity() > SMALL_BUFFER_BYTES * 2 {
@@ -291,6 +301,9 @@ struct Relay {
     from: From,
     chunked: bool,
     clean: bool,
+    /// The last piece filled a small buffer: the body flows. Streams that only trickle are many, and each
+    /// holds the buffer of its pending receive.
+    flows: bool,
 }
 
 enum From {
@@ -308,7 +321,7 @@ impl Relay {
             ResponseBody::Chunked => From::Chunked(Decoder::new(shape.trailers)),
             ResponseBody::UntilClose => From::UntilClose,
         };
-        Self { from, chunked: matches!(shape.to, ResponseBody::Chunked), clean: true }
+        Self { from, chunked: matches!(shape.to, ResponseBody::Chunked), clean: true, flows: false }
     }
 
     fn is_done(&self) -> bool {
@@ -318,12 +331,14 @@ impl Relay {
     fn class(&self) -> Class {
         match self.from {
             From::Length(remaining) => Class::for_bytes(remaining),
-            _ => Class::Large,
+            _ if self.flows => Class::Large,
+            _ => Class::Small,
         }
     }
 
     /// Whether the whole lease goes down as it is; it is counted then.
     fn passes(&mut self, lease: &Lease) -> bool {
+        self.flows = lease.bytes().len() >= SMALL_BUFFER_BYTES;
         match &mut self.from {
             From::Length(remaining) if lease.bytes().len() as u64 <= *remaining => {
                 *remaining -= lease.bytes().len() as u64;

@@ -8,7 +8,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::limits::{
-    LARGE_BUFFER_BYTES, LARGE_BUFFERS_KEPT, OVERGROWN_BUFFER_BYTES, SMALL_BUFFER_BYTES, SMALL_BUFFERS_KEPT,
+    LARGE_BUFFER_BYTES, LARGE_BUFFERS_KEPT, OVERGROWN_BUFFER_BYTES, OVERGROWN_SMALL_BUFFER_BYTES, SMALL_BUFFER_BYTES,
+    SMALL_BUFFERS_KEPT,
 };
 
 /// How large a lease is asked for.
@@ -59,7 +60,7 @@ impl Buffers {
         let mut shelves = self.0.borrow_mut();
         let capacity = bytes.capacity();
         let (shelf, kept) = match capacity {
-            SMALL_BUFFER_BYTES..LARGE_BUFFER_BYTES => (&mut shelves.small, SMALL_BUFFERS_KEPT),
+            SMALL_BUFFER_BYTES..OVERGROWN_SMALL_BUFFER_BYTES => (&mut shelves.small, SMALL_BUFFERS_KEPT),
             LARGE_BUFFER_BYTES..OVERGROWN_BUFFER_BYTES => (&mut shelves.large, LARGE_BUFFERS_KEPT),
             _ => return,
         };
@@ -163,6 +164,15 @@ mod tests {
         let leases: Vec<_> = (0..LARGE_BUFFERS_KEPT + 9).map(|_| buffers.lease(Class::Large)).collect();
         drop(leases);
         assert_eq!(buffers.0.borrow().large.len(), LARGE_BUFFERS_KEPT);
+    }
+
+    #[test]
+    fn a_small_buffer_that_grew_is_not_kept_as_a_small_one() {
+        let buffers = Buffers::default();
+        let mut lease = buffers.lease(Class::Small);
+        lease.vec().reserve_exact(LARGE_BUFFER_BYTES - 1);
+        drop(lease);
+        assert!(buffers.0.borrow().small.is_empty());
     }
 
     #[test]

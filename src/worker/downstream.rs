@@ -31,6 +31,9 @@ pub struct Source {
     pub carried: Option<Lease>,
     /// It sends no more.
     pub ended: bool,
+    /// The bytes of the request in hand reach into the next one: no more are received before that is served,
+    /// or what a pipelining client sends would pile up, a buffer for every request it is served.
+    pub ahead: bool,
     /// For waits on it.
     pub reading: Deadline,
 }
@@ -68,7 +71,7 @@ impl Downstream {
     #[must_use]
     pub fn new(connection: Connection, peer: IpAddr, deadlines: &Rc<Deadlines>) -> Self {
         let Connection { rx, tx } = connection;
-        let source = Source { rx, carried: None, ended: false, reading: deadlines.register() };
+        let source = Source { rx, carried: None, ended: false, ahead: false, reading: deadlines.register() };
         Self { source, tx, writing: deadlines.register(), peer: Peer::new(peer) }
     }
 }
@@ -110,7 +113,7 @@ impl Source {
     /// carried, one buffer at most. A client that closed its sending half may still read: it is served as
     /// long as `progress` grows within the grace.
     pub async fn watch(&mut self, grace_ms: u64, progress: &Cell<u64>) -> End {
-        while self.carried.is_none() && !self.ended {
+        while self.carried.is_none() && !self.ended && !self.ahead {
             match self.rx.receive(Class::Small).await {
                 Received::Data(lease) => self.carried = Some(lease),
                 Received::End => self.ended = true,

@@ -49,7 +49,7 @@ pub async fn run(shard: &Rc<Shard>, down: &mut Downstream, first: bool) -> Optio
         Plan::Local(local, terms) => {
             let after = own_after(down, head, &terms);
             let outcome = Box::pin(answer_locally(shard, down, local, &terms, after)).await;
-            Done { outcome, after }
+            Done { outcome, after: if outcome.is_ok() { after } else { After::Close } }
         }
         Plan::Refused(denied, terms) => {
             // A body that is too large is not read, even where it is here already.
@@ -165,7 +165,7 @@ async fn answer_locally(
 ) -> Result<(), End> {
     let close = after != After::Keep;
     match local {
-        Local::Options => reply::options(shard, down, terms).await,
+        Local::Options => reply::options(shard, down, terms, close).await,
         Local::Ping => {
             reply::send(shard, down, terms, &Own { status: 200, text: "gateway pong", fields: &[], close }).await
         }
@@ -231,6 +231,7 @@ async fn attempts(
     let mut tried = Tried::default();
     let mut fresh = false;
     loop {
+        down.source.ahead = reaches_ahead(&head, terms);
         let failed = match acquire(shard, down, &forward, terms, fresh).await {
             Ok(leased) => match converse::attempt(shard, down, epoch, &mut head, forward.out, terms, leased).await {
                 Ok(after) => {
@@ -255,6 +256,15 @@ async fn attempts(
             Some(Plan::Forward(next, _)) => forward = next,
             _ => return give_up(shard, down, head, terms, &failed).await,
         }
+    }
+}
+
+/// Whether what is in hand goes beyond the request, as far as its head tells.
+fn reaches_ahead(head: &Lease, terms: &Terms) -> bool {
+    let here = (head.bytes().len() - terms.head_bytes) as u64;
+    match terms.body {
+        Body::None | Body::Chunked => here > 0,
+        Body::Length(length) => here > length,
     }
 }
 

@@ -24,6 +24,7 @@ use monoio::net::{TcpStream, UnixStream};
 
 use super::buffer::{Buffers, Class, Lease};
 use super::deadline::Deadline;
+use crate::limits::{OPERATIONS_PER_TURN, TURN_PAUSE_MS};
 
 /// Both halves of one connection.
 pub struct Connection {
@@ -39,7 +40,7 @@ impl Connection {
     pub fn tcp(stream: TcpStream, buffers: &Buffers) -> Self {
         let fd = stream.as_raw_fd();
         let (rx, tx) = stream.into_split();
-        Self { rx: Receiver::new(rx, buffers), tx: Sender { half: Half::Tcp(tx), fd } }
+        Self { rx: Receiver::new(rx, buffers), tx: Sender { half: Half::Tcp(tx), fd, turn: Turn::default() } }
     }
 
     /// A dialled Unix connection.
@@ -47,7 +48,7 @@ impl Connection {
     pub fn unix(stream: UnixStream, buffers: &Buffers) -> Self {
         let fd = stream.as_raw_fd();
         let (rx, tx) = stream.into_split();
-        Self { rx: Receiver::new(rx, buffers), tx: Sender { half: Half::Unix(tx), fd } }
+        Self { rx: Receiver::new(rx, buffers), tx: Sender { half: Half::Unix(tx), fd, turn: Turn::default() } }
     }
 
     /// Dials a TCP address.
@@ -69,6 +70,33 @@ impl Connection {
     }
 }
 
+/// A core is shared. On a ring every operation returns to the runtime; under epoll one whose socket is
+/// ready completes at once, and a fast peer could keep a core, its timers included, for itself.
+#[derive(Debug, Default)]
+pub struct Turn {
+    unwaited: u32,
+}
+
+impl Turn {
+    /// Runs the operation, after a pause where too many before it completed at once.
+    pub async fn take<T>(&mut self, mut operation: Pin<&mut impl Future<Output = T>>) -> T {
+        if self.unwaited >= OPERATIONS_PER_TURN {
+            self.unwaited = 0;
+            // Rare, so its room is not kept in every connection. Waking oneself instead would starve the timers.
+            Box::pin(monoio::time::sleep(Duration::from_millis(TURN_PAUSE_MS))).await;
+        }
+        let mut waited = false;
+        let done = poll_fn(|cx| {
+            let polled = operation.as_mut().poll(cx);
+            waited |= polled.is_pending();
+            polled
+        })
+        .await;
+        self.unwaited = if waited { 0 } else { self.unwaited + 1 };
+        done
+    }
+}
+
 /// What a receive brought.
 #[derive(Debug)]
 pub enum Received {
@@ -85,14 +113,7 @@ pub struct Receiver {
     slot: Rc<Slot>,
     operation: Pin<Box<dyn Future<Output = ()>>>,
     armed: bool,
-    /// Receives in a row that did not have to wait.
-    streak: u32,
 }
-
-/// Receives in a row without a wait before the loop gets its turn.
-const TURN_RECEIVES_MAX: u32 = 16;
-/// How long that turn is: the shortest timer, because only a real wait lets sockets and timers in.
-const TURN_PAUSE: Duration = Duration::from_millis(1);
 
 /// Between the receiver and its operation: what is wanted, and what came.
 #[derive(Default)]
@@ -104,12 +125,7 @@ struct Slot {
 impl Receiver {
     fn new<R: AsyncReadRent + 'static>(half: R, buffers: &Buffers) -> Self {
         let slot = Rc::new(Slot::default());
-        Self {
-            operation: Box::pin(receive_on_demand(half, slot.clone(), buffers.clone())),
-            slot,
-            armed: false,
-            streak: 0,
-        }
+        Self { operation: Box::pin(receive_on_demand(half, slot.clone(), buffers.clone())), slot, armed: false }
     }
 
     /// Polls the pending receive, arming one of the class first if none is pending.
@@ -130,31 +146,19 @@ impl Receiver {
         }
     }
 
-    /// Waits for bytes. On epoll a receive that finds bytes does not return to the loop, so a peer that
-    /// always has more would hold the core: after a streak of those the loop gets its turn.
+    /// Waits for bytes.
     pub async fn receive(&mut self, class: Class) -> Received {
-        if self.streak >= TURN_RECEIVES_MAX {
-            self.streak = 0;
-            Box::pin(monoio::time::sleep(TURN_PAUSE)).await;
-        }
-        let mut waited = false;
-        let received = poll_fn(|cx| {
-            let polled = self.poll(cx, class);
-            waited |= polled.is_pending();
-            polled
-        })
-        .await;
-        self.streak = if waited { 0 } else { self.streak + 1 };
-        received
+        poll_fn(|cx| self.poll(cx, class)).await
     }
 }
 
 /// Receives when asked; holds a buffer only while a receive is pending.
 async fn receive_on_demand<R: AsyncReadRent>(mut half: R, slot: Rc<Slot>, buffers: Buffers) {
+    let mut turn = Turn::default();
     loop {
         let class = poll_fn(|_| slot.wanted.take().map_or(Poll::Pending, Poll::Ready)).await;
         let (bytes, _, home) = buffers.lease(class).lend();
-        let (result, bytes) = half.read(bytes).await;
+        let (result, bytes) = turn.take(pin!(half.read(bytes))).await;
         let lease = home.adopt(bytes);
         slot.came.set(Some(match result {
             Ok(0) => Received::End,
@@ -182,6 +186,7 @@ pub struct SendFault {
 pub struct Sender {
     half: Half,
     fd: RawFd,
+    turn: Turn,
 }
 
 impl Sender {
@@ -211,8 +216,8 @@ impl Sender {
 
     async fn write(&mut self, slice: Slice<Vec<u8>>) -> (io::Result<usize>, Slice<Vec<u8>>) {
         match &mut self.half {
-            Half::Tcp(half) => half.write(slice).await,
-            Half::Unix(half) => half.write(slice).await,
+            Half::Tcp(half) => self.turn.take(pin!(half.write(slice))).await,
+            Half::Unix(half) => self.turn.take(pin!(half.write(slice))).await,
         }
     }
 

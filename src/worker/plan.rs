@@ -172,7 +172,9 @@ pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>) -> Optio
         terms.request_id = id;
     }
     if question.form.is_some() {
+        // It is in hand: neither sent for nor awaited again.
         terms.body = Body::None;
+        terms.expects_continue = false;
     }
     let desk = Desk { shard, epoch, rules, question, head: &head };
     Some(match desk.decide(&mut terms) {

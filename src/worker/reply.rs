@@ -76,7 +76,7 @@ pub async fn refuse(
 ///
 /// # Errors
 /// As `send`.
-pub async fn options(shard: &Shard, down: &mut Downstream, terms: &Terms) -> Result<(), End> {
-    let own = Own { status: 200, text: "", fields: &[("Allow", ALLOW)], close: !terms.keep_alive };
+pub async fn options(shard: &Shard, down: &mut Downstream, terms: &Terms, close: bool) -> Result<(), End> {
+    let own = Own { status: 200, text: "", fields: &[("Allow", ALLOW)], close };
     send(shard, down, terms, &own).await
 }

@@ -137,7 +137,10 @@ impl Shard {
         let core = usize::from(self.worker.0);
         let before = known.get(&definition.name);
         let replica = Replica::build(&definition.upstream, &epoch.epoch().health, before, core, self.shared.workers);
-        known.insert(definition.name.clone(), replica.clone());
+        // A request that began before a reload must not put the old replica in the new one's place.
+        if self.epoch().is_none_or(|current| current.epoch().id == epoch.epoch().id) {
+            known.insert(definition.name.clone(), replica.clone());
+        }
         *place.borrow_mut() = Some(replica.clone());
         replica
     }

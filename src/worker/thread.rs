@@ -53,8 +53,8 @@ fn serve(post: Post) -> std::io::Result<()> {
         core_affinity::set_for_current(core);
     }
     let (driver, engine) = engine(post.driver, post.may_descend)?;
-    // Operations of connections that are cut, or that a panic leaves behind, are still in the kernel's hands:
-    // the runtime is leaked, never dropped under them.
+    // However this worker ends, operations of its connections may still be in the kernel's hands: the runtime
+    // is leaked, never dropped under them. Where it ends well, the process ends next.
     let mut engine = ManuallyDrop::new(engine);
     let worker = post.link.worker;
     let reports = post.link.reports.try_clone()?;

@@ -3,6 +3,7 @@
 //! Each direction ends on its own (half-close passes through); the tunnel is over when both have, when
 //! either side breaks, or when nothing moves for `limits::TUNNEL_IDLE_MS`. Out of scope: frames.
 
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::Poll;
@@ -19,17 +20,21 @@ pub async fn run(shard: &Shard, down: &mut Downstream, up: &mut Connection, earl
     let Downstream { source, tx: down_tx, writing, .. } = down;
     let Connection { rx: up_rx, tx: up_tx } = up;
     let sending = shard.deadlines.register();
+    let moved_ms = Cell::new(shard.clock.now_ms());
+    let is_idle = || shard.clock.now_ms() - moved_ms.get() >= TUNNEL_IDLE_MS;
     let upward = async {
         loop {
             source.reading.arm(TUNNEL_IDLE_MS);
             match source.next_in_time(Class::Small).await {
                 Some(Received::Data(lease)) => {
+                    moved_ms.set(shard.clock.now_ms());
                     up_tx.send(lease, &sending, TUNNEL_IDLE_MS).await.map_err(|_| End::ResponseTruncated)?;
                 }
                 Some(Received::End) => {
                     up_tx.finish();
                     return Ok(());
                 }
+                None if !is_idle() => {}
                 Some(Received::Broken) | None => return Err(End::ClientLeft),
             }
         }
@@ -46,12 +51,14 @@ pub async fn run(shard: &Shard, down: &mut Downstream, up: &mut Connection, earl
             };
             match received {
                 Some(Received::Data(lease)) => {
+                    moved_ms.set(shard.clock.now_ms());
                     down_tx.send(lease, writing, TUNNEL_IDLE_MS).await.map_err(|_| End::ClientLeft)?;
                 }
                 Some(Received::End) => {
                     down_tx.finish();
                     return Ok(());
                 }
+                None if !is_idle() => {}
                 Some(Received::Broken) | None => return Err(End::ResponseTruncated),
             }
         }

@@ -105,9 +105,12 @@ impl Pool {
         Rc::new(Self { bounds: Cell::new(bounds), state: RefCell::default() })
     }
 
-    /// New bounds; connections over them go as they are given back.
-    pub fn rebound(&self, bounds: Bounds) {
+    /// New bounds; connections over them go as they are given back, and room they make is the queue's.
+    pub fn rebound(self: &Rc<Self>, bounds: Bounds) {
         self.bounds.set(bounds);
+        while self.state.borrow().open < bounds.connections && self.grant_next(|pool| Some(Grant::Dial(pool.seat()))) {
+            self.state.borrow_mut().open += 1;
+        }
     }
 
     /// A kept connection, leave to dial, or a turn in the queue.
@@ -115,16 +118,16 @@ impl Pool {
     /// # Errors
     /// `End::QueueFull`, `End::QueueTimeout`.
     pub async fn acquire(self: &Rc<Self>, deadline: &Deadline) -> Result<Grant, End> {
-        match self.try_acquire() {
+        match self.try_acquire(deadline.now_ms()) {
             Some(grant) => Ok(grant),
             None => self.wait(deadline).await,
         }
     }
 
     /// As `acquire`, without waiting.
-    pub fn try_acquire(self: &Rc<Self>) -> Option<Grant> {
-        while let Some(connection) = self.pop_idle() {
-            if let Some(connection) = still_open(connection) {
+    pub fn try_acquire(self: &Rc<Self>, now_ms: u64) -> Option<Grant> {
+        while let Some(idle) = self.pop_idle() {
+            if let Some(connection) = usable(idle, now_ms) {
                 return Some(Grant::Kept(Kept { connection, seat: self.seat() }));
             }
             self.state.borrow_mut().open -= 1;
@@ -136,8 +139,8 @@ impl Pool {
         })
     }
 
-    fn pop_idle(&self) -> Option<Connection> {
-        self.state.borrow_mut().idle.pop().map(|idle| idle.connection)
+    fn pop_idle(&self) -> Option<Idle> {
+        self.state.borrow_mut().idle.pop()
     }
 
     fn seat(self: &Rc<Self>) -> Seat {
@@ -231,13 +234,16 @@ fn shorter(a: u64, b: u64) -> u64 {
     }
 }
 
-/// The connection, unless its pending receive already brought a close or bytes nobody asked for.
-fn still_open(mut connection: Connection) -> Option<Connection> {
+/// The connection, unless its time is over, which the sweep may see a second late, or its pending receive
+/// already brought a close or bytes nobody asked for.
+fn usable(idle: Idle, now_ms: u64) -> Option<Connection> {
+    let Idle { mut connection, until_ms } = idle;
     let pending = connection.rx.poll(&mut Context::from_waker(Waker::noop()), Class::Small).is_pending();
-    if !pending {
+    let usable = pending && until_ms > now_ms;
+    if !usable {
         connection.tx.sever();
     }
-    pending.then_some(connection)
+    usable.then_some(connection)
 }
 
 impl Seat {
@@ -311,8 +317,78 @@ impl<'a> Place<'a> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let waiting = self.pool.state.borrow_mut().waiting.remove(self.key);
+        let waiting = {
+            let mut state = self.pool.state.borrow_mut();
+            let State { waiting, queue, .. } = &mut *state;
+            let left = waiting.remove(self.key);
+            // Where nothing is granted for long, those who gave up would stay in the queue for as long.
+            while queue.front().is_some_and(|(key, turn)| waiting.get(*key).is_none_or(|next| next.turn != *turn)) {
+                queue.pop_front();
+            }
+            left
+        };
         // A grant that came too late goes back: its seat's drop serves the next in the queue.
         drop(waiting.grant);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bounds(connections: usize) -> Bounds {
+        Bounds { connections, slow: 1, idle: 1, idle_timeout_ms: 0, queue: 8, queue_timeout_ms: 0 }
+    }
+
+    fn is_granted(place: &Place<'_>) -> bool {
+        place.poll(&Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    #[test]
+    fn those_who_gave_up_leave_the_queue() {
+        let pool = Pool::new(bounds(1));
+        let seat = pool.try_acquire(0);
+        for _ in 0..100 {
+            drop(Place::take(&pool, 8));
+        }
+        let first = Place::take(&pool, 8).unwrap();
+        let second = Place::take(&pool, 8).unwrap();
+        assert_eq!(pool.state.borrow().queue.len(), 2);
+        drop(first);
+        drop(seat);
+        assert!(is_granted(&second));
+    }
+
+    #[test]
+    fn room_made_by_new_bounds_is_given_to_those_who_wait() {
+        let pool = Pool::new(bounds(1));
+        let seat = pool.try_acquire(0);
+        let places: Vec<_> = (0..3).map(|_| Place::take(&pool, 8).unwrap()).collect();
+        pool.rebound(bounds(3));
+        let granted = places.iter().filter(|place| place.pool.state.borrow().waiting[place.key].grant.is_some());
+        assert_eq!(granted.count(), 2);
+        drop((places, seat));
+        assert_eq!(pool.state.borrow().open, 0);
+    }
+
+    #[test]
+    fn a_slow_exchange_gives_its_place_to_the_next_and_every_place_comes_back() {
+        let pool = Pool::new(bounds(1));
+        let Some(Grant::Dial(mut seat)) = pool.try_acquire(0) else { panic!("there is room") };
+        let place = Place::take(&pool, 8).unwrap();
+        seat.slow_down();
+        assert!(is_granted(&place));
+        drop((place, seat));
+        assert_eq!((pool.state.borrow().open, pool.state.borrow().slow), (0, 0));
+    }
+
+    #[test]
+    fn a_grant_that_comes_too_late_goes_to_the_next() {
+        let pool = Pool::new(bounds(1));
+        let seat = pool.try_acquire(0);
+        let (first, second) = (Place::take(&pool, 8).unwrap(), Place::take(&pool, 8).unwrap());
+        drop(seat);
+        drop(first);
+        assert!(is_granted(&second));
     }
 }

@@ -156,3 +156,65 @@ fn a_tunnel_is_cut_at_the_end_of_the_drain_window() {
     client.expect_end_of_connection();
     assert_eq!(gateway.wait(Duration::from_secs(10)).code(), Some(0));
 }
+
+#[test]
+fn many_who_ask_for_a_reload_at_once_are_all_answered() {
+    let origin = Origin::ok();
+    let gateway = Gateway::start(&Conf::of(&origin));
+    let mut asking: Vec<_> = (0..40).map(|_| gateway.connect()).collect();
+    for (number, client) in asking.iter_mut().enumerate() {
+        if number % 10 == 0 {
+            gateway.rewrite_files(&Conf::of(&origin).service(Service::at(&format!("/n{number}"), &[&origin])));
+        }
+        client.send("GET /reload HTTP/1.1\r\nHost: a\r\n\r\n");
+    }
+    for client in &mut asking {
+        let answer = client.answer();
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+    }
+    assert_eq!(gateway.connect().get("/n30/a").status(), 200);
+}
+
+#[test]
+fn an_upload_under_way_at_the_stop_is_finished() {
+    let origin = Origin::echoing();
+    let mut gateway = Gateway::start(&Conf::of(&origin));
+    let mut client = gateway.connect();
+    client.send("POST /svc/a HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n01234");
+    assert!(eventually(|| origin.heads().len() == 1));
+    gateway.signal(Signal::TERM);
+    thread::sleep(Duration::from_millis(700));
+    client.send("56789");
+    assert_eq!(client.answer().text(), "0123456789");
+    assert_eq!(gateway.wait(Duration::from_secs(10)).code(), Some(0));
+}
+
+#[test]
+fn a_head_under_way_at_the_stop_is_served() {
+    let origin = Origin::ok();
+    let mut gateway = Gateway::start(&Conf::of(&origin));
+    let mut client = gateway.connect();
+    client.send("GET /svc/a HTTP/1.1\r\n");
+    thread::sleep(Duration::from_millis(100));
+    gateway.signal(Signal::TERM);
+    thread::sleep(Duration::from_millis(300));
+    client.send("Host: a\r\n\r\n");
+    assert_eq!(client.answer().status(), 200);
+    assert_eq!(gateway.wait(Duration::from_secs(10)).code(), Some(0));
+}
+
+#[test]
+fn a_hangup_while_it_stops_does_not_disturb_the_stop() {
+    let (origin, go) = gated();
+    let mut gateway = Gateway::start(&Conf::of(&origin));
+    let mut client = gateway.connect();
+    client.send("GET /svc/a HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(eventually(|| origin.heads().len() == 1));
+    gateway.signal(Signal::TERM);
+    thread::sleep(Duration::from_millis(100));
+    gateway.signal(Signal::HUP);
+    thread::sleep(Duration::from_millis(200));
+    go.send(()).expect("the origin waits");
+    assert_eq!(client.answer().status(), 200);
+    assert_eq!(gateway.wait(Duration::from_secs(10)).code(), Some(0));
+}

@@ -81,3 +81,20 @@ fn a_rewrite_cannot_inject_a_line_or_a_query() {
     let seen = rewritten("^/svc/(.*) /$1", &["/svc/a%3Fb", "/svc/a%23b"]);
     assert_eq!(seen, ["/a%3Fb", "/a%23b"]);
 }
+
+#[test]
+fn a_rewrite_cannot_make_a_target_of_another_form() {
+    let seen = rewritten("^/svc/(.*) $1", &["/svc/http://evil.test/x", "/svc/*", "/svc/evil.test:80", "/svc/a"]);
+    for target in &seen {
+        assert!(target.starts_with('/'), "{seen:?}");
+    }
+}
+
+#[test]
+fn a_rewrite_cannot_climb() {
+    let seen = rewritten("^/svc/x(.*) /safe/$1", &["/svc/x..", "/svc/x../a", "/svc/x.", "/svc/x%2e%2e/b"]);
+    for target in &seen {
+        let climbs = target.split('/').any(|segment| segment == ".." || segment == ".");
+        assert!(!climbs, "the service would resolve {target} outside of what the rule says");
+    }
+}

@@ -174,3 +174,11 @@ fn a_refused_client_that_goes_on_sending_still_reads_the_answer() {
     }
     client.answer().expect_end(413, "body_too_large");
 }
+
+#[test]
+fn more_connection_options_than_anybody_needs() {
+    let origin = Origin::ok();
+    let options = "x,".repeat(2_000);
+    let request = format!("GET /svc/a HTTP/1.1\r\nHost: a\r\nConnection: {options}y\r\n\r\n");
+    refused(&Conf::of(&origin), &origin, request, 431, "head_too_large");
+}

@@ -1,6 +1,7 @@
 //! What passes through the gateway: methods, bodies, connections, fields, interim answers, tunnels.
 
 mod bodies;
+mod boundaries;
 mod connections;
 mod fields;
 mod forwarding;

@@ -76,6 +76,8 @@ pub const FILE_SETTLE_MAX_MS: u64 = 2_000;
 pub const DRAIN_GRACE_MS: u64 = 2_000;
 /// First probes of many new endpoints are spread over this, or over their interval if shorter.
 pub const PROBE_SPREAD_MS: u64 = 1_000;
+/// A probe that did not succeed is repeated after this, or after the interval if shorter.
+pub const PROBE_AGAIN_MS: u64 = 1_000;
 /// Between two probes of one endpoint, whatever asks for the second.
 pub const PROBE_GAP_MS: u64 = 200;
 /// Probes under way at the same time over the whole process; each holds a descriptor.

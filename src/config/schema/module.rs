@@ -107,7 +107,14 @@ const LOAD_BALANCE: &[Key] = &[
         "How long one probe may take. GateKeeper has this key but uses check_interval in its place.",
     )
     .unit("ms"),
-    int("check_interval", 100, DAY_MS, 5_000, "The pause between two probes of one endpoint.").unit("ms"),
+    int(
+        "check_interval",
+        100,
+        DAY_MS,
+        5_000,
+        "The pause between two probes of one endpoint. After a probe that failed it is a second at most.",
+    )
+    .unit("ms"),
     int("rise", 1, 100, 1, "Good probes in a row that bring an endpoint back.").unit("probes").ours(),
     int("fall", 1, 100, 1, "Failed probes in a row that take an endpoint out.").unit("probes").ours(),
     word(

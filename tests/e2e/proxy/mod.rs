@@ -5,6 +5,7 @@ mod boundaries;
 mod connections;
 mod fields;
 mod forwarding;
+mod idle;
 mod interim;
 mod messages;
 mod tunnel;

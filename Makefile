@@ -37,6 +37,7 @@ test-e2e:
 	GK_CORES=1 $(CARGO) test --locked --test e2e
 	GK_CORES=4 $(CARGO) test --locked --test e2e
 	GK_CORES=48 $(CARGO) test --locked --test e2e
+	GK_CORES=4 GK_DRIVER=epoll $(CARGO) test --locked --test e2e
 
 fuzz:
 	fuzz/run $(SECONDS)

@@ -30,12 +30,14 @@ test-needs:
 	tools/test-needs
 
 test-unit:
-	$(CARGO) test --workspace --locked --lib --bins --test config --test tidy --test corpus
+	$(CARGO) test --workspace --locked --lib --bins --test allocations --test config --test control_signals --test docs \
+		--test fairness --test readme --test security --test tidy
 
 test-e2e:
 	GK_CORES=1 $(CARGO) test --locked --test e2e
 	GK_CORES=4 $(CARGO) test --locked --test e2e
 	GK_CORES=48 $(CARGO) test --locked --test e2e
+	GK_CORES=4 GK_DRIVER=epoll $(CARGO) test --locked --test e2e
 
 fuzz:
 	fuzz/run $(SECONDS)

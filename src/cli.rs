@@ -3,16 +3,15 @@
 //! In scope: arguments, and `check` and `explain` as text and exit code. Out of scope: running the
 //! gateway (`run`).
 
-use std::io::Write;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::check;
 use crate::config::explain::{self, Question};
+use crate::config::said::Said;
 use crate::limits::WORKERS_MAX;
 
 const EXAMPLES: &str = "\
@@ -129,17 +128,6 @@ pub struct Run {
     pub driver: Driver,
 }
 
-/// An answer: what to print where, and the exit code.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Said {
-    /// For standard output.
-    pub out: String,
-    /// For standard error.
-    pub err: String,
-    /// Exit code.
-    pub code: u8,
-}
-
 impl Cli {
     /// What to do. `check` and `explain` do their work here, which is reading files.
     #[must_use]
@@ -155,16 +143,6 @@ impl Cli {
                 driver: self.run.driver,
             }),
         }
-    }
-}
-
-impl Said {
-    /// Prints it. A reader that has gone, such as `head`, is no fault.
-    #[must_use]
-    pub fn print(&self) -> ExitCode {
-        let _ = std::io::stderr().write_all(self.err.as_bytes());
-        let _ = std::io::stdout().write_all(self.out.as_bytes());
-        ExitCode::from(self.code)
     }
 }
 

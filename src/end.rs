@@ -41,14 +41,16 @@ pub struct Meaning {
     pub retry: Retry,
     /// One sentence for the client (`errmsg`).
     pub text: &'static str,
+    /// When this is the end: the variant's own documentation, for the page made of this table.
+    pub doc: &'static str,
 }
 
 macro_rules! ends {
-    ($( $(#[$doc:meta])* $name:ident = $code:literal, $status:literal, $legacy:literal, $side:ident, $retry:ident, $text:literal; )*) => {
+    ($( #[doc = $doc:literal] $name:ident = $code:literal, $status:literal, $legacy:literal, $side:ident, $retry:ident, $text:literal; )*) => {
         /// How an exchange ends early. Closed: every variant has a row in the table and a test.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u8)]
-        pub enum End { $( $(#[$doc])* $name, )* }
+        pub enum End { $( #[doc = $doc] $name, )* }
 
         impl End {
             /// Every variant, in table order.
@@ -63,7 +65,7 @@ macro_rules! ends {
 
         static TABLE: &[Meaning] = &[ $( Meaning {
             code: $code, status: $status, legacy_status: $legacy,
-            side: Side::$side, retry: Retry::$retry, text: $text,
+            side: Side::$side, retry: Retry::$retry, text: $text, doc: $doc.trim_ascii(),
         }, )* ];
     };
 }
@@ -144,8 +146,6 @@ ends! {
     Exhausted = "exhausted", 503, 503, Gateway, No, "gateway out of descriptors or ports";
     /// The gateway is stopping and did not finish the exchange in its window.
     Drained = "drained", 503, 503, Gateway, No, "gateway is stopping";
-    /// A fault inside the gateway.
-    Internal = "internal", 500, 500, Gateway, No, "internal error";
 
     /// The endpoint refused the connection or is unreachable.
     ConnectRefused = "connect_refused", 502, 504, Upstream, Unsent, "connection to the service refused";

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! A request's way through the data plane:
-//! accept → head → route → policy → balance → upstream → relay → log, meter.
+//! accept → head → route → policy → balance → upstream → relay → meter.
 
 #![deny(missing_docs)]
 

@@ -76,6 +76,8 @@ pub const FILE_SETTLE_MAX_MS: u64 = 2_000;
 pub const DRAIN_GRACE_MS: u64 = 2_000;
 /// First probes of many new endpoints are spread over this, or over their interval if shorter.
 pub const PROBE_SPREAD_MS: u64 = 1_000;
+/// A probe that did not succeed is repeated after this, or after the interval if shorter.
+pub const PROBE_AGAIN_MS: u64 = 1_000;
 /// Between two probes of one endpoint, whatever asks for the second.
 pub const PROBE_GAP_MS: u64 = 200;
 /// Probes under way at the same time over the whole process; each holds a descriptor.
@@ -95,12 +97,14 @@ pub const LOOKUP_TIMEOUT_MS: u64 = 15_000;
 
 /// Operations in a row that a connection completes without waiting before it lets others have a turn; only
 /// epoll completes any so.
-pub const OPERATIONS_PER_TURN: u32 = 128;
+pub const OPERATIONS_PER_TURN: u32 = 32;
 /// How long it then waits: the runtime's finest timer, which brings it past the timers and all sockets.
 pub const TURN_PAUSE_MS: u64 = 1;
 
 /// Entries of each worker's submission ring.
 pub const RING_ENTRIES: u32 = 4_096;
+/// How long a start waits for a listen address that is taken.
+pub const BIND_PATIENCE_MS: u64 = 2_000;
 /// Pending connections per listening socket.
 pub const LISTEN_BACKLOG: i32 = 4_096;
 /// Workers at most.

@@ -23,7 +23,7 @@ use crate::worker::driver::Driver;
 use crate::worker::shard::Shared;
 use crate::worker::thread::{self, Post};
 
-/// Serves until told to stop. The exit code is 0 after a drain that cut nothing short.
+/// Serves until told to stop. The exit code is 0 after a drain, 1 where a worker died.
 ///
 /// # Errors
 /// What kept the gateway from starting, in words for its user.
@@ -53,7 +53,7 @@ pub fn run(options: &cli::Run) -> Result<ExitCode, String> {
         .map_err(|error| format!("cannot start a worker: {error}"))?;
     let office = Office {
         file: options.file.clone(),
-        load: Box::new(config::load),
+        load: Box::new(config::load_if_changed),
         loaded,
         links,
         reports,

@@ -3,6 +3,8 @@
 //! In scope: counting the allocations of worker threads in a gateway that runs in this process. Out of scope:
 //! control and the test's own threads, which allocate as they like.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::io::{Read, Write};
@@ -97,15 +99,14 @@ fn ask(client: &mut TcpStream, path: &str) {
 }
 
 fn connect(port: u16) -> TcpStream {
-    for _ in 0..200 {
-        if let Ok(stream) = TcpStream::connect(("127.0.0.1", port)) {
-            stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-            stream.set_nodelay(true).unwrap();
-            return stream;
-        }
+    let tries = (0..200).find_map(|_| {
         std::thread::sleep(Duration::from_millis(50));
-    }
-    panic!("the gateway does not listen");
+        TcpStream::connect(("127.0.0.1", port)).ok()
+    });
+    let stream = tries.expect("the gateway listens within ten seconds");
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
 }
 
 #[test]

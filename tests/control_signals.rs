@@ -54,7 +54,7 @@ fn hangup_reloads_and_terminate_drains() {
     let (ready, is_ready) = mpsc::channel();
     let office = Office {
         file: file.clone(),
-        load: Box::new(config::load),
+        load: Box::new(config::load_if_changed),
         loaded,
         links: vec![control_end],
         reports,

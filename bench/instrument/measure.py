@@ -13,6 +13,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 
+from . import quiet
 from .processes import Process, wait_until
 from .proxies import ORIGIN_PORT
 
@@ -47,6 +48,7 @@ class Sample:
     errors: int
     peak_rss_mib: float
     descriptors: int
+    foreign_cores: float
 
 
 def fetch(port, path):
@@ -76,41 +78,52 @@ class Reading:
     requests: int
     cpu_s: float
     worker_cpu_s: float
+    foreign_cpu_s: float
 
 
-def read_counters(process):
-    """All counters. The origin's takes a moment under load, so the others are read before and after it."""
+def read_counters(process, own):
+    """All counters. The origin's takes a moment under load, so the others are read before and after it.
+
+    `own` are the processes whose time is not foreign: proxy, origin and wrk.
+    """
     def local():
-        return time.monotonic(), process.cpu_s(), process.threads_cpu_s("gk-worker")
+        foreign = quiet.busy_s() - time.process_time() - sum(one.cpu_s() for one in own)
+        return time.monotonic(), process.cpu_s(), process.threads_cpu_s("gk-worker"), foreign
 
     before = local()
     requests = int(fetch(ORIGIN_PORT, "/count")[1])
     middle = [(first + second) / 2 for first, second in zip(before, local())]
-    return Reading(middle[0], requests, middle[1], middle[2])
+    return Reading(middle[0], requests, *middle[1:])
 
 
-def measure(proxy, scenario, round_number, scratch):
+def measure(proxy, scenario, round_number, scratch, origin):
     """Runs one measurement; raises RuntimeError when the proxy does not serve."""
     log = f"{scratch}/{proxy.name}.log"
     with Process(proxy.name, proxy.start_command(scratch), PROXY_CORE, log) as process:
         try:
-            return observe(proxy, scenario, round_number, process)
+            return observe(proxy, scenario, round_number, process, origin)
         except (RuntimeError, OSError) as fault:
             raise RuntimeError(f"{fault} ({process.last_words()})") from fault
 
 
-def observe(proxy, scenario, round_number, process):
+def observe(proxy, scenario, round_number, process, origin):
     """Loads a started proxy and reads what it cost."""
-    wait_until(lambda: serves(proxy.port, scenario.path), 10, f"{proxy.name} serves")
+    wait_until(lambda: process.popen.poll() is not None or serves(proxy.port, scenario.path), 10,
+               f"{proxy.name} serves")
     if fetch(proxy.port, scenario.path)[1] != fetch(ORIGIN_PORT, scenario.path)[1]:
         raise RuntimeError(f"{proxy.name} changes the body")
     with load(proxy.port, scenario) as wrk:
+        own = [process, origin, wrk]
         time.sleep(scenario.warm_s)
-        first = read_counters(process)
+        first = read_counters(process, own)
         time.sleep(scenario.window_s)
-        last = read_counters(process)
+        last = read_counters(process, own)
         descriptors = process.descriptors()
         output, complaint = wrk.popen.communicate(timeout=60)
+    if process.popen.poll() is not None:
+        raise RuntimeError(f"{proxy.name} ended during the measurement")
+    if last.requests <= first.requests:
+        raise RuntimeError("the origin saw no requests, or another program listens on its port")
     if wrk.popen.returncode != 0 or "Latency Distribution" not in output:
         raise RuntimeError(f"wrk: {complaint.strip()} {output}")
     return sample(proxy, scenario, round_number, first, last, output, process, descriptors)
@@ -125,7 +138,7 @@ def load(port, scenario):
 
 def sample(proxy, scenario, round_number, first, last, output, process, descriptors):
     """The figures of one measurement."""
-    requests = max(last.requests - first.requests, 1)
+    requests = last.requests - first.requests
     seconds, cpu_s = last.time_s - first.time_s, last.cpu_s - first.cpu_s
     worker_cpu_s = last.worker_cpu_s - first.worker_cpu_s
     return Sample(
@@ -135,7 +148,8 @@ def sample(proxy, scenario, round_number, first, last, output, process, descript
         worker_cpu_us=worker_cpu_s / requests * 1e6 if worker_cpu_s else None,
         busy=cpu_s / seconds,
         p50_ms=percentile_ms(output, "50%"), p99_ms=percentile_ms(output, "99%"),
-        errors=errors(output), peak_rss_mib=process.peak_rss_kib() / 1024, descriptors=descriptors)
+        errors=errors(output), peak_rss_mib=process.peak_rss_kib() / 1024, descriptors=descriptors,
+        foreign_cores=max(last.foreign_cpu_s - first.foreign_cpu_s, 0.0) / seconds)
 
 
 def percentile_ms(output, name):

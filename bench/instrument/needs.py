@@ -1,6 +1,6 @@
 """What a run needs of the machine before it begins.
 
-In scope: installing what is missing from Debian, free ports. Out of scope: which programs are needed for what.
+In scope: installing what is missing from Debian, no second run, free ports. Out of scope: which programs are needed for what.
 """
 
 import os
@@ -20,6 +20,16 @@ def install_missing(programs):
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     for command in (["update"], ["install", "-y", "--no-install-recommends", *missing]):
         subprocess.run(["apt-get", "-q", *command], env=environment, stdout=subprocess.DEVNULL, check=False)
+
+
+def only_run():
+    """A token that no second run can have while it is held: two at once would measure each other."""
+    token = socket.socket(socket.AF_UNIX)
+    try:
+        token.bind("\0gatekeeper-bench")
+    except OSError:
+        sys.exit("another benchmark or gate runs on this machine; wait for its end")
+    return token
 
 
 def check_ports(ports):

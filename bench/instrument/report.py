@@ -9,9 +9,10 @@ from statistics import median
 
 from .measure import Sample
 from .proxies import PEERS
+from .quiet import FOREIGN_CORES_MAX
 
 COLUMNS = ["connections", "proxy", "CPU µs/request", "min–max", "worker µs", "× floor", "× cheaper peer", "requests/s",
-           "busy", "p50 ms", "p99 ms", "errors", "peak MiB"]
+           "busy", "p50 ms", "p99 ms", "errors", "peak MiB", "disturbed"]
 
 
 def table(samples):
@@ -38,6 +39,7 @@ def row(scenario, proxy, group):
         f"{median(sample.busy for sample in own):.0%}",
         f"{median(sample.p50_ms for sample in own):.2f}", f"{median(sample.p99_ms for sample in own):.2f}",
         f"{sum(sample.errors for sample in own)}", f"{median(sample.peak_rss_mib for sample in own):.1f}",
+        f"{sum(sample.foreign_cores > FOREIGN_CORES_MAX for sample in own)} of {len(own)}",
     ]
 
 
@@ -76,6 +78,7 @@ def write(folder, name, samples, facts):
     lines = [f"# Record: {name}", "", markdown(table(samples)), "",
              "CPU is the proxy's user and system time per request, median of the rounds; `worker` is that of the data",
              "plane's threads alone; ratios are medians of the ratios within each round; `busy` is the share of its",
-             "core that the proxy used; latency includes connecting.", ""]
+             "core that the proxy used; latency includes connecting; `disturbed` counts the measurements during which other",
+             f"programs used more than {FOREIGN_CORES_MAX:.0%} of a core.", ""]
     lines += [f"* {name}: {value}" for name, value in facts]
     (folder / f"{name}.md").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use super::said::Said;
 use super::{Fault, Loaded, load};
-use crate::cli::Said;
 
 /// Loads the files and says what was found. Faults go to standard error, the summary to standard output.
 #[must_use]

@@ -11,8 +11,8 @@ mod story;
 use std::net::IpAddr;
 use std::path::Path;
 
+use super::said::Said;
 use super::{check, load};
-use crate::cli::Said;
 use crate::end::End;
 use crate::proto::form;
 use crate::proto::framing::Framed;
@@ -213,10 +213,11 @@ impl<'q> Stages<'q, '_> {
     }
 
     fn rewrite(&mut self, route: &Route, path: &[u8], rewritten: &[u8], item: Option<usize>) {
-        let told = match item.and_then(|item| route.rewrite.items().nth(item).map(|found| (item, found))) {
-            Some((item, (pattern, template))) => {
+        let told = match item.and_then(|item| route.rewrite.items().nth(item)) {
+            Some((pattern, template)) => {
                 let (from, to) = (story::text(path), story::text(rewritten));
-                vec![format!("{from} -> {to}"), format!("by item {}: {pattern} {template}", item + 1)]
+                // No number: items that the load has left out would make it differ from the file.
+                vec![format!("{from} -> {to}"), format!("by the item {pattern} {template}")]
             }
             None if route.rewrite.is_empty() => vec!["none".to_owned()],
             None => vec!["no item changes the path".to_owned()],

@@ -11,17 +11,20 @@ use std::path::{Path, PathBuf};
 use crate::wall::snapshot::Snapshot;
 use compile::{Page, Pages};
 use section::Section;
-use source::{Faults, Source};
+use source::Faults;
+use texts::Texts;
 
 pub mod check;
 mod compile;
 pub mod explain;
 mod read;
 pub mod reference;
+pub mod said;
 pub mod schema;
 mod section;
 mod source;
 mod suggest;
+mod texts;
 
 /// A configuration that may be published, and what the process itself needs of it.
 #[derive(Debug)]
@@ -34,6 +37,8 @@ pub struct Loaded {
     pub warnings: Vec<Fault>,
     /// The files read, to be watched.
     pub files: Vec<PathBuf>,
+    /// Stands for the text it came from: that of the files, their names, the machine's host name.
+    pub fingerprint: u64,
 }
 
 /// What the process itself needs of the configuration.
@@ -92,8 +97,7 @@ impl fmt::Display for Fault {
 /// # Errors
 /// Every fault of every file, warnings among them.
 pub fn load(module_file: &Path) -> Result<Loaded, Vec<Fault>> {
-    let host_name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    load_on(module_file, &host_name)
+    load_on(module_file, &host_name())
 }
 
 /// The same, for a machine of this host name (`white_host_name`).
@@ -102,51 +106,63 @@ pub fn load(module_file: &Path) -> Result<Loaded, Vec<Fault>> {
 /// As `load`.
 pub fn load_on(module_file: &Path, host_name: &str) -> Result<Loaded, Vec<Fault>> {
     let mut faults = Faults::default();
-    let mut files = Vec::new();
-    let pages = pages(module_file, &mut files, &mut faults);
+    let texts = Texts::read(module_file, host_name, &mut faults);
+    finish(texts, host_name, faults)
+}
+
+/// As `load`, but `None` where the text is the one that this fingerprint stands for; that costs no more than reading
+/// the files.
+///
+/// # Errors
+/// As `load`.
+pub fn load_if_changed(module_file: &Path, in_force: u64) -> Result<Option<Loaded>, Vec<Fault>> {
+    let host_name = host_name();
+    let mut faults = Faults::default();
+    let texts = Texts::read(module_file, &host_name, &mut faults);
+    if texts.fingerprint() == in_force && !faults.any_error() {
+        return Ok(None);
+    }
+    finish(texts, &host_name, faults).map(Some)
+}
+
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Makes a configuration of texts.
+fn finish(mut texts: Texts, host_name: &str, mut faults: Faults) -> Result<Loaded, Vec<Fault>> {
+    let pages = pages(&mut texts, &mut faults);
     let compiled = pages.map(|pages| compile::compile(&pages, host_name, &mut faults));
     let stops = faults.any_error();
-    let faults = faults.sorted(&files);
+    let warnings = faults.sorted(&texts.files);
     match compiled {
-        Some((snapshot, process)) if !stops => Ok(Loaded { snapshot, process, warnings: faults, files }),
-        _ => Err(faults),
+        Some((snapshot, process)) if !stops => {
+            let fingerprint = texts.fingerprint();
+            Ok(Loaded { snapshot, process, warnings, files: texts.files, fingerprint })
+        }
+        _ => Err(warnings),
     }
 }
 
-/// Reads every file. `None` where there is no module file to speak of.
-fn pages(module_file: &Path, files: &mut Vec<PathBuf>, faults: &mut Faults) -> Option<Pages> {
-    if let Some(wrong) = sibling_given(module_file) {
-        faults.whole(module_file, false, wrong, None);
-        return None;
-    }
-    let module = page(module_file, &schema::MODULE_FILE, files, faults);
-    let mut beside = |file: &'static schema::File| {
-        let path = module_file.with_file_name(file.name);
-        let page = is_there(&path).then(|| page(&path, file, files, faults)).flatten();
-        page.unwrap_or_else(|| Page { source: Source::new(&path, String::new()), root: Section::absent(file, 0) })
-    };
-    let (base, app) = (beside(&schema::BASE_FILE), beside(&schema::APP_FILE));
+/// Reads every text against the schema. `None` where there is no module file to speak of.
+fn pages(texts: &mut Texts, faults: &mut Faults) -> Option<Pages> {
+    let mut page = |file| page(texts, file, faults);
+    let module = page(&schema::MODULE_FILE);
+    let base = page(&schema::BASE_FILE);
+    let app = page(&schema::APP_FILE);
     for file in [&schema::ADMIN_FILE, &schema::MYSQL_FILE, &schema::REDIS_FILE] {
-        beside(file);
+        page(file);
     }
-    module.map(|module| Pages { base, module, app })
+    let absent = |file| Page { source: texts.absent(file), root: Section::absent(file, 0) };
+    Some(Pages {
+        module: module?,
+        base: base.unwrap_or_else(|| absent(&schema::BASE_FILE)),
+        app: app.unwrap_or_else(|| absent(&schema::APP_FILE)),
+    })
 }
 
-fn page(path: &Path, file: &'static schema::File, files: &mut Vec<PathBuf>, faults: &mut Faults) -> Option<Page> {
-    files.push(path.to_path_buf());
-    let source = Source::open(path, faults)?;
+fn page(texts: &mut Texts, file: &'static schema::File, faults: &mut Faults) -> Option<Page> {
+    let source = texts.take(file)?;
     let root = read::read(file, &source, faults);
     Some(Page { source, root })
-}
-
-/// A link to nowhere is there and cannot be read, which is an error: what protects must not vanish in silence.
-fn is_there(path: &Path) -> bool {
-    !matches!(std::fs::symlink_metadata(path), Err(error) if error.kind() == std::io::ErrorKind::NotFound)
-}
-
-/// Says so where a file beside the module file is named in its place.
-fn sibling_given(module_file: &Path) -> Option<String> {
-    let name = module_file.file_name()?;
-    let sibling = schema::FILES.iter().skip(1).find(|file| file.name == name)?;
-    Some(format!("{} is read from beside the module file: name that one, such as module.toml", sibling.name))
 }

@@ -22,8 +22,9 @@ use std::path::{Path, PathBuf};
 use crate::config::{Fault, Loaded};
 use crate::wall::link::{ControlEnd, Reports};
 
-/// Reads the module file and what lies beside it; `config::load`, or a test's own.
-pub type Load = dyn Fn(&Path) -> Result<Loaded, Vec<Fault>> + Send + Sync;
+/// Reads the module file and what lies beside it, unless the text is the one this fingerprint stands for;
+/// `config::load_if_changed`, or a test's own.
+pub type Load = dyn Fn(&Path, u64) -> Result<Option<Loaded>, Vec<Fault>> + Send + Sync;
 
 /// Told once, when every worker has started: how many on which rung of the driver ladder.
 pub type Ready = dyn FnOnce(&str) + Send;

@@ -38,7 +38,7 @@ pub(super) async fn serve(office: Office) -> io::Result<Outcome> {
 pub(super) async fn turn(office: Office, pace: Pace, (events, mut inbox): Channel) -> io::Result<Outcome> {
     let Office { file, load, loaded, links, reports, ready } = office;
     reports::listen(reports, events.clone())?;
-    let reader = reload::Reader::new(file, load.into(), loaded.files.clone());
+    let reader = reload::Reader::new(file, load.into());
     let workers: Vec<WorkerId> = links.iter().map(|link| link.worker).collect();
     let mut hands = Hands::new(links, reader, events, ready);
     let (mut state, mut effects) = State::open(loaded, workers, Instant::now(), pace);

@@ -26,7 +26,6 @@ pub(super) struct Watch {
 impl Watch {
     /// Watches these files instead of those before; none switches it off.
     pub(super) fn follow(&mut self, files: Vec<PathBuf>, events: mpsc::Sender<Event>) {
-        let again = self.watcher.is_some();
         self.watcher = None;
         if files.is_empty() {
             return;
@@ -35,10 +34,8 @@ impl Watch {
             let watcher = watch(&files, events.clone()).inspect_err(|error| {
                 warn!("files are not watched, use SIGHUP or /reload: {error}");
             });
-            // A change between the old watcher and this one was seen by neither.
-            if again {
-                let _ = events.blocking_send(Event::Touched);
-            }
+            // A change since the files were read and before this watcher was seen by nobody.
+            let _ = events.blocking_send(Event::Touched);
             watcher.ok()
         }));
     }

@@ -6,7 +6,6 @@
 
 use httparse::Header;
 
-use super::chunked;
 use super::field;
 use super::framing::Framed;
 use super::head::{Body, RequestHead, ResponseBody, ResponseHead, Version};
@@ -231,21 +230,16 @@ pub fn via_names(fields: &[Header<'_>], pseudonym: &[u8]) -> bool {
     })
 }
 
-/// Appends the last chunk and those trailers that no `Connection` field of the message's own head names
-/// (RFC 9110 section 7.6.1). `trailers` come from [`chunked::Decoder::trailers`].
-pub fn last_chunk(out: &mut Vec<u8>, trailers: &[u8], fields: &[Header<'_>]) {
-    let is_nominated = |name: &[u8]| {
-        let connections = fields.iter().filter(|field| field.name.eq_ignore_ascii_case("connection"));
-        connections.flat_map(|field| field::elements(field.value)).any(|element| element.eq_ignore_ascii_case(name))
-    };
-    out.extend_from_slice(b"0\r\n");
-    for line in trailers.split_inclusive(|&byte| byte == b'\n') {
-        let name = line.split(|&byte| byte == b':').next().unwrap_or_default();
-        if !is_nominated(name) {
-            out.extend_from_slice(line);
-        }
-    }
-    out.extend_from_slice(chunked::CHUNK_END);
+/// Whether `Connection` names a field of the message beyond this hop's own. Such a name holds for the trailer
+/// section too (RFC 9110 section 7.6.1), which comes when the head is gone: a message that nominates passes no
+/// trailers on.
+#[must_use]
+pub fn nominates(fields: &[Header<'_>]) -> bool {
+    let hop = [&b"close"[..], b"keep-alive", b"te", b"upgrade", b""];
+    let connections = fields.iter().filter(|field| field.name.eq_ignore_ascii_case("connection"));
+    connections
+        .flat_map(|field| field::elements(field.value))
+        .any(|element| !hop.iter().any(|name| element.eq_ignore_ascii_case(name)))
 }
 
 const CHUNKED: &[u8] = b"Transfer-Encoding: chunked\r\n";

@@ -3,7 +3,8 @@
 //! The text is a comma list of items; an item is a regular expression (Go's RE2), one space and a template
 //! (`$1`, `${1}`, `${name}`, `$$`). Each item replaces all its matches in the *original* path; the first whose
 //! result differs from it wins; if none does, the path stays byte for byte. Neither a comma nor a space can stand
-//! in an item, and no escape exists.
+//! in an item, and no escape exists. An item of another shape is ignored and a group that the pattern does not
+//! have is empty: GateKeeper does so in silence, here a warning says it.
 //!
 //! The expression sees the path's *match form*: percent-escapes decoded where decoding loses nothing
 //! (`rewrite::form`), so a pattern may be written in any script. What leaves is encoded again, starts with
@@ -20,7 +21,7 @@ mod scratch;
 mod substitution;
 mod template;
 
-use item::{Item, Outcome, split};
+use item::{Item, Outcome, Remark, split};
 pub use scratch::RewriteScratch;
 
 /// The compiled `url_rewrite` of one rule.
@@ -29,9 +30,11 @@ pub struct Rewrite {
     items: Box<[Item]>,
 }
 
-/// What is wrong with an item of a `url_rewrite`.
+/// What is to be said of an item of a `url_rewrite`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RewriteFault {
+    /// What GateKeeper takes in silence is a warning: the rewrite does the same and may be used.
+    pub warning: bool,
     /// Where in the whole text the fault lies, in bytes.
     pub offset: usize,
     /// The item as written.
@@ -52,22 +55,23 @@ pub struct Rewritten<'a> {
 impl Rewrite {
     /// Compiles the text. The empty text, like an empty item (a comma too many), rewrites nothing.
     ///
-    /// # Errors
-    /// Every fault of every item: not exactly a pattern and a template (GateKeeper skips such an item without a
-    /// word), a pattern that does not compile, a template that names a group the pattern does not have.
-    pub fn parse(text: &str) -> Result<Self, Vec<RewriteFault>> {
+    /// An item that is not exactly a pattern, one space and a template is left out, and a group that the
+    /// pattern does not have is empty, each with a warning. A pattern that does not compile is an error: its item
+    /// is left out so that the others can be judged, and the rewrite is not what was meant.
+    #[must_use]
+    pub fn parse(text: &str) -> (Self, Vec<RewriteFault>) {
         let (mut items, mut faults) = (Vec::new(), Vec::new());
         for (offset, item) in split(text) {
-            match Item::parse(item) {
-                Ok(item) => items.push(item),
-                Err(found) => faults.extend(found.into_iter().map(|(within, message)| RewriteFault {
-                    offset: offset + within,
-                    item: item.to_owned(),
-                    message,
-                })),
-            }
+            let mut remarks = Vec::new();
+            items.extend(Item::parse(item, &mut remarks));
+            faults.extend(remarks.into_iter().map(|Remark { warning, at, message }| RewriteFault {
+                warning,
+                offset: offset + at,
+                item: item.to_owned(),
+                message,
+            }));
         }
-        if faults.is_empty() { Ok(Self { items: items.into() }) } else { Err(faults) }
+        (Self { items: items.into() }, faults)
     }
 
     /// Whether there is no item.

@@ -142,7 +142,7 @@ pub struct Upstream {
     pub body_timeout_ms: u32,
     /// Idle connections kept per endpoint over the whole process.
     pub idle_max: u32,
-    /// How long an idle connection is kept; 0 is for ever.
+    /// How long an idle connection is kept.
     pub idle_timeout_ms: u32,
     /// Connections per endpoint over the whole process; each worker has an equal share, at least 1.
     pub connections_max: u32,

@@ -6,6 +6,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ pub async fn run(shard: Rc<Shard>, listener: TcpListener) -> io::Result<()> {
     *shard.accepting.borrow_mut() = Some(canceller);
     let mut turn = Turn::default();
     while !shard.draining() {
-        match turn.take(listener.cancelable_accept(handle.clone())).await {
+        match turn.take(pin!(listener.cancelable_accept(handle.clone()))).await {
             Ok((stream, peer)) => welcome(&shard, stream, peer),
             Err(_) if shard.draining() => break,
             Err(error) if is_peers_doing(&error) => {}

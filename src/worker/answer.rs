@@ -66,6 +66,7 @@ struct Shape {
     from: ResponseBody,
     to: ResponseBody,
     close: bool,
+    trailers: bool,
     reusable: bool,
     peer_timeout_ms: u64,
 }
@@ -196,7 +197,7 @@ impl Way<'_> {
 
     /// Relays the body; the first piece travels with the head. True where the upstream sent exactly that.
     async fn relay_body(&mut self, shape: &Shape, first: Lease, head: Lease, talk: &Talk<'_>) -> Result<bool, End> {
-        let mut relay = Relay::new(shape, talk.terms.trailers && talk.terms.te_trailers);
+        let mut relay = Relay::new(shape);
         let started_ms = talk.shard.clock.now_ms();
         let mut pending = Some((first, head));
         loop {
@@ -270,13 +271,7 @@ fn read_head(lease: &Lease, out: &mut Lease, talk: &Talk<'_>) -> Result<Option<S
     let Some(head) = head::parse_response(lease.bytes(), &asked, RESPONSE_HEAD_BYTES_MAX, &mut storage)? else {
         return Ok(None);
     };
-    let to = match head.body {
-        ResponseBody::Chunked | ResponseBody::UntilClose if talk.terms.version == Version::Http10 => {
-            ResponseBody::UntilClose
-        }
-        ResponseBody::UntilClose => ResponseBody::Chunked,
-        body => body,
-    };
+    let to = head.body.onward(talk.terms.version);
     let unread = !talk.uploaded.get() && !matches!(talk.terms.body, Body::None);
     let close = !talk.terms.keep_alive || unread || talk.shard.draining() || matches!(to, ResponseBody::UntilClose);
     let back = Back {
@@ -293,6 +288,7 @@ fn read_head(lease: &Lease, out: &mut Lease, talk: &Talk<'_>) -> Result<Option<S
         from: head.body,
         to,
         close,
+        trailers: talk.terms.trailers && talk.terms.te_trailers && !forward::nominates(head.fields),
         reusable: head.keep_alive,
         peer_timeout_ms: head
             .keep_alive_timeout_s
@@ -318,11 +314,11 @@ enum From {
 }
 
 impl Relay {
-    fn new(shape: &Shape, trailers: bool) -> Self {
+    fn new(shape: &Shape) -> Self {
         let from = match shape.from {
             ResponseBody::None | ResponseBody::Length(0) => From::Done,
             ResponseBody::Length(length) => From::Length(length),
-            ResponseBody::Chunked => From::Chunked(Decoder::new(trailers)),
+            ResponseBody::Chunked => From::Chunked(Decoder::new(shape.trailers)),
             ResponseBody::UntilClose => From::UntilClose,
         };
         Self { from, chunked: matches!(shape.to, ResponseBody::Chunked), clean: true, flows: false }

@@ -5,10 +5,11 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::limits::LISTEN_BACKLOG;
+use crate::limits::{BIND_PATIENCE_MS, LISTEN_BACKLOG};
 
 /// A group of listening sockets on one address, as many as there are workers. An address of any IPv6
 /// interface takes IPv4 too where `dual`, and is IPv4 only on a machine without IPv6.
@@ -26,10 +27,7 @@ pub fn group(address: SocketAddr, dual: bool, count: usize) -> io::Result<Vec<Tc
 
 fn bind_group(address: SocketAddr, dual: bool, count: usize) -> io::Result<Vec<TcpListener>> {
     // Listening is what makes a taken address fail; the trial socket is closed before the group is made.
-    let trial = socket(address, dual, false)?;
-    trial.listen(1)?;
-    let address = trial.local_addr()?.as_socket().unwrap_or(address);
-    drop(trial);
+    let address = patiently(|| try_out(address, dual))?;
     (0..count)
         .map(|_| {
             let socket = socket(address, dual, true)?;
@@ -39,6 +37,27 @@ fn bind_group(address: SocketAddr, dual: bool, count: usize) -> io::Result<Vec<T
             Ok(socket.into())
         })
         .collect()
+}
+
+/// Listens alone for a moment; gives the address with its port.
+fn try_out(address: SocketAddr, dual: bool) -> io::Result<SocketAddr> {
+    let trial = socket(address, dual, false)?;
+    trial.listen(1)?;
+    Ok(trial.local_addr()?.as_socket().unwrap_or(address))
+}
+
+/// Tries again while the address is taken: the kernel lets go of a process's rings, and of the sockets they
+/// wait on, some time after the process has ended, so a restart meets its predecessor's listeners.
+fn patiently<T>(attempt: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    let until = Instant::now() + Duration::from_millis(BIND_PATIENCE_MS);
+    loop {
+        match attempt() {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            tried => return tried,
+        }
+    }
 }
 
 fn socket(address: SocketAddr, dual: bool, reuse_port: bool) -> io::Result<Socket> {

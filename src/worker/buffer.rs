@@ -1,7 +1,7 @@
 //! The core's buffers: leased while bytes are in hand, returned when they are not.
 //!
-//! In scope: two sizes of buffer, a bounded shelf of each, `Lease`. An idle connection
-//! holds a small one, in its pending receive.
+//! In scope: two sizes of buffer, a bounded shelf of each, `Lease`. A connection that waits for bytes holds one
+//! small buffer, lent to the kernel.
 //! Out of scope: who reads into a lease (`io`) and when a large one is worth it (`relay`).
 
 use std::cell::RefCell;

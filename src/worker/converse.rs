@@ -13,7 +13,7 @@ use std::task::Poll;
 use super::answer::{self, Answered, Way};
 use super::buffer::Lease;
 use super::downstream::Downstream;
-use super::io::Connection;
+use super::io::{Connection, SendFault};
 use super::plan::Terms;
 use super::session::After;
 use super::shard::{Shard, ShardEpoch};
@@ -53,6 +53,20 @@ pub struct Failed {
     pub replayable: bool,
 }
 
+impl<'t> Talk<'t> {
+    fn new(shard: &'t Shard, terms: &'t Terms, uploaded: bool, body_begun: bool) -> Self {
+        Self {
+            shard,
+            terms,
+            go: Cell::new(!terms.expects_continue || body_begun),
+            uploaded: Cell::new(uploaded),
+            heard: Cell::new(false),
+            begun: Cell::new(false),
+            progress: Cell::new(0),
+        }
+    }
+}
+
 /// Sends the request and relays its answer.
 ///
 /// # Errors
@@ -67,33 +81,19 @@ pub async fn attempt(
     leased: Leased,
 ) -> Result<After, Failed> {
     let Leased { mut connection, mut seat, reused } = leased;
-    let failed = |end, begun, unsent, replayable| Failed { end, begun, unsent, replayable };
-    let decoded_in_place = matches!(terms.body, Body::Chunked);
-
     // A form body that was read first is in `out` already.
     let mut upload = Upload::new(terms.body, terms.trailers);
     let taken = upload
         .step(&mut head.bytes_mut()[terms.head_bytes..], out.vec(), terms.body_bytes_max)
-        .map_err(|end| failed(end, false, true, false))?;
-    let replayable = !(decoded_in_place && taken > 0);
+        .map_err(|end| Failed { end, begun: false, unsent: true, replayable: false })?;
+    // Chunks were decoded in place: they cannot be read again.
+    let replayable = taken == 0 || !matches!(terms.body, Body::Chunked);
     let whole = upload.is_done() && replayable;
     down.source.ahead = upload.is_done() && head.bytes().len() > terms.head_bytes + taken;
-    let talk = Talk {
-        shard,
-        terms,
-        go: Cell::new(!terms.expects_continue || taken > 0),
-        uploaded: Cell::new(upload.is_done()),
-        heard: Cell::new(false),
-        begun: Cell::new(false),
-        progress: Cell::new(0),
-    };
+    let talk = Talk::new(shard, terms, upload.is_done(), taken > 0);
     if let Err(fault) = connection.tx.send(out, &down.writing, terms.body_timeout_ms).await {
-        let end = match (fault.late, reused) {
-            (true, _) => End::UpstreamWriteTimeout,
-            (false, true) => End::UpstreamStale,
-            (false, false) => End::UpstreamClosed,
-        };
-        return Err(failed(end, false, !fault.partly, replayable));
+        let end = not_taken(fault, reused);
+        return Err(Failed { end, begun: false, unsent: !fault.partly, replayable });
     }
 
     let Downstream { source, tx, writing, peer: _ } = down;
@@ -106,9 +106,10 @@ pub async fn attempt(
         shard,
     )
     .await;
+    let uploaded = talk.uploaded.get();
     let answered = answered.map_err(|end| {
         connection.tx.sever();
-        failed(end, talk.begun.get(), false, whole)
+        Failed { end, begun: talk.begun.get(), unsent: false, replayable: whole }
     })?;
 
     head.advance(terms.head_bytes + taken);
@@ -120,20 +121,29 @@ pub async fn attempt(
             down.source.put_back(std::mem::replace(head, shard.buffers.adopt(Vec::new())));
             let end = Box::pin(tunnel::run(shard, down, &mut connection, early)).await;
             connection.tx.sever();
-            end.map_or(Ok(After::Close), |end| Err(failed(end, true, false, false)))
+            end.map_or(Ok(After::Close), |end| Err(Failed { end, begun: true, unsent: false, replayable: false }))
         }
         Answered::Whole { close, reusable, peer_timeout_ms } => {
-            if reusable && talk.uploaded.get() {
+            if reusable && uploaded {
                 seat.keep(connection, peer_timeout_ms, shard.clock.now_ms());
             } else {
                 connection.tx.sever();
             }
-            Ok(match (talk.uploaded.get(), close) {
+            Ok(match (uploaded, close) {
                 (false, _) => After::Linger,
                 (true, true) => After::Close,
                 (true, false) => After::Keep,
             })
         }
+    }
+}
+
+/// Why the upstream did not take the request.
+fn not_taken(fault: SendFault, reused: bool) -> End {
+    match (fault.late, reused) {
+        (true, _) => End::UpstreamWriteTimeout,
+        (false, true) => End::UpstreamStale,
+        (false, false) => End::UpstreamClosed,
     }
 }
 

@@ -94,29 +94,24 @@ impl Deadlines {
         }
     }
 
-    /// Sweeps for ever; sleeps while nobody has a deadline and `every_second`, which runs about once a
-    /// second, has said that it has no more to do.
+    /// Sweeps for ever. `every_second` runs about once a second; while nobody has a deadline and it says that
+    /// it has no more to do, the sweep sleeps.
     pub async fn sweep(self: Rc<Self>, every_second: impl Fn() -> bool) {
-        let mut ticks: u64 = 0;
-        let mut more = false;
-        loop {
-            poll_fn(|cx| {
-                if self.in_use.get() > 0 || more {
-                    return Poll::Ready(());
-                }
-                self.slots.borrow_mut().sweeper = Some(cx.waker().clone());
-                Poll::Pending
-            })
-            .await;
-            // Those who come and go between two looks leave something to look after.
-            more |= self.in_use.get() > 0;
+        for tick in 0_u64.. {
+            if tick.is_multiple_of(1_000 / DEADLINE_TICK_MS) && !every_second() {
+                poll_fn(|cx| self.poll_in_use(cx)).await;
+            }
             monoio::time::sleep(std::time::Duration::from_millis(DEADLINE_TICK_MS)).await;
             self.wake_due();
-            ticks += 1;
-            if ticks.is_multiple_of(1_000 / DEADLINE_TICK_MS) {
-                more = every_second();
-            }
         }
+    }
+
+    fn poll_in_use(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.in_use.get() > 0 {
+            return Poll::Ready(());
+        }
+        self.slots.borrow_mut().sweeper = Some(cx.waker().clone());
+        Poll::Pending
     }
 }
 

@@ -24,7 +24,7 @@ use super::upstream::connect::{self, Leased};
 use super::upstream::replica::Tried;
 use crate::end::{End, Retry};
 use crate::limits::{DRAIN_IDLE_GRACE_MS, FORM_BODY_BYTES_MAX, RELOAD_ANSWER_MS};
-use crate::proto::head::Body;
+use crate::proto::head::{Body, may_be_complete};
 use crate::proto::reply::CONTINUE;
 use crate::wall::link::Report;
 
@@ -37,7 +37,8 @@ pub async fn run(shard: &Rc<Shard>, down: &mut Downstream, first: bool) -> Optio
         Plan::Form(terms) => match Box::pin(read_form(shard, down, &mut head, &terms)).await {
             Ok(body) => {
                 form = Some(body);
-                plan_again(shard, epoch.as_deref(), down, &head, form.as_ref(), &Tried::default(), None)
+                let planned = plan_again(shard, epoch.as_deref(), down, &head, form.as_ref(), &Tried::default(), None);
+                planned.unwrap_or(Plan::Form(terms))
             }
             Err(end) => Plan::Refused(end.into(), Terms { body: Body::Chunked, ..terms }),
         },
@@ -51,16 +52,14 @@ pub async fn run(shard: &Rc<Shard>, down: &mut Downstream, first: bool) -> Optio
             Done { outcome, after: if outcome.is_ok() { after } else { After::Close } }
         }
         Plan::Refused(denied, terms) => {
-            let after = own_after(down, head, &terms);
+            // A body that is too large is not read, even where it is here already.
+            let too_large = denied.end == End::BodyTooLarge;
+            let after = if too_large { After::Linger } else { own_after(down, head, &terms) };
             refuse(shard, down, &terms, denied, after).await
         }
-        Plan::Incomplete | Plan::Form(_) => unreachable_plan(),
+        // The form was read and names nobody.
+        Plan::Form(terms) => refuse(shard, down, &terms, End::TenantMissing.into(), After::Linger).await,
     })
-}
-
-/// A complete head is planned to something else, and a form is asked for once.
-fn unreachable_plan() -> Done {
-    Done { outcome: Err(End::Internal), after: After::Close }
 }
 
 /// The request's head, complete, and what is done with it.
@@ -72,10 +71,10 @@ async fn receive(shard: &Rc<Shard>, down: &mut Downstream, first: bool) -> Optio
         let epoch = shard.epoch()?;
         let rules = &epoch.snapshot().http;
         // Once incomplete, a head is parsed again only when its end may be there: not once per byte.
-        if searched == 0 || head.bytes().len() > rules.head_bytes_max || may_end(head.bytes(), searched) {
-            match plan_again(shard, Some(&epoch), down, &head, None, &Tried::default(), None) {
-                Plan::Incomplete => {}
-                planned => return Some((epoch, head, planned)),
+        if searched == 0 || head.bytes().len() > rules.head_bytes_max || may_be_complete(head.bytes(), searched) {
+            let planned = plan_again(shard, Some(&epoch), down, &head, None, &Tried::default(), None);
+            if let Some(planned) = planned {
+                return Some((epoch, head, planned));
             }
         }
         searched = head.bytes().len();
@@ -114,12 +113,6 @@ async fn await_request(shard: &Shard, down: &mut Downstream, first: bool) -> Opt
     }
 }
 
-/// Whether an empty line may stand in what came since `searched`.
-fn may_end(bytes: &[u8], searched: usize) -> bool {
-    let fresh = &bytes[searched.saturating_sub(3)..];
-    memchr::memmem::find(fresh, b"\n\r\n").is_some() || memchr::memmem::find(fresh, b"\n\n").is_some()
-}
-
 fn plan_again(
     shard: &Shard,
     epoch: Option<&ShardEpoch>,
@@ -128,10 +121,9 @@ fn plan_again(
     form: Option<&Lease>,
     tried: &Tried,
     admitted_as: Option<RequestId>,
-) -> Plan {
-    let Some(epoch) = epoch else { return Plan::Incomplete };
+) -> Option<Plan> {
     let question = Question { bytes: head.bytes(), form: form.map(Lease::bytes), peer: &down.peer, tried, admitted_as };
-    plan(shard, epoch, &question)
+    plan(shard, epoch?, &question)
 }
 
 /// What becomes of the connection after an answer of our own: it is kept where no body is, or can be, in
@@ -261,7 +253,7 @@ async fn attempts(
         }
         fresh = failed.end.meaning().retry == Retry::Idempotent;
         match plan_again(shard, epoch.as_deref(), down, &head, form.as_ref(), &tried, Some(terms.request_id)) {
-            Plan::Forward(next, _) => forward = next,
+            Some(Plan::Forward(next, _)) => forward = next,
             _ => return give_up(shard, down, head, terms, &failed).await,
         }
     }

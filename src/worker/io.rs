@@ -79,13 +79,12 @@ pub struct Turn {
 
 impl Turn {
     /// Runs the operation, after a pause where too many before it completed at once.
-    pub async fn take<T>(&mut self, operation: impl Future<Output = T>) -> T {
+    pub async fn take<T>(&mut self, mut operation: Pin<&mut impl Future<Output = T>>) -> T {
         if self.unwaited >= OPERATIONS_PER_TURN {
             self.unwaited = 0;
             // Rare, so its room is not kept in every connection. Waking oneself instead would starve the timers.
             Box::pin(monoio::time::sleep(Duration::from_millis(TURN_PAUSE_MS))).await;
         }
-        let mut operation = pin!(operation);
         let mut waited = false;
         let done = poll_fn(|cx| {
             let polled = operation.as_mut().poll(cx);
@@ -159,7 +158,7 @@ async fn receive_on_demand<R: AsyncReadRent>(mut half: R, slot: Rc<Slot>, buffer
     loop {
         let class = poll_fn(|_| slot.wanted.take().map_or(Poll::Pending, Poll::Ready)).await;
         let (bytes, _, home) = buffers.lease(class).lend();
-        let (result, bytes) = turn.take(half.read(bytes)).await;
+        let (result, bytes) = turn.take(pin!(half.read(bytes))).await;
         let lease = home.adopt(bytes);
         slot.came.set(Some(match result {
             Ok(0) => Received::End,
@@ -217,8 +216,8 @@ impl Sender {
 
     async fn write(&mut self, slice: Slice<Vec<u8>>) -> (io::Result<usize>, Slice<Vec<u8>>) {
         match &mut self.half {
-            Half::Tcp(half) => self.turn.take(half.write(slice)).await,
-            Half::Unix(half) => self.turn.take(half.write(slice)).await,
+            Half::Tcp(half) => self.turn.take(pin!(half.write(slice))).await,
+            Half::Unix(half) => self.turn.take(pin!(half.write(slice))).await,
         }
     }
 

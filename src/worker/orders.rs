@@ -66,10 +66,10 @@ async fn drain(shard: &Rc<Shard>, link: &WorkerEnd, window_ms: u64) -> u64 {
 }
 
 async fn wait_for_sessions(shard: &Rc<Shard>, link: &WorkerEnd, window_ms: u64) {
-    let mut waited_ms = 0;
-    while shard.sessions() > 0 && waited_ms < window_ms {
+    // By the clock, not by the number of sleeps: on a busy machine each takes longer, and control waits no longer.
+    let until_ns = shard.clock.precise_ns() + window_ms * 1_000_000;
+    while shard.sessions() > 0 && shard.clock.precise_ns() < until_ns {
         monoio::time::sleep(std::time::Duration::from_millis(DEADLINE_TICK_MS)).await;
-        waited_ms += DEADLINE_TICK_MS;
         for order in link.orders.try_iter() {
             match order {
                 Order::Adopt(epoch) => shard.adopt(epoch),

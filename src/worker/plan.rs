@@ -24,8 +24,6 @@ use crate::wall::snapshot::{HostMode, HttpRules, Service};
 
 /// What is done with a request.
 pub enum Plan {
-    /// Its head is not complete.
-    Incomplete,
     /// This gateway answers it itself.
     Local(Local, Terms),
     /// Its form body is read first.
@@ -132,8 +130,8 @@ impl Terms {
         }
     }
 
-    fn serve(&mut self, service: &Service) {
-        self.trailers = service.trailers;
+    fn serve(&mut self, service: &Service, head: &RequestHead<'_>) {
+        self.trailers = service.trailers && !forward::nominates(head.fields);
         self.body_bytes_max = service.body_bytes_max;
         self.header_timeout_ms = u64::from(service.upstream.header_timeout_ms);
         self.body_timeout_ms = u64::from(service.upstream.body_timeout_ms);
@@ -154,8 +152,8 @@ pub struct Question<'q> {
     pub admitted_as: Option<RequestId>,
 }
 
-/// Decides what is done with the request.
-pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>) -> Plan {
+/// Decides what is done with the request. `None` while its head is incomplete.
+pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>) -> Option<Plan> {
     let rules = &epoch.snapshot().http;
     let mut terms = Terms::unread(shard, rules);
     let limits = HeadLimits {
@@ -166,8 +164,8 @@ pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>) -> Plan 
     let mut storage = Storage::new();
     let head = match head::parse_request(question.bytes, &limits, &mut storage) {
         Ok(Some(head)) => head,
-        Ok(None) => return Plan::Incomplete,
-        Err(end) => return Plan::Refused(end.into(), terms),
+        Ok(None) => return None,
+        Err(end) => return Some(Plan::Refused(end.into(), terms)),
     };
     terms.read(&head, shard.draining());
     if let Some(id) = question.admitted_as {
@@ -179,18 +177,27 @@ pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>) -> Plan 
         terms.expects_continue = false;
     }
     let desk = Desk { shard, epoch, rules, question, head: &head };
-    match desk.decide(&mut terms) {
+    Some(match desk.decide(&mut terms) {
         Ok(Decision::Local(local)) => Plan::Local(local, terms),
         Ok(Decision::Form) => Plan::Form(terms),
         Ok(Decision::Forward { replica, endpoint, out }) => Plan::Forward(Forward { replica, endpoint, out }, terms),
         Err(denied) => Plan::Refused(denied, terms),
-    }
+    })
 }
 
 enum Decision {
     Local(Local),
     Form,
     Forward { replica: Rc<Replica>, endpoint: usize, out: Lease },
+}
+
+/// A request that every rule has let pass, on its way to a service.
+struct Passed<'p> {
+    route: &'p Route,
+    service: &'p Service,
+    permit: Permit<'p>,
+    path: &'p [u8],
+    client: IpAddr,
 }
 
 /// Everything a decision looks at.
@@ -229,7 +236,7 @@ impl Desk<'_> {
         }
         let route = self.route(path).ok_or(End::NoRoute)?;
         let service = self.epoch.snapshot().service(route.service);
-        terms.serve(service);
+        terms.serve(service, self.head);
         let client = self.client();
         let permit = match self.admit(service, path, client)? {
             Verdict::Admitted(permit) => permit,
@@ -243,7 +250,8 @@ impl Desk<'_> {
         }
         let replica = self.shard.replica(self.epoch, route.service);
         let endpoint = replica.pick(self.question.tried).ok_or(End::NoEndpoint)?;
-        let out = self.render(route, service, &permit, path, client, &replica.upstream.endpoints[endpoint].node, terms);
+        let passed = Passed { route, service, permit, path, client };
+        let out = self.render(&passed, &replica.upstream.endpoints[endpoint].node, terms);
         Ok(Decision::Forward { replica, endpoint, out })
     }
 
@@ -284,17 +292,9 @@ impl Desk<'_> {
         policy::admit(self.shard, snapshot, service, &applicant, self.question.admitted_as.is_some())
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the head that goes on draws on everything decided before it")]
-    fn render(
-        &self,
-        route: &Route,
-        service: &Service,
-        permit: &Permit<'_>,
-        path: &[u8],
-        client: IpAddr,
-        node: &str,
-        terms: &Terms,
-    ) -> Lease {
+    /// The head as it goes on.
+    fn render(&self, passed: &Passed<'_>, node: &str, terms: &Terms) -> Lease {
+        let Passed { route, service, permit, path, client } = passed;
         let head = self.head;
         let rewriting = &mut *self.shard.rewriting.borrow_mut();
         let Scratch { query: stripped, value: body, .. } = &mut *self.shard.scratch.borrow_mut();
@@ -308,7 +308,7 @@ impl Desk<'_> {
         let group = Group::of(permit);
         let (added, count) = group.fields();
         let peer = self.question.peer;
-        let behind = if client == peer.address { *peer } else { Peer::new(client) };
+        let behind = if *client == peer.address { *peer } else { Peer::new(*client) };
         let onward = Onward {
             path,
             query: query.filter(|query| !query.is_empty() || head.query.is_some_and(<[u8]>::is_empty)),

@@ -68,7 +68,7 @@ fn a_request_of_a_tenant_is_followed_to_its_upstream() {
             "7 per second for the tenant, 21 at once; more: 429",
             "5 per second for the client's address, 15 at once; more: 429",
             "/api/first/x -> /x",
-            "by item 2: ^/api/first(.*) $1",
+            "by the item ^/api/first(.*) $1",
             "75.0 % of the requests",
             "on forbid_list: none",
             "GET /x?a=1 HTTP/1.1",

@@ -60,6 +60,18 @@ fn what_the_values_mean_together_is_judged() {
 }
 
 #[test]
+fn a_rewrite_that_gatekeeper_takes_in_silence_loads_with_a_warning() {
+    let rule = "[[module.match_rule]]\nrule = \"/a\"\nurl_rewrite = \"^/a(.*), ^/a  $1,^/a(.*) /b$1c\"";
+    let files = [("module.toml", &*module("", rule, ENDPOINT, ""))];
+    let loaded = load_files(&files).expect("GateKeeper loads it");
+    let places: Vec<_> = loaded.warnings.iter().map(|fault| (fault.line, fault.column)).collect();
+    assert_eq!(places, [(7, 16), (7, 24), (7, 43)], "{:#?}", loaded.warnings);
+    assert!(loaded.warnings.iter().all(|fault| fault.message.contains("GateKeeper")), "{:#?}", loaded.warnings);
+    let items: Vec<_> = loaded.snapshot.routes.all()[0].rewrite.items().collect();
+    assert_eq!(items, [("^/a(.*)", "/b$1c")]);
+}
+
+#[test]
 fn a_protected_service_that_somebody_can_reach_is_not_complained_of() {
     let refused = |access: &str| {
         said(&module("", RULE, ENDPOINT, access)).iter().any(|fault| fault.message.contains("everybody is refused"))

@@ -111,7 +111,7 @@ fn what_protects_and_is_not_built_is_said() {
 fn a_module_file_alone_is_enough() {
     let module =
         "[[module]]\nbase.name = \"a\"\nload_balance.ip_list = \"127.0.0.1:1\"\nmatch_rule = [{ rule = \"/\" }]\n";
-    let Loaded { snapshot, process, warnings, files } = load_files(&[("module.toml", module)]).expect("no fault");
+    let Loaded { snapshot, process, warnings, files, .. } = load_files(&[("module.toml", module)]).expect("no fault");
     assert_eq!(process.listen, "[::]:8700".parse().expect("address"));
     assert!(snapshot.routes.find(b"/any/path").is_some());
     assert_eq!(warnings, []);

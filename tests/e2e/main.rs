@@ -5,6 +5,10 @@
 //! behaviour, which is tested beside its code, and throughput, which is measured in bench/.
 
 #[cfg(test)]
+mod driver;
+#[cfg(test)]
+mod ends;
+#[cfg(test)]
 mod proxy;
 #[cfg(test)]
 mod reload;

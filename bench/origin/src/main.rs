@@ -1,7 +1,7 @@
 //! A cheap HTTP/1.1 origin: the same small reply to everything, so that a proxy in front of it is what is measured.
 //!
 //! In scope: keep-alive, pipelining, request bodies of both framings (drained), bodies of any size, slow replies and
-//! event streams, and a demo reply that tells what it received. One epoll and one `SO_REUSEPORT` listener per thread.
+//! event streams, and a demo reply that tells what it received. One epoll and one listener per thread.
 //!
 //! Out of scope: TLS, HTTP/2, files, and strictness: it believes what a proxy sends it.
 

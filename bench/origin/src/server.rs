@@ -52,7 +52,7 @@ impl Server {
     ///
     /// The kernel's, such as an address in use.
     pub(crate) fn bind(args: &Args) -> std::io::Result<Self> {
-        let listener = listen(args.listen)?;
+        let listener = listen(args.listen, args.threads > 1)?;
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, &listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
         Ok(Self {
@@ -188,11 +188,12 @@ impl Server {
     }
 }
 
-fn listen(address: SocketAddr) -> rustix::io::Result<OwnedFd> {
+/// A port is shared only among this program's own threads: a second program on it is told so.
+fn listen(address: SocketAddr, shared: bool) -> rustix::io::Result<OwnedFd> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let listener = socket_with(family, SocketType::STREAM, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, None)?;
     sockopt::set_socket_reuseaddr(&listener, true)?;
-    sockopt::set_socket_reuseport(&listener, true)?;
+    sockopt::set_socket_reuseport(&listener, shared)?;
     rustix::net::bind(&listener, &address)?;
     rustix::net::listen(&listener, BACKLOG)?;
     Ok(listener)

@@ -8,7 +8,7 @@ use crate::config::section::Section;
 use crate::config::source::Faults;
 use crate::ids::ServiceId;
 use crate::proto::target::canonical;
-use crate::wall::rewrite::Rewrite;
+use crate::wall::rewrite::{Rewrite, RewriteFault};
 use crate::wall::routes::{Route, Routes, covers};
 use crate::wall::snapshot::HttpRules;
 
@@ -102,13 +102,16 @@ impl<'p> Rules<'p> {
         if let Some(known) = self.rewrites.get(text) {
             return known.clone();
         }
-        let rewrite = Rewrite::parse(text).unwrap_or_else(|faults| {
-            for fault in faults {
-                let at = section.inside(desk.source, "url_rewrite", fault.offset);
-                desk.faults.error(desk.source, at, fault.message, format!("in the item `{}`", fault.item));
+        let (rewrite, faults) = Rewrite::parse(text);
+        for RewriteFault { warning, offset, item, message } in faults {
+            let at = section.inside(desk.source, "url_rewrite", offset);
+            let help = format!("in the item `{item}`");
+            if warning {
+                desk.faults.warn(desk.source, at, message, help);
+            } else {
+                desk.faults.error(desk.source, at, message, help);
             }
-            Rewrite::default()
-        });
+        }
         self.rewrites.insert(text, rewrite.clone());
         rewrite
     }

@@ -83,7 +83,9 @@ const MATCH_RULE: &[Key] = &[
         "What becomes of the path: items `pattern replacement`, divided by commas, so neither may contain a comma \
          or a space. Each pattern is a regular expression tried on the original path, all its matches are replaced, \
          and the first item that changes the path wins. `$1`, `${1}` and `${name}` insert groups; write `${1}x`, \
-         because `$1x` is the group named `1x`. The query is never touched.",
+         because `$1x` is the group named `1x`. As in GateKeeper, a group that there is not is empty and an item \
+         that is not a pattern, one space and a replacement is ignored; both are warned about. The query is never \
+         touched.",
     )
     .example("^/orders(.*) $1"),
 ];
@@ -105,7 +107,14 @@ const LOAD_BALANCE: &[Key] = &[
         "How long one probe may take. GateKeeper has this key but uses check_interval in its place.",
     )
     .unit("ms"),
-    int("check_interval", 100, DAY_MS, 5_000, "The pause between two probes of one endpoint.").unit("ms"),
+    int(
+        "check_interval",
+        100,
+        DAY_MS,
+        5_000,
+        "The pause between two probes of one endpoint. After a probe that failed it is a second at most.",
+    )
+    .unit("ms"),
     int("rise", 1, 100, 1, "Good probes in a row that bring an endpoint back.").unit("probes").ours(),
     int("fall", 1, 100, 1, "Failed probes in a row that take an endpoint out.").unit("probes").ours(),
     word(

@@ -57,10 +57,12 @@ impl Checker {
         self.shared.events.send(Event::Probed { checker: self.id, failure }).await.is_ok()
     }
 
+    /// The interval where all is well. Otherwise a second at most: a service that has come up should not wait for
+    /// traffic until a long interval is over, and one that fails should be known soon.
     fn pause_after(&mut self, finding: &Finding) -> Duration {
         let interval = Duration::from_millis(self.target.check.interval_ms.into());
-        let spread = Duration::from_millis(limits::PROBE_SPREAD_MS);
-        self.jitter.spread(if matches!(finding, Finding::Unclear(_)) { interval.min(spread) } else { interval })
+        let soon = interval.min(Duration::from_millis(limits::PROBE_AGAIN_MS));
+        self.jitter.spread(if matches!(finding, Finding::Passed) { interval } else { soon })
     }
 
     /// Until the pause is over or a worker failed to connect.

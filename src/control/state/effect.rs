@@ -23,7 +23,7 @@ pub(crate) enum Effect {
     /// Read the files on a helper thread; `Event::Loaded` answers.
     Load {
         /// Stands for the text in force.
-        in_force: Option<u64>,
+        in_force: u64,
     },
     /// Start these checkers.
     Check(Vec<(CheckerId, Target)>),

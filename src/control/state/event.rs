@@ -42,9 +42,8 @@ pub(crate) enum Event {
 /// What a load found.
 #[derive(Debug)]
 pub(crate) enum Reading {
-    /// A configuration that may be published, and what stands for the text it came from; `None` when
-    /// the files changed while they were read.
-    New(Box<Loaded>, Option<u64>),
+    /// A configuration that may be published.
+    New(Box<Loaded>),
     /// The text in force.
     Same,
     /// Everything that is wrong with the files.

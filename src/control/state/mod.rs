@@ -69,7 +69,8 @@ pub(crate) struct State {
     /// The configuration's as last loaded; `listen` stays as it was at start.
     process: Process,
     files: Vec<PathBuf>,
-    fingerprint: Option<u64>,
+    /// Stands for the text in force.
+    fingerprint: u64,
     publisher: Publisher,
     roll: Roll,
     workers: Workers,
@@ -90,14 +91,14 @@ impl State {
         now: Instant,
         pace: Pace,
     ) -> (Self, Vec<Effect>) {
-        let Loaded { snapshot, process, warnings: _, files } = loaded;
+        let Loaded { snapshot, process, warnings: _, files, fingerprint } = loaded;
         let (mut roll, mut duties) = (Roll::default(), Vec::new());
         roll.take_up(&snapshot, EpochId(1), &mut duties);
         let publisher = Publisher::open(snapshot, roll.publish(EpochId(1)), now, pace.health_gap);
         let mut state = Self {
             pace,
             files: Vec::new(),
-            fingerprint: None,
+            fingerprint,
             publisher,
             roll,
             workers: Workers::new(workers),
@@ -226,8 +227,7 @@ impl State {
                 run.refuse(&lines.join("\n"), &mut self.out);
                 return self.start_load(now);
             }
-            Reading::New(loaded, fingerprint) => {
-                self.fingerprint = fingerprint;
+            Reading::New(loaded) => {
                 self.put_in_force(now, *loaded);
                 true
             }
@@ -238,7 +238,8 @@ impl State {
     }
 
     fn put_in_force(&mut self, now: Instant, loaded: Loaded) {
-        let Loaded { snapshot, process, warnings, files } = loaded;
+        let Loaded { snapshot, process, warnings, files, fingerprint } = loaded;
+        self.fingerprint = fingerprint;
         self.say_faults(&warnings);
         self.take_up_process(now, process);
         let first = self.publisher.next_id();

@@ -1,6 +1,7 @@
 //! A control loop with fake workers, a configuration of one endpoint per line, and origins on loopback.
 
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -123,7 +124,19 @@ pub(crate) fn load(file: &Path) -> Result<Loaded, Vec<Fault>> {
             _ => return Err(vec![fault(file, "first fault"), fault(file, "second fault")]),
         }
     }
-    Ok(Loaded { snapshot: snapshot(endpoints), process, warnings: Vec::new(), files: vec![file.into()] })
+    let fingerprint = fingerprint(&text);
+    Ok(Loaded { snapshot: snapshot(endpoints), process, warnings: Vec::new(), files: vec![file.into()], fingerprint })
+}
+
+/// The same as control wants it.
+pub(crate) fn load_if_changed(file: &Path, in_force: u64) -> Result<Option<Loaded>, Vec<Fault>> {
+    load(file).map(|loaded| Some(loaded).filter(|loaded| loaded.fingerprint != in_force))
+}
+
+fn fingerprint(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn address(node: &str) -> Address {
@@ -239,7 +252,7 @@ pub(super) struct House {
 impl House {
     pub(super) fn open(workers: u16, text: &str) -> Self {
         let pace = Pace { answer: Duration::from_millis(300), ..Pace::default() };
-        Self::open_with(workers, text, pace, Box::new(load))
+        Self::open_with(workers, text, pace, Box::new(load_if_changed))
     }
 
     /// With other times or another loader.
@@ -247,7 +260,7 @@ impl House {
         let directory = tempfile::tempdir().expect("directory");
         let file = directory.path().join("module.toml");
         fs::write(&file, text).expect("file");
-        let loaded = load(&file).expect("a good first file");
+        let loaded = load(&file, 0).expect("a good first file").expect("no text is in force");
         let (up, reports) = link::report_channel().expect("descriptors");
         let (links, workers) = (0..workers)
             .map(|worker| {

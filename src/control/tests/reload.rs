@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::house::{House, eventually, load as load_file};
+use super::house::{House, eventually, load_if_changed};
 use crate::control::Outcome;
 use crate::control::state::{Asker, Event, Pace};
 use crate::ids::{EpochId, WorkerId};
@@ -80,11 +80,34 @@ fn unchanged_text_is_no_new_epoch() {
 }
 
 #[test]
+fn unchanged_text_right_after_start_is_no_new_epoch() {
+    let house = settled(1);
+    let (status, text) = house.workers[0].reload();
+    assert_eq!(status, 200);
+    assert!(text.starts_with("gateway config unchanged: epoch 2 on 1/1 cores in "), "{text}");
+    assert_eq!(house.stop().epochs, 2);
+}
+
+#[test]
+fn a_change_between_the_first_load_and_the_watch_is_noticed() {
+    let first = AtomicBool::new(true);
+    let load = move |file: &Path, in_force: u64| {
+        let loaded = load_if_changed(file, in_force);
+        if first.swap(false, Ordering::Relaxed) {
+            std::fs::write(file, format!("{TWO}watch\n")).expect("file");
+        }
+        loaded
+    };
+    let house = House::open_with(1, &format!("{ONE}watch\n"), Pace::default(), Box::new(load));
+    eventually("two services", || services(&house) == 2);
+}
+
+#[test]
 fn a_loader_that_panics_is_a_fault() {
     let first = AtomicBool::new(true);
-    let load = move |file: &Path| {
+    let load = move |file: &Path, in_force: u64| {
         assert!(first.swap(false, Ordering::Relaxed), "broken on purpose");
-        load_file(file)
+        load_if_changed(file, in_force)
     };
     let house = House::open_with(1, "", Pace::default(), Box::new(load));
     let (status, text) = house.workers[0].reload();
@@ -97,8 +120,8 @@ fn a_question_during_a_load_is_answered_from_the_next_load() {
     let (entered, enters) = crossbeam_channel::unbounded();
     let (release, released) = crossbeam_channel::unbounded::<()>();
     let first = AtomicBool::new(true);
-    let load = move |file: &Path| {
-        let loaded = load_file(file);
+    let load = move |file: &Path, in_force: u64| {
+        let loaded = load_if_changed(file, in_force);
         if !first.swap(false, Ordering::Relaxed) {
             let _ = entered.send(());
             let _ = released.recv();
@@ -181,7 +204,7 @@ fn one_dead_worker_of_two_is_counted_out_and_all_dead_ends_the_process() {
 #[test]
 fn a_worker_that_never_drains_is_given_up_after_the_window_and_its_grace() {
     let pace = Pace { grace: Duration::from_millis(200), ..Pace::default() };
-    let house = House::open_with(2, "drain 100\n", pace, Box::new(load_file));
+    let house = House::open_with(2, "drain 100\n", pace, Box::new(load_if_changed));
     house.await_epoch(1);
     house.workers[0].stuck.store(true, Ordering::Relaxed);
     let asked = Instant::now();

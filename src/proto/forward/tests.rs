@@ -316,13 +316,9 @@ fn the_agreed_101_names_its_protocol() {
 }
 
 #[test]
-fn nominated_trailers_are_removed() {
-    accepted(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: x-sum, close\r\n\r\n", |head| {
-        let mut out = Vec::new();
-        last_chunk(&mut out, b"A: 1\r\nX-Sum: 2\r\nB: 3\r\n", head.fields);
-        assert_eq!(out, b"0\r\nA: 1\r\nB: 3\r\n\r\n");
-        out.clear();
-        last_chunk(&mut out, b"", head.fields);
-        assert_eq!(out, chunked::LAST_CHUNK);
-    });
+fn nominated_trailers_are_known_by_the_head() {
+    for (connection, nominates) in [("x-sum, close", true), ("TE, Upgrade", false), ("keep-alive, ", false)] {
+        let bytes = format!("GET / HTTP/1.1\r\nHost: a\r\nConnection: {connection}\r\n\r\n");
+        accepted(bytes.as_bytes(), |head| assert_eq!(super::nominates(head.fields), nominates, "{connection}"));
+    }
 }

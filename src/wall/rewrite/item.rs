@@ -6,9 +6,23 @@
 use super::form;
 use super::scratch::Caches;
 use super::substitution::Substitution;
+use super::template::UnknownGroup;
 
-/// A fault: its offset in the item, and what is wrong.
-pub(super) type Fault = (usize, String);
+/// What is to be said of an item.
+#[derive(Debug)]
+pub(super) struct Remark {
+    /// Whether the item is used as it is, or left out as GateKeeper does.
+    pub(super) warning: bool,
+    /// Where in the item, in bytes.
+    pub(super) at: usize,
+    pub(super) message: String,
+}
+
+impl Remark {
+    fn warning(at: usize, message: String) -> Self {
+        Self { warning: true, at, message }
+    }
+}
 
 /// A compiled item.
 #[derive(Clone, Debug)]
@@ -53,31 +67,66 @@ pub(super) fn split(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.split(',').scan(0, with_offset).filter(|(_, item)| !item.is_empty())
 }
 
-/// Pattern and template of an item.
-fn parts(item: &str) -> Result<(&str, &str), Fault> {
-    let wrong = |offset, what: &str| (offset, format!("{what}; an item is a pattern, one space and a template"));
-    match item.split_once(' ') {
-        None => Err(wrong(0, "no space, so no template")),
-        Some(("", _)) => Err(wrong(0, "a space before the pattern")),
-        Some((pattern, template)) => match template.find(' ') {
-            None => Ok((pattern, template)),
-            Some(at) => Err(wrong(pattern.len() + 1 + at, "more than one space")),
-        },
+/// Pattern and template of an item, if it has exactly one space.
+fn parts(item: &str) -> Result<(&str, &str), Remark> {
+    let wrong = |at, what| {
+        let message = format!("{what}, so this item is ignored, as GateKeeper does; {SHAPE}");
+        Remark::warning(at, message)
+    };
+    let (pattern, template) = item.split_once(' ').ok_or_else(|| wrong(0, "no space"))?;
+    match template.find(' ') {
+        None => Ok((pattern, template)),
+        Some(_) if pattern.is_empty() => Err(wrong(0, "a space before the pattern")),
+        Some(second) => Err(wrong(pattern.len() + 1 + second, "more than one space")),
     }
 }
 
+const SHAPE: &str = "an item is a pattern, one space and a template";
+
+fn empty_pattern() -> Remark {
+    let message = "the pattern is empty, so it matches between all characters, as in GateKeeper";
+    Remark::warning(0, format!("{message}; {SHAPE}"))
+}
+
+/// What is said of a template's reference to no group; the template starts at `start` of its item.
+fn unknown_group(start: usize, group: &UnknownGroup) -> Remark {
+    let name = &group.name;
+    let rest = name.trim_start_matches(|char: char| char.is_ascii_digit());
+    let number = &name[..name.len() - rest.len()];
+    let hint = if number.is_empty() || rest.is_empty() {
+        String::new()
+    } else {
+        format!("; for group {number} and then `{rest}` write `${{{number}}}{rest}`")
+    };
+    let message = format!("the pattern has no group `{name}`, so that is empty, as in GateKeeper{hint}");
+    Remark::warning(start + group.offset, message)
+}
+
 impl Item {
-    /// Compiles an item.
-    ///
-    /// # Errors
-    /// Each of its faults.
-    pub(super) fn parse(item: &str) -> Result<Self, Vec<Fault>> {
-        let (pattern, template) = parts(item).map_err(|fault| vec![fault])?;
+    /// Compiles an item and says what is to be said of it. `None` where it cannot be used.
+    pub(super) fn parse(item: &str, remarks: &mut Vec<Remark>) -> Option<Self> {
+        let (pattern, template) = parts(item).map_err(|remark| remarks.push(remark)).ok()?;
+        if pattern.is_empty() {
+            remarks.push(empty_pattern());
+        }
         let program = match Prefix::parse(pattern, template) {
             Some(prefix) => Program::Prefix(prefix),
-            None => Program::Regex(Box::new(Substitution::new(pattern, template)?)),
+            None => Program::Regex(Box::new(Self::substitution(pattern, template, remarks)?)),
         };
-        Ok(Self { pattern: pattern.into(), template: template.into(), program })
+        Some(Self { pattern: pattern.into(), template: template.into(), program })
+    }
+
+    fn substitution(pattern: &str, template: &str, remarks: &mut Vec<Remark>) -> Option<Substitution> {
+        match Substitution::new(pattern, template) {
+            Ok((substitution, unknown)) => {
+                remarks.extend(unknown.iter().map(|group| unknown_group(pattern.len() + 1, group)));
+                Some(substitution)
+            }
+            Err(message) => {
+                remarks.push(Remark { warning: false, at: 0, message });
+                None
+            }
+        }
     }
 
     /// As written.

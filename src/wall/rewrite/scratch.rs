@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn memory_for_regexes_is_bounded_and_the_least_recent_goes_first() {
         let regexes: Vec<_> =
-            (0..=REWRITE_CACHES_MAX).map(|_| Substitution::new("a", "b").expect("compiles")).collect();
+            (0..=REWRITE_CACHES_MAX).map(|_| Substitution::new("a", "b").expect("compiles").0).collect();
         let mut caches = Caches::default();
         for regex in &regexes[..REWRITE_CACHES_MAX] {
             caches.of(regex);

@@ -3,9 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use regex_automata::Input;
-use regex_automata::meta::{BuildError, Regex};
+use regex_automata::meta::{BuildError, Config, Regex};
 
-use super::item::Fault;
 use super::pattern;
 use super::scratch::Caches;
 use super::template::{Template, UnknownGroup};
@@ -21,18 +20,16 @@ pub(super) struct Substitution {
 }
 
 impl Substitution {
-    /// Compiles the two parts of an item.
+    /// Compiles the two parts of an item; with it, the template's references to groups that the pattern does not
+    /// have, which stay empty.
     ///
     /// # Errors
-    /// The pattern's fault, or else each of the template's.
-    pub(super) fn new(pattern: &str, template: &str) -> Result<Self, Vec<Fault>> {
+    /// What is wrong with the pattern, in one line.
+    pub(super) fn new(pattern: &str, template: &str) -> Result<(Self, Vec<UnknownGroup>), String> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(0);
-        let regex = Regex::new(&pattern::from_go(pattern)).map_err(|error| vec![(0, pattern_fault(&error))])?;
-        let template_start = pattern.len() + 1;
-        let template = Template::parse(template, |name| group_index(&regex, name)).map_err(|unknown| {
-            unknown.iter().map(|group| (template_start + group.offset, group_fault(group))).collect::<Vec<_>>()
-        })?;
-        Ok(Self { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), regex, template })
+        let regex = compile(pattern)?;
+        let (template, unknown) = Template::parse(template, |name| group_index(&regex, name));
+        Ok((Self { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), regex, template }, unknown))
     }
 
     /// Writes `form` with every match replaced, up to `REWRITE_MATCHES_MAX` of them.
@@ -63,15 +60,24 @@ impl Substitution {
     }
 }
 
+/// Compiles a pattern. A full DFA needs a second, reversed automaton first and is then built for the smallest
+/// patterns only. It pays where it finds that nothing in a path matches, not where an anchored pattern fails at
+/// the first bytes. Said here, because another crate of the program may switch these engines on for all.
+fn compile(pattern: &str) -> Result<Regex, String> {
+    let config = Config::new().dfa(!pattern.starts_with('^')).hybrid(false);
+    let built = Regex::builder().configure(config).build(&pattern::from_go(pattern));
+    built.map_err(|error| pattern_fault(&error))
+}
+
 /// Length of the character that starts here; 1 at the end.
 fn char_bytes(form: &[u8], start: usize) -> usize {
     let continued = form.iter().skip(start + 1).take_while(|&&byte| byte & 0b1100_0000 == 0b1000_0000);
     1 + continued.count()
 }
 
-/// Which group a template's name or number means.
+/// Which group a template's name or number means. To Go a number with a leading zero is a name.
 fn group_index(regex: &Regex, name: &str) -> Option<usize> {
-    if name.bytes().all(|byte| byte.is_ascii_digit()) {
+    if name == "0" || (!name.starts_with('0') && name.bytes().all(|byte| byte.is_ascii_digit())) {
         return name.parse().ok().filter(|&index| index < regex.captures_len());
     }
     regex.group_info().all_names().find(|(_, _, group)| *group == Some(name)).map(|(_, index, _)| index)
@@ -85,16 +91,4 @@ fn pattern_fault(error: &BuildError) -> String {
     };
     let line = report.lines().last().unwrap_or_default();
     format!("bad pattern: {}", line.strip_prefix("error: ").unwrap_or(line))
-}
-
-fn group_fault(group: &UnknownGroup) -> String {
-    let name = &group.name;
-    let rest = name.trim_start_matches(|char: char| char.is_ascii_digit());
-    let number = &name[..name.len() - rest.len()];
-    let hint = if number.is_empty() || rest.is_empty() {
-        String::new()
-    } else {
-        format!(" (for group {number} and then `{rest}` write `${{{number}}}{rest}`)")
-    };
-    format!("the pattern has no group `{name}`{hint}")
 }

@@ -30,11 +30,9 @@ pub(super) struct UnknownGroup {
 }
 
 impl Template {
-    /// Compiles a template; `group` says which group a name or number means.
-    ///
-    /// # Errors
-    /// Every reference to a group that `group` does not know.
-    pub(super) fn parse(text: &str, group: impl Fn(&str) -> Option<usize>) -> Result<Self, Vec<UnknownGroup>> {
+    /// Compiles a template; `group` says which group a name or number means. Every reference to a group that it
+    /// does not know stays empty, as in Go, and comes back too.
+    pub(super) fn parse(text: &str, group: impl Fn(&str) -> Option<usize>) -> (Self, Vec<UnknownGroup>) {
         let (mut pieces, mut unknown) = (Vec::new(), Vec::new());
         let mut rest = text;
         while !rest.is_empty() {
@@ -49,7 +47,7 @@ impl Template {
             }
             rest = after;
         }
-        if unknown.is_empty() { Ok(Self { pieces: pieces.into() }) } else { Err(unknown) }
+        (Self { pieces: pieces.into() }, unknown)
     }
 
     /// Writes the template with the groups filled in. A group that took no part is empty.
@@ -107,7 +105,7 @@ mod tests {
         };
         let groups: [Option<&[u8]>; 4] = [Some(b"<all>"), Some(b"<one>"), None, Some(b"<name>")];
         let mut result = Vec::new();
-        Template::parse(template, group).expect(template).expand(|index| groups[index], &mut result);
+        Template::parse(template, group).0.expand(|index| groups[index], &mut result);
         String::from_utf8(result).expect("text")
     }
 
@@ -123,6 +121,11 @@ mod tests {
     }
 
     #[test]
+    fn a_group_that_there_is_not_is_empty() {
+        assert_eq!(expand("/$1abc/$9/"), "///");
+    }
+
+    #[test]
     fn a_dollar_that_starts_no_reference_is_a_dollar() {
         assert_eq!(expand("$$1"), "$1");
         assert_eq!(expand("a$"), "a$");
@@ -130,8 +133,8 @@ mod tests {
     }
 
     #[test]
-    fn a_name_takes_every_letter_it_can() {
-        let unknown = Template::parse("/x/$1abc/$9", |name| (name == "1").then_some(1)).expect_err("unknown");
+    fn a_name_takes_every_letter_it_can_and_is_told_where_no_group_has_it() {
+        let (_, unknown) = Template::parse("/x/$1abc/$9", |name| (name == "1").then_some(1));
         assert_eq!(
             unknown,
             [UnknownGroup { offset: 3, name: "1abc".to_owned() }, UnknownGroup { offset: 9, name: "9".to_owned() }]

@@ -6,8 +6,11 @@ use super::item::Prefix;
 use super::substitution::Substitution;
 use super::*;
 
+/// A rewrite that may be used, whatever is said of it.
 fn parse(text: &str) -> Rewrite {
-    Rewrite::parse(text).unwrap_or_else(|faults| panic!("{text}: {faults:?}"))
+    let (rewrite, faults) = Rewrite::parse(text);
+    assert!(faults.iter().all(|fault| fault.warning), "{text}: {faults:?}");
+    rewrite
 }
 
 fn apply(text: &str, path: &str) -> String {
@@ -19,9 +22,10 @@ fn deciding_item(text: &str, path: &str) -> Option<usize> {
     parse(text).apply_named(path.as_bytes(), &mut RewriteScratch::default()).item
 }
 
-fn faults(text: &str) -> Vec<(usize, String, String)> {
-    let faults = Rewrite::parse(text).expect_err(text);
-    faults.into_iter().map(|fault| (fault.offset, fault.item, fault.message)).collect()
+/// What is said: whether it is a warning, where, of which item, and what.
+fn faults(text: &str) -> Vec<(bool, usize, String, String)> {
+    let faults = Rewrite::parse(text).1;
+    faults.into_iter().map(|fault| (fault.warning, fault.offset, fault.item, fault.message)).collect()
 }
 
 const SHIPPED: &str = "^/gatekeeper/test_http(.*) $1,^/gatekeeper/test_2http(.*) $1";
@@ -151,41 +155,60 @@ fn characters_that_are_plain_in_go_are_plain() {
 }
 
 #[test]
-fn an_item_of_the_wrong_shape_is_a_fault_where_it_stands() {
-    for (text, offset, item, message) in [
-        ("^/a(.*)", 0, "^/a(.*)", "no space, so no template"),
-        ("^/a $1,^/b(.*)", 7, "^/b(.*)", "no space, so no template"),
+fn an_item_of_the_wrong_shape_is_ignored_with_a_warning_where_it_stands() {
+    for (text, offset, item, what) in [
+        ("^/a(.*)", 0, "^/a(.*)", "no space"),
+        ("^/a /z,^/b(.*)", 7, "^/b(.*)", "no space"),
         ("x y, ^/b(.*) $1", 4, " ^/b(.*) $1", "a space before the pattern"),
         ("x y,商 a b", 9, "商 a b", "more than one space"),
         ("x  y", 2, "x  y", "more than one space"),
+        ("x y ", 3, "x y ", "more than one space"),
     ] {
-        let text = text.replace("^/a $1", "^/a /z");
-        let message = format!("{message}; an item is a pattern, one space and a template");
-        assert_eq!(faults(&text), [(offset, item.to_owned(), message)], "{text}");
+        let shape = "an item is a pattern, one space and a template";
+        let message = format!("{what}, so this item is ignored, as GateKeeper does; {shape}");
+        assert_eq!(faults(text), [(true, offset, item.to_owned(), message)], "{text}");
     }
+    assert_eq!(apply("^/a(.*),^/a  /x,^/a(.*) /b$1,( x y", "/a/c"), "/b/c");
 }
 
 #[test]
-fn a_pattern_that_does_not_compile_is_a_fault_in_one_line() {
-    assert_eq!(faults("x y,^/(a /b"), [(4, "^/(a /b".to_owned(), "bad pattern: unclosed group".to_owned())]);
+fn an_empty_pattern_matches_before_every_character_with_a_warning() {
+    assert_eq!(apply(" x", "/ab"), "/x/xaxbx");
+    let said = faults("a b, x");
+    assert_eq!((said.len(), said[0].0, said[0].1), (1, true, 4), "{said:?}");
+    assert!(said[0].3.starts_with("the pattern is empty"), "{said:?}");
+}
+
+#[test]
+fn an_empty_template_takes_the_matches_away() {
+    assert_eq!(apply("/a ", "/a/b"), "/b");
+    assert_eq!(faults("/a "), []);
+}
+
+#[test]
+fn a_pattern_that_does_not_compile_is_an_error_in_one_line() {
+    assert_eq!(faults("x y,^/(a /b"), [(false, 4, "^/(a /b".to_owned(), "bad pattern: unclosed group".to_owned())]);
     for pattern in ["a**{2}(", "(?=a)", "(a)\\1", "[b-a]", "\\pX", "*", "(?P<1a>x)"] {
         let found = faults(&format!("{pattern} x"));
-        assert!(found[0].2.starts_with("bad pattern: ") && !found[0].2.contains('\n'), "{found:?}");
+        assert!(!found[0].0 && found[0].3.starts_with("bad pattern: ") && !found[0].3.contains('\n'), "{found:?}");
     }
 }
 
 #[test]
-fn a_group_the_pattern_does_not_have_is_a_fault_where_it_is_named() {
-    let message = "the pattern has no group `1abc` (for group 1 and then `abc` write `${1}abc`)";
-    assert_eq!(faults("x y,^/(.*) /$1abc"), [(12, "^/(.*) /$1abc".to_owned(), message.to_owned())]);
-    assert_eq!(faults("^/a /$1")[0].2, "the pattern has no group `1`");
+fn a_group_the_pattern_does_not_have_is_empty_with_a_warning_where_it_is_named() {
+    assert_eq!(apply("^/(.*) /$1abc/${1}abc$2${who}", "/x"), "//xabc");
+    assert_eq!(apply("^/(.*) /b$01", "/x"), "/b", "a number with a leading zero is a name");
+    let message = "the pattern has no group `1abc`, so that is empty, as in GateKeeper; \
+                   for group 1 and then `abc` write `${1}abc`";
+    assert_eq!(faults("x y,^/(.*) /$1abc"), [(true, 12, "^/(.*) /$1abc".to_owned(), message.to_owned())]);
+    assert_eq!(faults("^/a /$1")[0].3, "the pattern has no group `1`, so that is empty, as in GateKeeper");
     assert_eq!(faults("^/(a) /${b}$2").len(), 2);
 }
 
 #[test]
-fn every_fault_of_every_item_is_told() {
-    let offsets: Vec<_> = faults("( x,ok /,(.) $2$3,y").into_iter().map(|fault| fault.0).collect();
-    assert_eq!(offsets, [0, 13, 15, 18]);
+fn all_that_is_to_be_said_of_every_item_is_said() {
+    let said: Vec<_> = faults("( x,ok /,(.) $2$3,y").into_iter().map(|(warning, at, ..)| (warning, at)).collect();
+    assert_eq!(said, [(false, 0), (true, 13), (true, 15), (true, 18)]);
 }
 
 #[test]
@@ -232,7 +255,7 @@ proptest! {
     ) {
         let pattern = pattern.replace(".(", "\\.(").replace("a.", "a\\.");
         let Some(prefix) = Prefix::parse(&pattern, &template) else { return Ok(()) };
-        let regex = Substitution::new(&pattern, &template).expect("compiles");
+        let (regex, _) = Substitution::new(&pattern, &template).expect("compiles");
         let (mut buffer, mut with, mut without) = (Vec::new(), Vec::new(), Vec::new());
         let form = form::decoded(path.as_bytes(), &mut buffer);
         regex.replace_all(form, &mut with, &mut scratch::Caches::default());
@@ -245,11 +268,20 @@ proptest! {
     }
 
     #[test]
+    fn an_anchored_pattern_does_the_same_on_fewer_engines(
+        rest in r"(/|a|\.|\[\^/\]\+|\(\.\*\)|\(a\|b\)|\\w){0,4}\$?",
+        path in "(/(a|b|%20|%C3%A9){0,3}){1,4}",
+    ) {
+        let (fewer, all) = (format!("^{rest} -$1-"), format!("(?:^{rest}) -$1-"));
+        prop_assert_eq!(apply(&fewer, &path), apply(&all, &path));
+    }
+
+    #[test]
     fn whatever_is_put_in_a_path_that_can_be_sent_comes_out(
         text in "[ab/^$().*+?|,\\\\ \\[\\]{}1%é-]{0,24}",
         path in "/([ab/.;?# ]|%2[0eEfF5]|%E5|é|%){0,24}",
     ) {
-        let Ok(rewrite) = Rewrite::parse(&text) else { return Ok(()) };
+        let (rewrite, _) = Rewrite::parse(&text);
         let mut scratch = RewriteScratch::default();
         let rewritten = rewrite.apply_named(path.as_bytes(), &mut scratch);
         if rewritten.item.is_some() {

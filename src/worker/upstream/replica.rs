@@ -68,9 +68,9 @@ impl Tried {
     }
 }
 
-/// A core's share of a number that holds for the whole process: at least 1.
+/// A core's share of a number that holds for the whole process: rounded up, so that only none gives none.
 fn share(whole: u32, workers: usize) -> usize {
-    (whole as usize).div_ceil(workers).max(1)
+    (whole as usize).div_ceil(workers)
 }
 
 fn bounds(upstream: &Upstream, workers: usize) -> Bounds {

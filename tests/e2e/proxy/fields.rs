@@ -181,3 +181,36 @@ fn a_clients_own_request_id_is_kept_when_it_is_reasonable() {
     let refused = client.ask("GET /nowhere HTTP/1.1\r\nHost: gate.test\r\ndidi-header-rid: my-own-id-2\r\n\r\n");
     assert_eq!(refused.json()["trace_id"], "my-own-id-2");
 }
+
+#[test]
+fn a_service_cannot_have_its_framing_removed() {
+    for framing in ["Content-Length: 2\r\n\r\nok", "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"] {
+        let origin = Origin::replying(format!(
+            "HTTP/1.1 200 OK\r\nConnection: Content-Length, Transfer-Encoding, Date\r\nDate: now\r\n{framing}"
+        ));
+        let gateway = gate(&origin);
+        let mut client = gateway.connect();
+        for _ in 0..2 {
+            let answer = client.get("/svc/a");
+            assert_eq!((answer.status(), answer.text()), (200, "ok".into()));
+            assert_eq!(answer.head.all("date").len(), 1, "{:?}", answer.head);
+        }
+    }
+}
+
+#[test]
+fn an_empty_or_blank_value_passes_as_empty() {
+    let origin = Origin::ok();
+    let head = seen_with(&Conf::of(&origin), &origin, "X-Empty:\r\nX-Blank: \t \r\nX-Full: \t a b \t\r\n");
+    assert_eq!((head.field("x-empty"), head.field("x-blank"), head.field("x-full")), (Some(""), Some(""), Some("a b")));
+}
+
+#[test]
+fn many_connection_options_are_all_obeyed() {
+    let origin = Origin::ok();
+    let options: Vec<_> = (0..30).map(|number| format!("X-N{number}")).collect();
+    let fields: String = options.iter().map(|name| format!("{name}: 1\r\n")).collect();
+    let lines = format!("Connection: {}\r\n{fields}", options.join(" ,, "));
+    let head = seen_with(&Conf::of(&origin), &origin, &lines);
+    assert!(head.fields.iter().all(|(name, _)| !name.to_lowercase().starts_with("x-n")), "{head:?}");
+}

@@ -163,3 +163,18 @@ fn max_forwards_means_nothing_on_other_methods() {
     assert_eq!(answer.status(), 200);
     assert_eq!(origin.only().head.all("max-forwards"), ["0"]);
 }
+
+#[test]
+fn nonsense_from_a_trusted_proxy_is_not_taken_for_an_address() {
+    let conf = |origin: &Origin| Conf::of(origin).http("trusted_proxies", ["127.0.0.1"]);
+    for value in ["unknown", "", ",", "1.2.3", "1.2.3.4.5", "256.1.1.1", "10.0.0.1 10.0.0.2", "_hidden", "<script>"] {
+        let origin = Origin::ok();
+        let head = seen_with(&conf(&origin), &origin, &format!("X-Forwarded-For: 9.9.9.9, {value}\r\n"));
+        let client = head.field("x-real-ip").expect("a client").to_owned();
+        // To stop at the proxy, or to skip what is empty, are both sound; to pass the nonsense on is not.
+        assert!(
+            client == "127.0.0.1" || client == "9.9.9.9" && value.trim_matches(',').is_empty(),
+            "{value}: {client}"
+        );
+    }
+}

@@ -1,8 +1,8 @@
 //! Methods, request lines and versions, and several requests on one connection.
 
 use super::gate;
-use crate::support::Origin;
 use crate::support::message::Framing;
+use crate::support::{Conf, Gateway, Origin};
 
 #[test]
 fn every_method_reaches_the_service_and_its_answer_the_client() {
@@ -125,7 +125,7 @@ fn requests_behind_one_that_is_refused_are_not_answered() {
 #[test]
 fn connection_close_is_honoured_and_said() {
     let origin = Origin::ok();
-    let gateway = gate(&origin);
+    let gateway = Gateway::start(&Conf::of(&origin).cores(1));
     let mut client = gateway.connect();
     let answer = client.ask("GET /svc/a HTTP/1.1\r\nHost: gate.test\r\nConnection: close\r\n\r\n");
     assert!(answer.closes());
@@ -258,4 +258,23 @@ fn a_request_sent_byte_by_byte_is_served() {
     }
     let answer = client.answer();
     assert_eq!((answer.status(), answer.text()), (200, "abc".into()));
+}
+
+#[test]
+fn a_client_that_pipelines_without_reading_is_held_back() {
+    let origin = Origin::replying(format!("HTTP/1.1 200 OK\r\nContent-Length: 20000\r\n\r\n{}", "x".repeat(20_000)));
+    let gateway = gate(&origin);
+    let mut client = gateway.connect();
+    client.get("/svc/warm");
+    let before = gateway.resident_bytes();
+    client.wire.patience = std::time::Duration::from_secs(1);
+    let many = "GET /svc/a HTTP/1.1\r\nHost: gate.test\r\n\r\n".repeat(1_000);
+    let mut sent = 0;
+    // Sixteen megabytes are more than the kernel's buffers hold on both sides.
+    while sent < 400 && client.wire.try_send(many.as_bytes()).is_ok() {
+        sent += 1;
+    }
+    assert!(sent < 400, "the gateway takes {sent},000 requests whose answers nobody reads");
+    let grown = gateway.resident_bytes().saturating_sub(before);
+    assert!(grown < 16 * 1024 * 1024, "grew by {grown} bytes");
 }

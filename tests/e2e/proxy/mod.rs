@@ -1,10 +1,12 @@
 //! What passes through the gateway: methods, bodies, connections, fields, interim answers, tunnels.
 
 mod bodies;
+mod boundaries;
 mod connections;
 mod fields;
 mod forwarding;
 mod greedy;
+mod idle;
 mod interim;
 mod messages;
 mod tunnel;

@@ -28,7 +28,7 @@ fn numbered(k: usize, origins: &[Origin]) -> Conf {
         .access("white_list", "127.0.0.0/8");
     let other = Service::at(&format!("/other-{k}"), &endpoints);
     let conf = Conf::new();
-    if k % 3 == 0 { conf.service(other).service(service) } else { conf.service(service).service(other) }
+    if k.is_multiple_of(3) { conf.service(other).service(service) } else { conf.service(service).service(other) }
 }
 
 struct Progress {

@@ -47,7 +47,8 @@ fn epochs_are_numbered_upwards() {
     let origin = Origin::ok();
     let gateway = Gateway::start(&one(&origin));
     let mut last = 0;
-    for _ in 0..5 {
+    for number in 0..5 {
+        gateway.rewrite_files(&one(&origin).service(Service::at(&format!("/{number}"), &[&origin])));
         let said = gateway.connect().get("/reload").json()["data"].as_str().expect("text").to_owned();
         let epoch: u64 = said.split_whitespace().nth(4).and_then(|word| word.parse().ok()).expect("a number");
         assert!(epoch > last, "{epoch} after {last}");
@@ -80,8 +81,8 @@ fn a_changed_file_reloads() {
 #[test]
 fn a_timer_reloads() {
     let origin = Origin::ok();
-    let gateway = Gateway::start(&one(&origin).base("conf_load_interval", 500));
-    gateway.rewrite_files(&two(&origin).base("conf_load_interval", 500));
+    let gateway = Gateway::start(&one(&origin).base("conf_load_interval", 1_000));
+    gateway.rewrite_files(&two(&origin).base("conf_load_interval", 1_000));
     assert!(eventually(|| has_two(&gateway)));
 }
 

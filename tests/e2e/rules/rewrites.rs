@@ -39,6 +39,17 @@ fn a_number_followed_by_letters_is_a_name_and_empty() {
 }
 
 #[test]
+fn a_group_the_pattern_does_not_have_is_empty() {
+    assert_eq!(rewritten("^/svc/(.*) /b$2/${who}$1", &["/svc/x"]), ["/b/x"]);
+}
+
+#[test]
+fn an_item_of_another_shape_is_ignored() {
+    let rewrite = "^/svc(.*), ^/svc(.*) /one$1,^/svc(.*)  /two$1,^/svc(.*) /three$1";
+    assert_eq!(rewritten(rewrite, &["/svc/a"]), ["/three/a"]);
+}
+
+#[test]
 fn the_first_item_that_changes_the_path_wins() {
     let rewrite = "^/nothing(.*) /0$1,^/svc/a(.*) /1$1,^/svc(.*) /2$1,^/1(.*) /3$1";
     assert_eq!(rewritten(rewrite, &["/svc/a/x", "/svc/b"]), ["/1/x", "/2/b"]);
@@ -61,7 +72,7 @@ fn the_query_is_never_rewritten() {
 
 #[test]
 fn a_rewrite_sees_the_decoded_path_and_the_service_an_encoded_one() {
-    assert_eq!(rewritten("^/svc/a b(.*) /ab$1", &["/svc/a%20b/c"]), ["/svc/a%20b/c"], "a space ends the pattern");
+    assert_eq!(rewritten("^/svc/a b(.*) /ab$1", &["/svc/a%20b/c"]), ["/svc/a%20b/c"], "two spaces: no item");
     assert_eq!(rewritten("^/svc/a.b(.*) /ab$1", &["/svc/a%20b/c%20d"]), ["/ab/c%20d"]);
 }
 
@@ -69,4 +80,21 @@ fn a_rewrite_sees_the_decoded_path_and_the_service_an_encoded_one() {
 fn a_rewrite_cannot_inject_a_line_or_a_query() {
     let seen = rewritten("^/svc/(.*) /$1", &["/svc/a%3Fb", "/svc/a%23b"]);
     assert_eq!(seen, ["/a%3Fb", "/a%23b"]);
+}
+
+#[test]
+fn a_rewrite_cannot_make_a_target_of_another_form() {
+    let seen = rewritten("^/svc/(.*) $1", &["/svc/http://evil.test/x", "/svc/*", "/svc/evil.test:80", "/svc/a"]);
+    for target in &seen {
+        assert!(target.starts_with('/'), "{seen:?}");
+    }
+}
+
+#[test]
+fn a_rewrite_cannot_climb() {
+    let seen = rewritten("^/svc/x(.*) /safe/$1", &["/svc/x..", "/svc/x../a", "/svc/x.", "/svc/x%2e%2e/b"]);
+    for target in &seen {
+        let climbs = target.split('/').any(|segment| segment == ".." || segment == ".");
+        assert!(!climbs, "the service would resolve {target} outside of what the rule says");
+    }
 }

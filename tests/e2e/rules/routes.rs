@@ -20,7 +20,9 @@ fn a_rule_matches_whole_segments() {
     for target in ["/svc", "/svc/", "/svc?q", "/svc/a/b", "/svc/?q=/other", "/svc/svcx"] {
         assert_eq!(who(&gateway, target), "svc", "{target}");
     }
-    for target in ["/", "/svcx", "/svc.x", "/sv", "/SVC/a", "/x/svc", "/svc;x"] {
+    for target in
+        ["/", "/svcx", "/svc.x", "/sv", "/SVC/a", "/x/svc", "/svc;x", "/svc%2Fa", "/%2Fsvc/a", "/svc/..", "/svc%20/a"]
+    {
         assert_eq!(who(&gateway, target), "no_route", "{target}");
     }
 }
@@ -75,6 +77,8 @@ fn rule_and_service_see_one_normalised_path() {
     let pairs = [
         ("/svc/./a", "/a"),
         ("/svc/a/../b", "/b"),
+        ("/svc/a/%2e%2E/b", "/b"),
+        ("/svc/%2e/b", "/b"),
         ("/x/../svc/a", "/a"),
         ("/%73vc/a", "/a"),
         ("/svc/%61", "/a"),
@@ -93,12 +97,12 @@ fn rule_and_service_see_one_normalised_path() {
 }
 
 #[test]
-fn double_slashes_stay_unless_the_file_merges_them() {
+fn double_slashes_are_one_unless_the_file_keeps_them() {
     let origin = named("svc");
-    let gateway = Gateway::start(&Conf::of(&origin));
+    let gateway = Gateway::start(&Conf::of(&origin).http("merge_slashes", false));
     assert_eq!(who(&gateway, "/svc//a"), "svc");
     assert_eq!(who(&gateway, "//svc/a"), "no_route");
-    let merging = Gateway::start(&Conf::of(&origin).http("merge_slashes", true));
+    let merging = Gateway::start(&Conf::of(&origin));
     assert_eq!(who(&merging, "//svc///a"), "svc");
     let targets: Vec<_> = origin.expect_requests(2).iter().map(|seen| seen.target().to_owned()).collect();
     assert_eq!(targets, ["//a", "/a"]);

@@ -94,7 +94,7 @@ fn an_answer_passes_wherever_it_is_split() {
     ];
     let origin = Origin::scripted(move |peer| {
         while let Some(request) = peer.request() {
-            let mut words = request.target().trim_start_matches('/').split('-').map(|word| word.parse::<usize>());
+            let mut words = request.target().trim_start_matches('/').split('-').map(str::parse::<usize>);
             let (Some(Ok(which)), Some(Ok(at))) = (words.next(), words.next()) else { return };
             let (first, second) = answers[which].as_bytes().split_at(at);
             peer.send(first);

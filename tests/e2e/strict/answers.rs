@@ -13,9 +13,9 @@ fn malformed(answers: &[&[u8]], reason: &str) {
             let origin = Origin::scripted(move |peer| {
                 while peer.request().is_some() {
                     if bytewise {
-                        peer.trickle(&bytes, Duration::from_micros(200))
+                        peer.trickle(&bytes, Duration::from_micros(200));
                     } else {
-                        drop(peer.send(&bytes))
+                        peer.send(&bytes);
                     }
                     thread::sleep(Duration::from_millis(50));
                 }

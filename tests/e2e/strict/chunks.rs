@@ -18,14 +18,7 @@ fn chunk_sizes_that_are_not_hexadecimal_digits() {
 
 #[test]
 fn chunk_sizes_that_overflow() {
-    let sizes = [
-        "10000000000000000",
-        "FFFFFFFFFFFFFFFF",
-        "FFFFFFFFFFFFFFFF0",
-        "00000000000000003",
-        "8000000000000000",
-        "fffffffffffffffffffffffffffffff3",
-    ];
+    let sizes = ["10000000000000000", "FFFFFFFFFFFFFFFF0", "00000000000000003", "fffffffffffffffffffffffffffffff3"];
     judge_all(&sizes.map(|size| bad(27, format!("{size}\r\nabc\r\n0\r\n\r\n"))));
 }
 
@@ -94,7 +87,10 @@ fn a_line_end_inside_a_quoted_extension() {
 
 #[test]
 fn trailers_outside_the_grammar() {
-    let lines: [&[u8]; 10] = [
+    let lines: [&[u8]; 13] = [
+        b"Content-Length: 3",
+        b"Transfer-Encoding: chunked",
+        b"content_length: 3",
         b"X",
         b"X y",
         b": y",

@@ -75,7 +75,11 @@ fn content_lengths_that_overflow() {
 
 #[test]
 fn transfer_encodings_that_are_not_exactly_chunked() {
-    let values: [&[u8]; 17] = [
+    let values: [&[u8]; 21] = [
+        b"gzip",
+        b"identity",
+        b"xchunked",
+        b"chunkedx",
         b"",
         b",",
         b"chunked,",
@@ -99,7 +103,7 @@ fn transfer_encodings_that_are_not_exactly_chunked() {
 
 #[test]
 fn transfer_codings_that_are_not_known() {
-    let values = ["gzip", "gzip, chunked", "identity, chunked", "xchunked", "identity", "chunkedx", "deflate, chunked"];
+    let values = ["gzip, chunked", "identity, chunked", "deflate, gzip, chunked"];
     judge_all(&values.map(|value| framed(23, format!("Transfer-Encoding: {value}"), 501, "unknown_coding")));
 }
 
@@ -131,8 +135,8 @@ fn a_transfer_encoding_in_http_1_0() {
 #[test]
 fn names_that_some_service_takes_for_a_framing_name() {
     judge_all(&[
-        framed(26, "Transfer_Encoding: chunked", 400, "bad_field"),
-        framed(26, "Content_Length: 5", 400, "bad_field"),
-        framed(26, "content_length: 0", 400, "bad_field"),
+        framed(26, "Transfer_Encoding: chunked", 400, "bad_framing"),
+        framed(26, "Content_Length: 5", 400, "bad_framing"),
+        framed(26, "content_length: 0", 400, "bad_framing"),
     ]);
 }

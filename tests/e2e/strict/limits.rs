@@ -114,14 +114,14 @@ fn chunks_that_are_mostly_chunk_lines() {
 fn trailers_that_are_too_long() {
     let origin = Origin::ok();
     let request = format!("{CHUNKED}0\r\nX: {}\r\n\r\n", "x".repeat(10_000));
-    refused(&Conf::of(&origin), &origin, request, 400, "bad_chunk");
+    refused(&Conf::of(&origin), &origin, request, 431, "head_too_large");
 }
 
 #[test]
 fn trailers_that_are_too_many() {
     let origin = Origin::ok();
     let request = format!("{CHUNKED}0\r\n{}\r\n", "X: y\r\n".repeat(300));
-    refused(&Conf::of(&origin), &origin, request, 400, "bad_chunk");
+    refused(&Conf::of(&origin), &origin, request, 431, "head_too_large");
 }
 
 #[test]
@@ -173,4 +173,12 @@ fn a_refused_client_that_goes_on_sending_still_reads_the_answer() {
         std::thread::sleep(Duration::from_millis(5));
     }
     client.answer().expect_end(413, "body_too_large");
+}
+
+#[test]
+fn more_connection_options_than_anybody_needs() {
+    let origin = Origin::ok();
+    let options = "x,".repeat(2_000);
+    let request = format!("GET /svc/a HTTP/1.1\r\nHost: a\r\nConnection: {options}y\r\n\r\n");
+    refused(&Conf::of(&origin), &origin, request, 431, "head_too_large");
 }

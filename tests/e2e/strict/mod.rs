@@ -6,10 +6,12 @@
 
 mod accepted;
 mod answers;
+mod chaos;
 mod chunks;
 mod framing;
 mod limits;
 mod requests;
+mod smuggling;
 
 use std::net::SocketAddr;
 use std::thread;
@@ -39,7 +41,7 @@ fn with_line(line: impl AsRef<[u8]>) -> Vec<u8> {
 
 /// Sends the parts with a pause between, and fails unless the verdict comes and the connection closes.
 fn judge(gateway: SocketAddr, case: &Case, split: Option<usize>) -> Result<(), String> {
-    let mut client = Client::connect(gateway);
+    let mut client = Client::connect(gateway).patient(Duration::from_secs(8));
     let (first, second) = case.bytes.split_at(split.unwrap_or(case.bytes.len()));
     let shown = || format!("row {} split {split:?} {:?}", case.row, String::from_utf8_lossy(&case.bytes));
     // A gateway that has refused the first part may be gone before the second: that is an answer too.
@@ -53,7 +55,8 @@ fn judge(gateway: SocketAddr, case: &Case, split: Option<usize>) -> Result<(), S
     if verdict != case.verdict {
         return Err(format!("{}: expected {:?}, got {verdict:?}", shown(), case.verdict));
     }
-    if !answer.closes() {
+    // What is wrong with a path or an expectation leaves no doubt where the message ends.
+    if !answer.closes() && !["bad_path", "expectation_failed"].contains(&case.verdict.1) {
         return Err(format!("{}: refused without Connection: close", shown()));
     }
     client.wire.finish();
@@ -76,7 +79,9 @@ fn judge_all(cases: &[Case]) {
         let judges: Vec<_> = attempts
             .chunks(share)
             .map(|part| {
-                scope.spawn(move || part.iter().filter_map(|(case, at)| judge(address, case, *at).err()).collect())
+                // A few faults tell enough; each may have cost a whole deadline.
+                let faults = part.iter().filter_map(move |(case, at)| judge(address, case, *at).err());
+                scope.spawn(move || faults.take(5).collect())
             })
             .collect();
         judges.into_iter().flat_map(|judge| judge.join().unwrap_or_else(|_| vec!["a judge died".into()])).collect()

@@ -59,8 +59,6 @@ impl Answer {
 #[derive(Debug)]
 pub(crate) struct Cut {
     pub(crate) gone: Gone,
-    /// The head, where it came.
-    pub(crate) head: Option<Head>,
     /// What came of the body.
     pub(crate) body: Body,
 }
@@ -132,7 +130,7 @@ impl Client {
     pub(crate) fn try_answer_to(&mut self, method: &str) -> Result<Answer, Cut> {
         let mut interim = Vec::new();
         loop {
-            let cut = |gone| Cut { gone, head: None, body: Body::default() };
+            let cut = |gone| Cut { gone, body: Body::default() };
             let head = Head::receive(&mut self.wire).map_err(cut)?;
             let status: u16 = head.word(1).parse().unwrap_or_else(|_| panic!("a status line: {:?}", head.start));
             if (100..200).contains(&status) && status != 101 {
@@ -143,7 +141,7 @@ impl Client {
             let framing = if bodiless { Framing::Nothing } else { Framing::of(&head, Framing::UntilClose) };
             return match Body::receive(&mut self.wire, framing) {
                 Ok(body) => Ok(Answer { head, interim, framing, body }),
-                Err((body, gone)) => Err(Cut { gone, head: Some(head), body }),
+                Err((body, gone)) => Err(Cut { gone, body }),
             };
         }
     }

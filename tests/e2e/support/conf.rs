@@ -8,35 +8,35 @@ use super::origin::{Origin, PROBE};
 
 /// A value as TOML text.
 pub(crate) trait Toml {
-    fn toml(&self) -> String;
+    fn toml(self) -> String;
 }
 
 impl Toml for &str {
-    fn toml(&self) -> String {
+    fn toml(self) -> String {
         format!("{self:?}")
     }
 }
 
 impl Toml for String {
-    fn toml(&self) -> String {
+    fn toml(self) -> String {
         format!("{self:?}")
     }
 }
 
 impl Toml for i64 {
-    fn toml(&self) -> String {
+    fn toml(self) -> String {
         self.to_string()
     }
 }
 
 impl Toml for bool {
-    fn toml(&self) -> String {
+    fn toml(self) -> String {
         self.to_string()
     }
 }
 
 impl<const N: usize> Toml for [&str; N] {
-    fn toml(&self) -> String {
+    fn toml(self) -> String {
         format!("{self:?}")
     }
 }
@@ -123,9 +123,9 @@ impl Service {
         text.push_str("[[module]]\n");
         write_table(text, "  [module.base]", &self.base);
         for (rule, rewrite) in &self.rules {
-            let rewrite = rewrite.toml();
+            let rewrite = rewrite.as_str().toml();
             let _ = writeln!(text, "  [[module.match_rule]]\n    type = \"url_prefix\"");
-            let _ = writeln!(text, "    rule = {}\n    url_rewrite = {rewrite}", rule.toml());
+            let _ = writeln!(text, "    rule = {}\n    url_rewrite = {rewrite}", rule.as_str().toml());
         }
         let mut balance = self.load_balance.clone();
         balance.insert("ip_list", self.nodes.join(",").toml());
@@ -163,7 +163,7 @@ pub(crate) struct Conf {
     services: Vec<Service>,
     apps: Vec<App>,
     cores: Option<usize>,
-    driver: Option<&'static str>,
+    driver: Option<String>,
 }
 
 impl Conf {
@@ -221,8 +221,8 @@ impl Conf {
     }
 
     /// A fixed rung of the driver ladder.
-    pub(crate) fn driver(mut self, driver: &'static str) -> Self {
-        self.driver = Some(driver);
+    pub(crate) fn driver(mut self, driver: &str) -> Self {
+        self.driver = Some(driver.to_owned());
         self
     }
 
@@ -232,8 +232,9 @@ impl Conf {
         self.cores.or_else(asked).unwrap_or(4)
     }
 
-    pub(crate) fn driver_name(&self) -> Option<&'static str> {
-        self.driver
+    /// The rung: the test's, else `GK_DRIVER`, else the gateway's own choice.
+    pub(crate) fn driver_name(&self) -> Option<String> {
+        self.driver.clone().or_else(|| std::env::var("GK_DRIVER").ok())
     }
 
     /// Writes the three files; each is replaced in one step, as an editor does.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use tempfile::TempDir;
 
 use super::client::Client;
@@ -142,6 +142,29 @@ impl Gateway {
             status.is_some()
         });
         status.unwrap_or_else(|| panic!("still running after {limit:?}"))
+    }
+
+    /// Processor time it has used, in the kernel and outside; the kernel counts hundredths of a second.
+    pub(crate) fn processor_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("the process runs");
+        let fields: Vec<_> = stat.rsplit(") ").next().expect("fields").split(' ').collect();
+        let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().expect("a number")).sum();
+        Duration::from_millis(ticks * 10)
+    }
+
+    /// How many descriptors it has open.
+    pub(crate) fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("the process runs").count()
+    }
+
+    /// Takes away the descriptors that it does not use now, but for these many above the highest.
+    pub(crate) fn limit_descriptors_to_those_open_and(&self, spare: u64) {
+        let path = format!("/proc/{}/fd", self.child.id());
+        let open = std::fs::read_dir(path).expect("the process runs").filter_map(Result::ok);
+        let numbers = open.filter_map(|entry| entry.file_name().to_str()?.parse::<u64>().ok());
+        let limit = numbers.max().expect("it has descriptors") + 1 + spare;
+        let limit = Rlimit { current: Some(limit), maximum: Some(limit) };
+        prlimit(Some(self.pid()), Resource::Nofile, limit).expect("our own child");
     }
 
     /// Resident memory in bytes, from the kernel's own account.

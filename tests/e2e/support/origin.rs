@@ -26,8 +26,6 @@ pub(crate) struct Request {
     pub(crate) head: Head,
     pub(crate) framing: Framing,
     pub(crate) body: Body,
-    /// On which connection, counted from 0 over those that carried a request.
-    pub(crate) connection: usize,
 }
 
 impl Request {
@@ -250,7 +248,7 @@ impl Peer {
     pub(crate) fn body(&mut self, head: Head) -> Result<Request, (Body, Gone)> {
         let framing = Framing::of(&head, Framing::Nothing);
         let body = Body::receive(&mut self.wire, framing)?;
-        let request = Request { head, framing, body, connection: self.connection };
+        let request = Request { head, framing, body };
         lock(&self.memory.requests).push(request.clone());
         Ok(request)
     }

@@ -109,7 +109,10 @@ fn a_probe_that_is_not_answered_in_time_fails() {
         peer.until_gone(Duration::from_secs(20));
     });
     let service = watched("/svc", &[&stalling, &well]).balance("check_url", "/slow").balance("check_timeout", 300);
+    let service = service.balance("proxy_header_timeout", 500);
     let gateway = Gateway::start(&Conf::new().service(service));
+    // Until the first verdicts, within a second of the start, both may be picked.
+    thread::sleep(Duration::from_millis(1_800));
     assert!(eventually(|| share(&gateway, &well) >= 10), "all traffic goes where the probe succeeds");
 }
 
@@ -155,6 +158,7 @@ fn what_is_known_of_an_endpoint_survives_a_reload() {
     let (sick, well) = (Origin::ok(), Origin::ok());
     let conf = Conf::new().service(watched("/svc", &[&sick, &well]));
     let gateway = Gateway::start(&conf);
+    assert!(eventually(|| share(&gateway, &sick) == 5));
     sick.set_sick(true);
     assert!(eventually(|| share(&gateway, &sick) == 0));
     let before = sick.heads().len();

@@ -172,3 +172,43 @@ fn many_clients_share_few_connections() {
     let bound = conf.workers().max(8);
     assert!(origin.connections() <= bound, "{} connections", origin.connections());
 }
+
+#[test]
+fn a_tunnel_does_not_starve_short_requests() {
+    let origin = Origin::scripted(|peer| {
+        while let Some(request) = peer.request() {
+            if request.target() == "/tunnel" {
+                peer.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+                peer.until_gone(Duration::from_secs(30));
+                return;
+            }
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        }
+    });
+    let service = Service::at("/svc", &[&origin]).balance("connections_max", 1).balance("slow_connections_max", 1);
+    let gateway = Gateway::start(&Conf::new().service(service.balance("queue_timeout", 10_000)).cores(1));
+    let mut tunnel = gateway.connect();
+    let ask = "GET /svc/tunnel HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    assert_eq!(tunnel.ask(ask).status(), 101);
+    for _ in 0..3 {
+        assert_eq!(asking(&gateway, "short").answer().text(), "ok");
+    }
+}
+
+#[test]
+fn what_lacked_a_descriptor_is_served_when_there_are_some_again() {
+    let origin = Origin::ok();
+    let gateway = Gateway::start(&Conf::of(&origin));
+    gateway.limit_descriptors_to_those_open_and(6);
+    let mut clients: Vec<_> = (0..40).map(|_| gateway.connect()).collect();
+    for client in &mut clients {
+        client.send("GET /svc/a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    }
+    // Each that is served closes and makes room for the next in the accept queue.
+    for client in &mut clients {
+        let answer = client.answer();
+        assert!(answer.status() == 200 || answer.reason() == "exhausted", "{answer:?}");
+    }
+    drop(clients);
+    assert!(eventually(|| asking(&gateway, "after").answer().status() == 200));
+}

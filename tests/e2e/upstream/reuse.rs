@@ -197,3 +197,62 @@ fn an_idle_connection_is_let_go_after_the_last_client_has_left() {
     assert_eq!(gateway.connect().get("/svc/a").status(), 200);
     assert_eq!(end.recv_timeout(Duration::from_secs(8)), Ok(Gone::Closed));
 }
+
+fn put(path: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!("PUT {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", body.len());
+    [head.as_bytes(), body].concat()
+}
+
+#[test]
+fn a_put_on_a_stale_connection_is_replayed_whole_or_not_at_all() {
+    for bytes in [1, 1_000, 3_900, 8_000, 100_000, 2_000_000] {
+        let origin = stale_at_second(Ending::Close);
+        let gateway = Gateway::start(&Conf::of(&origin));
+        let mut client = gateway.connect();
+        client.get("/svc/first");
+        let body = crate::support::pattern(bytes);
+        let _ = client.wire.try_send(&put("/svc/again", &body));
+        let answer = client.answer();
+        if answer.status() != 200 {
+            answer.expect_end(502, "upstream_stale");
+        }
+        let whole =
+            origin.requests().iter().filter(|seen| seen.target() == "/again").all(|seen| seen.body.bytes == body);
+        assert!(whole, "{bytes}: a replay differs from what the client sent");
+    }
+}
+
+#[test]
+fn a_chunked_put_on_a_stale_connection_is_replayed_whole_or_not_at_all() {
+    let origin = stale_at_second(Ending::Close);
+    let gateway = Gateway::start(&Conf::of(&origin));
+    let mut client = gateway.connect();
+    client.get("/svc/first");
+    let answer = client.ask(
+        "PUT /svc/again HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n",
+    );
+    if answer.status() != 200 {
+        answer.expect_end(502, "upstream_stale");
+    }
+    let seen = origin.requests();
+    assert!(seen.iter().filter(|seen| seen.target() == "/again").all(|seen| seen.body.bytes == b"abcdefg"), "{seen:?}");
+}
+
+#[test]
+fn an_answer_before_the_body_was_read_leaves_the_connection_usable_once_all_was_sent() {
+    let origin = Origin::scripted(|peer| {
+        while let Some(head) = peer.head() {
+            peer.send(OK);
+            thread::sleep(Duration::from_millis(50));
+            if peer.body(head).is_err() {
+                return;
+            }
+        }
+    });
+    let gateway = Gateway::start(&Conf::of(&origin));
+    let mut client = gateway.connect();
+    for number in 0..5 {
+        assert_eq!(client.ask(post("/svc/a")).status(), 200, "number {number}");
+    }
+    assert!(crate::support::eventually(|| origin.requests().len() == 5), "{:?}", origin.heads());
+}

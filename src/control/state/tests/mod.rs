@@ -33,7 +33,13 @@ fn check(interval_ms: u32) -> Check {
 /// Endpoints as `10.0.0.1:80` or `name:80`, one service each.
 fn loaded(nodes: &[&str]) -> Loaded {
     let endpoints = nodes.iter().map(|node| (address(node), check(1_000))).collect();
-    Loaded { snapshot: snapshot(endpoints), process: process(), warnings: Vec::new(), files: vec!["a.toml".into()] }
+    Loaded {
+        snapshot: snapshot(endpoints),
+        process: process(),
+        warnings: Vec::new(),
+        files: vec!["a.toml".into()],
+        fingerprint: 1,
+    }
 }
 
 fn address(node: &str) -> Address {
@@ -92,7 +98,7 @@ impl Desk {
 
     /// The load under way ends with a configuration of its own.
     fn load(&mut self, loaded: Loaded) {
-        self.apply(Event::Loaded(Reading::New(Box::new(loaded), None)));
+        self.apply(Event::Loaded(Reading::New(Box::new(loaded))));
     }
 
     /// Lets time pass, waking the state whenever it asked for it.
@@ -137,7 +143,7 @@ fn word(effect: &Effect) -> Option<String> {
             format!("answer {ticket} to {worker}: {status} {text}")
         }
         Effect::Send { worker, order: Order::Drain { window_ms } } => format!("drain {window_ms} to {worker}"),
-        Effect::Load { in_force } => format!("load {in_force:?}"),
+        Effect::Load { in_force } => format!("load unless {in_force}"),
         Effect::Check(added) => {
             let shown: Vec<String> = added.iter().map(|(id, target)| format!("{}={}", id.0, target.spot)).collect();
             format!("check {}", shown.join(" "))

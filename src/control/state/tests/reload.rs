@@ -10,7 +10,7 @@ fn same() -> Event {
 fn the_answer_comes_when_the_last_worker_has_adopted() {
     let mut desk = Desk::open(&[]);
     desk.ask(5);
-    assert_eq!(desk.did(), ["load None"]);
+    assert_eq!(desk.did(), ["load unless 1"]);
     desk.load(loaded(&[]));
     desk.now += ms(3);
     desk.adopt(0, 2);
@@ -94,17 +94,28 @@ fn a_bad_file_is_answered_with_its_faults_and_changes_nothing() {
 }
 
 #[test]
+fn unchanged_text_right_after_start_publishes_nothing() {
+    let mut desk = Desk::open(&[]);
+    desk.ask(1);
+    desk.apply(same());
+    assert_eq!(
+        desk.did(),
+        ["load unless 1", "answer 1 to 0: 200 gateway config unchanged: epoch 1 on 2/2 cores in 0 ms"]
+    );
+}
+
+#[test]
 fn the_fingerprint_in_force_goes_with_the_next_load_and_the_same_text_publishes_nothing() {
     let mut desk = Desk::open(&[]);
     desk.ask(1);
-    desk.apply(Event::Loaded(Reading::New(Box::new(loaded(&[])), Some(77))));
+    desk.apply(Event::Loaded(Reading::New(Box::new(Loaded { fingerprint: 77, ..loaded(&[]) }))));
     desk.all_adopt(2);
     desk.did();
     desk.ask(2);
     desk.apply(same());
     assert_eq!(
         desk.did(),
-        ["load Some(77)", "answer 2 to 0: 200 gateway config unchanged: epoch 2 on 2/2 cores in 0 ms"]
+        ["load unless 77", "answer 2 to 0: 200 gateway config unchanged: epoch 2 on 2/2 cores in 0 ms"]
     );
     assert_eq!(desk.epoch(), 2);
 }
@@ -113,12 +124,12 @@ fn the_fingerprint_in_force_goes_with_the_next_load_and_the_same_text_publishes_
 fn a_bad_file_leaves_the_fingerprint_in_force() {
     let mut desk = Desk::open(&[]);
     desk.ask(1);
-    desk.apply(Event::Loaded(Reading::New(Box::new(loaded(&[])), Some(77))));
+    desk.apply(Event::Loaded(Reading::New(Box::new(Loaded { fingerprint: 77, ..loaded(&[]) }))));
     desk.ask(2);
     desk.apply(Event::Loaded(Reading::Faulty(faults())));
     desk.did();
     desk.ask(3);
-    assert_eq!(desk.did(), ["load Some(77)"]);
+    assert_eq!(desk.did(), ["load unless 77"]);
 }
 
 #[test]
@@ -128,10 +139,10 @@ fn questions_during_a_load_share_the_next_one() {
     desk.ask(2);
     desk.apply(Event::Asked(Asker::Operator));
     desk.ask(3);
-    assert_eq!(desk.did(), ["load None"]);
+    assert_eq!(desk.did(), ["load unless 1"]);
     desk.apply(Event::Loaded(Reading::Faulty(faults())));
     let did = desk.did();
-    assert!(did.last().is_some_and(|last| last == "load None"), "{did:?}");
+    assert!(did.last().is_some_and(|last| last == "load unless 1"), "{did:?}");
     assert_eq!(did.iter().filter(|word| word.starts_with("answer")).count(), 1);
     desk.apply(same());
     let did = desk.did();
@@ -148,7 +159,7 @@ fn changes_settle_before_they_are_read() {
     desk.pass(ms(199));
     assert!(desk.did().is_empty());
     desk.pass(ms(1));
-    assert_eq!(desk.did(), ["load None"]);
+    assert_eq!(desk.did(), ["load unless 1"]);
     desk.pass(ms(10_000));
     assert!(desk.did().is_empty());
 }
@@ -160,7 +171,7 @@ fn changes_that_never_settle_are_read_after_2_s() {
         desk.apply(Event::Touched);
         desk.pass(ms(100));
     }
-    assert_eq!(desk.did(), ["load None"]);
+    assert_eq!(desk.did(), ["load unless 1"]);
 }
 
 #[test]
@@ -173,7 +184,7 @@ fn the_timer_asks_again_and_again_and_follows_the_file() {
     desk.pass(ms(1_000));
     desk.apply(same());
     desk.pass(ms(1_000));
-    assert_eq!(desk.did(), ["load None", "load None"]);
+    assert_eq!(desk.did(), ["load unless 1", "load unless 1"]);
     let mut slower = loaded(&[]);
     slower.process.reload_interval_ms = 5_000;
     desk.load(slower);
@@ -181,7 +192,7 @@ fn the_timer_asks_again_and_again_and_follows_the_file() {
     desk.pass(ms(4_999));
     assert!(desk.did_only("load").is_empty());
     desk.pass(ms(1));
-    assert_eq!(desk.did_only("load"), ["load None"]);
+    assert_eq!(desk.did_only("load"), ["load unless 1"]);
     desk.load(loaded(&[]));
     desk.did();
     desk.pass(ms(60_000));

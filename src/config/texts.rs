@@ -1,0 +1,88 @@
+//! The files of one configuration as they are read: which there are, and what stands for all their text.
+//!
+//! In scope: finding the files beside the module file, reading each once, the fingerprint. Out of scope: what a
+//! text means (`read`, `compile`), watching the files (`control`).
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use super::schema::{self, File};
+use super::source::{Faults, Source};
+
+/// The texts, each read once: the fingerprint stands for what is loaded, whatever is written meanwhile.
+#[derive(Debug)]
+pub(super) struct Texts {
+    module_file: PathBuf,
+    /// By the name in the schema.
+    found: HashMap<&'static str, Source>,
+    /// The files that are there, the module file first.
+    pub(super) files: Vec<PathBuf>,
+    hasher: DefaultHasher,
+}
+
+impl Texts {
+    /// Reads the module file and what lies beside it. What cannot be read is a fault.
+    pub(super) fn read(module_file: &Path, host_name: &str, faults: &mut Faults) -> Self {
+        let mut texts = Self {
+            module_file: module_file.to_path_buf(),
+            found: HashMap::new(),
+            files: Vec::new(),
+            hasher: DefaultHasher::new(),
+        };
+        host_name.hash(&mut texts.hasher);
+        if let Some(wrong) = sibling_given(module_file) {
+            faults.whole(module_file, false, wrong, None);
+            return texts;
+        }
+        texts.add(schema::MODULE_FILE.name, module_file.to_path_buf(), faults);
+        for file in beside() {
+            let path = module_file.with_file_name(file.name);
+            if is_there(&path) {
+                texts.add(file.name, path, faults);
+            }
+        }
+        texts
+    }
+
+    fn add(&mut self, name: &'static str, path: PathBuf, faults: &mut Faults) {
+        if let Some(source) = Source::open(&path, faults) {
+            (&source.path, &source.text).hash(&mut self.hasher);
+            self.found.insert(name, source);
+        }
+        self.files.push(path);
+    }
+
+    /// Stands for the texts, their names and the host name, where all could be read. Two runs of one program
+    /// agree on it.
+    pub(super) fn fingerprint(&self) -> u64 {
+        self.hasher.finish()
+    }
+
+    /// The text of a file, if it is there and could be read. A second call finds none.
+    pub(super) fn take(&mut self, file: &File) -> Option<Source> {
+        self.found.remove(file.name)
+    }
+
+    /// The text of a file that is not there.
+    pub(super) fn absent(&self, file: &File) -> Source {
+        Source::new(&self.module_file.with_file_name(file.name), String::new())
+    }
+}
+
+fn beside() -> impl Iterator<Item = &'static File> {
+    schema::FILES.iter().filter(|file| file.name != schema::MODULE_FILE.name)
+}
+
+/// A link to nowhere is there and cannot be read, which is an error: what protects must not vanish in silence.
+fn is_there(path: &Path) -> bool {
+    !matches!(std::fs::symlink_metadata(path), Err(error) if error.kind() == ErrorKind::NotFound)
+}
+
+/// Says so where a file beside the module file is named in its place.
+fn sibling_given(module_file: &Path) -> Option<String> {
+    let name = module_file.file_name()?;
+    let sibling = beside().find(|file| file.name == name)?;
+    Some(format!("{} is read from beside the module file: name that one, such as module.toml", sibling.name))
+}

@@ -1,0 +1,234 @@
+//! The documents are true where a program can tell: docs/ends.md is what the table says, and every file,
+//! page and test that a document names is there.
+//!
+//! In scope: that. Out of scope: the configuration pages (`config`), what the README promises (`readme`).
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use gatekeeper::end::{End, Retry, Side};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// What whoever runs the gateway, or calls it, can do about an end.
+const fn advice(end: End) -> &'static str {
+    match end {
+        End::BadRequestLine | End::BadField | End::BadChunk => "Correct the client. What it sent breaks the grammar.",
+        End::BadTarget => "Correct the client: escape what a target may not hold.",
+        End::BadPath => "Correct the client. A path like this is mostly an attempt to get round a rule.",
+        End::BadHost => "Send one `Host` with a host name or address and, where needed, a port.",
+        End::BadFraming => "Send one `Content-Length` or `Transfer-Encoding: chunked`, never both.",
+        End::BadNomination => "Do not name this field in `Connection`.",
+        End::UnknownCoding => "Send `Transfer-Encoding: chunked` and no other coding.",
+        End::MethodTooLong => "Use a shorter method name.",
+        End::VersionUnsupported => "Use HTTP/1.1. HTTP/2 is not served yet.",
+        End::UriTooLong => "Shorten the target, or raise `http.uri_bytes_max`.",
+        End::HeadTooLarge => "Send less, or raise `http.max_header_bytes` or `http.fields_max`.",
+        End::BodyTooLarge => {
+            "Raise the service's `body_bytes_max`. A form that holds a tenant's credentials is bounded by the program."
+        }
+        End::ExpectationFailed => "Expect `100-continue` or nothing.",
+        End::MethodNotAllowed => "Use a method that `Allow` names.",
+        End::Loop => "An endpoint leads back to this gateway: correct `ip_list`.",
+        End::HeadTimeout => "Look for a slow client or network, or raise `http.read_timeout`.",
+        End::BodyTimeout => "Look for a slow client or network, or raise `http.write_timeout`.",
+        End::ClientTruncated | End::ClientLeft => "Nothing, unless there are many: then clients give up too early.",
+        End::WriteTimeout => "Look for a slow client or network, or raise `http.write_timeout`.",
+        End::NoRoute => "`gatekeeper explain` shows why no rule matches.",
+        End::BlackListed => "`gatekeeper explain --from` shows which list. Behind a proxy, see `http.trusted_proxies`.",
+        End::ReloadDenied => {
+            "Ask from this machine, or add the address to `cluster.cluster_list`. Do not ask by a proxy."
+        }
+        End::TenantMissing => "Send `app_id` and `sign` in the query or in a form body.",
+        End::TenantUnknown => "Correct `app_id`, or add the tenant to app.toml.",
+        End::TenantSign => "Correct `sign`; it is the tenant's `secret`.",
+        End::TenantPath => "Add the path to the tenant's `open_api`.",
+        End::TenantRate => "Come back after `Retry-After`, or raise the tenant's `qps`.",
+        End::ClientRate => "Come back after `Retry-After`, or raise the service's `client_flow_limit`.",
+        End::RateTableFull => {
+            "More clients and tenants are below a full bucket at once than `limits::RATE_SLOTS` holds."
+        }
+        End::NoEndpoint => "The log says why each endpoint is down; also look at `forbid_list`.",
+        End::QueueFull => "The service is too slow for what is asked of it. Raise `queue_max` only if waiting helps.",
+        End::QueueTimeout => {
+            "The service is too slow for what is asked of it. Raise `connections_max` if it can take more."
+        }
+        End::Exhausted => "Raise the hard descriptor limit, or lower `connections_max`.",
+        End::Drained => "The gateway was stopped. Raise `base.drain_window` if exchanges need longer.",
+        End::ConnectRefused => "Start the service, or correct `ip_list`. Other endpoints were tried first.",
+        End::ConnectTimeout => "Look at the network and the service's accept queue, or raise `proxy_connect_timeout`.",
+        End::UpstreamStale => {
+            "The service closes idle connections early: set `idle_conn_timeout` below its own timeout."
+        }
+        End::UpstreamClosed => "Look at the service: it closed without an answer.",
+        End::ResponseTimeout => "Look at the service, or raise `proxy_header_timeout`.",
+        End::UpstreamWriteTimeout => "Look at the service, or raise `proxy_body_timeout`.",
+        End::BadResponse => "Correct the service. What it answered breaks the grammar or has no certain length.",
+        End::ResponseHeadTooLarge => "Let the service answer with a smaller head.",
+        End::ResponseTruncated => "Look at the service: it ended inside an answer. The client sees an incomplete one.",
+        End::ResponseStalled => "Look at the service, or raise `proxy_body_timeout`.",
+    }
+}
+
+const fn again(retry: Retry) -> &'static str {
+    match retry {
+        Retry::No => "",
+        Retry::Unsent => " Another endpoint is tried first.",
+        Retry::Idempotent => {
+            " It is sent again on a new connection first, if it is idempotent or no byte of it was handed to the kernel."
+        }
+    }
+}
+
+fn ends() -> String {
+    let mut out = String::from(
+        "# Ends\n\nEvery way in which an exchange ends early, made from the table in `src/end.rs`; a test fails where they differ.\n\n\
+         An answer that the gateway gives in such a case carries the code in `X-Gatekeeper-Reason` and its sentence in \
+         `errmsg`. The second status is the one under `http.legacy_status`, where it differs. Where no status stands, the \
+         client can no longer be told: its connection is closed.\n",
+    );
+    let parts = [
+        (Side::Downstream, "The client", "The client broke the protocol, was too slow, or left."),
+        (Side::Gateway, "The gateway", "A rule or a bound of this gateway."),
+        (Side::Upstream, "The service", "The endpoint behind the gateway failed."),
+    ];
+    for (side, title, what) in parts {
+        let _ =
+            write!(out, "\n## {title}\n\n{what}\n\n| code | status | when | what to do |\n| --- | --- | --- | --- |\n");
+        for end in End::ALL.iter().filter(|end| end.meaning().side == side) {
+            let meaning = end.meaning();
+            let status = match (meaning.status, meaning.legacy_status) {
+                (0, _) => "none".to_owned(),
+                (status, legacy) if status == legacy => status.to_string(),
+                (status, legacy) => format!("{status} ({legacy})"),
+            };
+            let again = again(meaning.retry);
+            let _ = writeln!(out, "| `{}` | {status} | {}{again} | {} |", meaning.code, meaning.doc, advice(*end));
+        }
+    }
+    out
+}
+
+#[test]
+fn the_page_of_ends_is_up_to_date() {
+    let path = root().join("docs/ends.md");
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, ends()).expect("a file to write");
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == ends(), "{} is not up to date: run `UPDATE=1 cargo test --test docs`", path.display());
+}
+
+/// Every page of the project, with its text.
+fn pages() -> Vec<(PathBuf, String)> {
+    let mut folders = vec![root().join("docs")];
+    let mut files = vec![root().join("README.md")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                files.push(path);
+            }
+        }
+    }
+    files.into_iter().map(|path| (path.clone(), std::fs::read_to_string(path).expect("a page"))).collect()
+}
+
+/// What stands between two backquotes, outside blocks of code.
+fn quoted(text: &str) -> Vec<&str> {
+    let prose = text.split("\n```").step_by(2);
+    prose.flat_map(|part| part.split('`').skip(1).step_by(2)).collect()
+}
+
+const ROOMS: [&str; 5] = ["proto", "wall", "worker", "config", "control"];
+
+/// Whether a name like `worker/io`, `src/end.rs` or `bench/origin` is one of a file or folder.
+fn is_there(name: &str) -> bool {
+    let room = name.split('/').next().unwrap_or_default();
+    let base = if ROOMS.contains(&room) { root().join("src") } else { root().to_owned() };
+    let path = base.join(name);
+    path.exists() || path.with_extension("rs").exists()
+}
+
+fn is_path(name: &str) -> bool {
+    let places = ["src", "tests", "docs", "conf", "bench", "tools", "fuzz", ".ci"];
+    let first = name.split_once('/').map(|(first, _)| first);
+    first.is_some_and(|first| places.contains(&first) || ROOMS.contains(&first))
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte))
+}
+
+#[test]
+fn every_file_a_page_names_is_there() {
+    let mut gone = Vec::new();
+    for (page, text) in pages() {
+        gone.extend(
+            quoted(&text)
+                .into_iter()
+                .filter(|name| is_path(name) && !is_there(name))
+                .map(|name| format!("{}: `{name}`", page.display())),
+        );
+    }
+    assert!(gone.is_empty(), "{gone:#?}");
+}
+
+#[test]
+fn every_link_leads_to_a_page() {
+    let mut broken = Vec::new();
+    for (page, text) in pages() {
+        let folder = page.parent().expect("a page is in a folder");
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = target.split('#').next().unwrap_or_default();
+            if !target.starts_with("http") && !folder.join(file).exists() {
+                broken.push(format!("{}: {target}", page.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+/// The text of every source file.
+fn source() -> String {
+    let mut folders = vec![root().join("src")];
+    let mut text = String::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+            let path = entry.path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false => text.push_str(&std::fs::read_to_string(path).expect("a source file")),
+            }
+        }
+    }
+    text
+}
+
+#[test]
+fn every_name_of_the_program_that_a_page_uses_is_in_the_program() {
+    let source = source();
+    let mut gone = Vec::new();
+    for (page, text) in pages().into_iter().filter(|(page, _)| !page.ends_with("configuration.md")) {
+        for name in quoted(&text).into_iter().filter(|name| name.contains("::") && !name.contains(['(', '<', ' '])) {
+            let last = name.rsplit("::").next().unwrap_or_default();
+            if !source.contains(last) {
+                gone.push(format!("{}: `{name}`", page.display()));
+            }
+        }
+    }
+    assert!(gone.is_empty(), "{gone:#?}");
+}
+
+#[test]
+fn every_dependency_has_its_reason_beside_it_and_on_the_page() {
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).expect("the manifest");
+    let page = std::fs::read_to_string(root().join("docs/decisions/dependencies.md")).expect("the page");
+    let sections = manifest.split("\n[").filter(|section| section.contains("dependencies]"));
+    for line in sections.flat_map(|section| section.lines().skip(1)).filter(|line| line.contains(" = ")) {
+        let name = line.split(' ').next().unwrap_or_default();
+        assert!(line.contains(" # "), "no reason beside {name}");
+        assert!(page.contains(&format!("`{name}`")), "{name} is not on the page of dependencies");
+    }
+}

@@ -1,0 +1,217 @@
+//! Ends that are a rule or a bound of the gateway.
+
+use std::net::Ipv4Addr;
+use std::thread;
+use std::time::Duration;
+
+use gatekeeper::end::End;
+use rustix::process::Signal;
+
+use super::{GET, told};
+use crate::support::conf::App;
+use crate::support::{Answer, Client, Conf, Gateway, Origin, Service, eventually};
+
+fn get(gateway: &Gateway, target: &str) -> Answer {
+    gateway.connect().get(target)
+}
+
+fn protected(origin: &Origin) -> Conf {
+    let app = App::new("shop", "secret").set("open_api", "/svc/a").set("qps", 1);
+    Conf::new().service(Service::at("/svc", &[origin]).access("open", 1)).app(app)
+}
+
+fn mute() -> Origin {
+    Origin::scripted(|peer| {
+        peer.request();
+        peer.until_gone(Duration::from_secs(20));
+    })
+}
+
+#[test]
+fn loop_() {
+    let origin = Origin::ok();
+    told(
+        End::Loop,
+        || Conf::of(&origin),
+        |gateway| {
+            let mut client = gateway.connect();
+            client.ask(GET);
+            let via = origin.requests().pop().and_then(|seen| seen.head.field("via").map(str::to_owned));
+            let via = via.expect("via");
+            client.ask(format!("GET /svc/a HTTP/1.1\r\nHost: a\r\nVia: {via}\r\n\r\n"))
+        },
+    );
+}
+
+#[test]
+fn no_route() {
+    let origin = Origin::ok();
+    told(End::NoRoute, || Conf::of(&origin), |gateway| get(gateway, "/nowhere"));
+}
+
+#[test]
+fn black_listed() {
+    let origin = Origin::ok();
+    let service = || Service::at("/svc", &[&origin]).access("open", 1).access("black_list", "127.0.0.2");
+    told(
+        End::BlackListed,
+        || Conf::new().service(service()),
+        |gateway| Client::connect_from(Ipv4Addr::new(127, 0, 0, 2), gateway.address()).ask(GET),
+    );
+}
+
+#[test]
+fn reload_denied() {
+    let origin = Origin::ok();
+    told(
+        End::ReloadDenied,
+        || Conf::of(&origin),
+        |gateway| gateway.connect().ask("GET /reload HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 127.0.0.1\r\n\r\n"),
+    );
+}
+
+#[test]
+fn tenant_missing() {
+    let origin = Origin::ok();
+    told(End::TenantMissing, || protected(&origin), |gateway| get(gateway, "/svc/a"));
+}
+
+#[test]
+fn tenant_unknown() {
+    let origin = Origin::ok();
+    told(End::TenantUnknown, || protected(&origin), |gateway| get(gateway, "/svc/a?app_id=x&sign=secret"));
+}
+
+#[test]
+fn tenant_sign() {
+    let origin = Origin::ok();
+    told(End::TenantSign, || protected(&origin), |gateway| get(gateway, "/svc/a?app_id=shop&sign=x"));
+}
+
+#[test]
+fn tenant_path() {
+    let origin = Origin::ok();
+    told(End::TenantPath, || protected(&origin), |gateway| get(gateway, "/svc/b?app_id=shop&sign=secret"));
+}
+
+#[test]
+fn tenant_rate() {
+    let origin = Origin::ok();
+    let used_up = |gateway: &Gateway| {
+        let mut client = gateway.connect();
+        for _ in 0..3 {
+            assert_eq!(client.get("/svc/a?app_id=shop&sign=secret").status(), 200);
+        }
+        client.get("/svc/a?app_id=shop&sign=secret")
+    };
+    told(End::TenantRate, || protected(&origin), used_up);
+}
+
+#[test]
+fn client_rate() {
+    let origin = Origin::ok();
+    let used_up = |gateway: &Gateway| {
+        let mut client = gateway.connect();
+        for _ in 0..3 {
+            assert_eq!(client.ask(GET).status(), 200);
+        }
+        client.ask(GET)
+    };
+    told(
+        End::ClientRate,
+        || Conf::new().service(Service::at("/svc", &[&origin]).access("client_flow_limit", 1)),
+        used_up,
+    );
+}
+
+#[test]
+fn no_endpoint() {
+    let origin = Origin::ok();
+    let service = || Service::at("/svc", &[&origin]).balance("forbid_list", origin.node());
+    told(End::NoEndpoint, || Conf::new().service(service()), |gateway| gateway.connect().ask(GET));
+}
+
+fn narrow(origin: &Origin, queue_max: i64) -> Conf {
+    let service = Service::at("/svc", &[origin])
+        .balance("connections_max", 1)
+        .balance("slow_connections_max", 0)
+        .balance("queue_max", queue_max)
+        .balance("queue_timeout", 300);
+    Conf::new().service(service).cores(1).base("drain_window", 0)
+}
+
+#[test]
+fn queue_full() {
+    let origin = mute();
+    told(
+        End::QueueFull,
+        || narrow(&origin, 1).base("drain_window", 1),
+        |gateway| {
+            let before = origin.heads().len();
+            let mut waiting = [gateway.connect(), gateway.connect()];
+            waiting[0].send(GET);
+            assert!(eventually(|| origin.heads().len() > before));
+            waiting[1].send(GET);
+            thread::sleep(Duration::from_millis(100));
+            gateway.connect().ask(GET)
+        },
+    );
+}
+
+#[test]
+fn queue_timeout() {
+    let origin = mute();
+    told(
+        End::QueueTimeout,
+        || narrow(&origin, 5).base("drain_window", 1),
+        |gateway| {
+            let before = origin.heads().len();
+            let mut first = gateway.connect();
+            first.send(GET);
+            assert!(eventually(|| origin.heads().len() > before));
+            gateway.connect().ask(GET)
+        },
+    );
+}
+
+#[test]
+fn exhausted() {
+    let origin = Origin::ok();
+    told(
+        End::Exhausted,
+        || Conf::of(&origin),
+        |gateway| {
+            gateway.limit_descriptors_to_those_open_and(4);
+            let mut idle = Vec::new();
+            // Until one is not taken in any more: then there is no descriptor for an upstream either.
+            loop {
+                let mut client = gateway.connect().patient(Duration::from_millis(700));
+                client.send("GET /ping HTTP/1.1\r\nHost: a\r\n\r\n");
+                let refused = client.try_answer().is_err();
+                // Kept even so: its going would free what the next connection needs.
+                idle.push(client);
+                if refused {
+                    break;
+                }
+            }
+            idle.swap_remove(0).patient(Duration::from_secs(15)).ask(GET)
+        },
+    );
+}
+
+#[test]
+fn drained() {
+    let origin = mute();
+    told(
+        End::Drained,
+        || Conf::of(&origin).base("drain_window", 1),
+        |gateway| {
+            let before = origin.heads().len();
+            let mut client = gateway.connect();
+            client.send(GET);
+            assert!(eventually(|| origin.heads().len() > before));
+            gateway.signal(Signal::TERM);
+            client.answer()
+        },
+    );
+}

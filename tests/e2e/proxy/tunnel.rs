@@ -87,9 +87,7 @@ fn the_end_of_one_side_of_a_tunnel_reaches_the_other() {
 #[test]
 fn a_tunnel_may_be_idle() {
     let origin = echo_tunnel();
-    let gateway = crate::support::Gateway::start(
-        &crate::support::Conf::of(&origin).http("keepalive_timeout", 1).http("read_timeout", 1),
-    );
+    let gateway = Gateway::start(&Conf::of(&origin).http("keepalive_timeout", 1).http("read_timeout", 1));
     let mut client = gateway.connect();
     client.ask(ASK);
     client.wire.exactly(5).expect("the greeting");

@@ -108,7 +108,7 @@ fn credentials_are_not_printed() {
     client.get(&format!("/nowhere?app_id=shop&sign={SECRET}"));
     client.get(&format!("/svc/a?app_id=nobody&sign={SECRET}"));
     post_form(&gateway, "/svc/a", &format!("app_id=shop&sign={SECRET}"));
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    thread::sleep(Duration::from_millis(300));
     let printed = gateway.stdout() + &gateway.stderr();
     assert!(!printed.contains(SECRET), "{printed}");
 }

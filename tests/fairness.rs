@@ -100,7 +100,7 @@ fn delays(driver: Driver) -> Vec<Duration> {
         let shard: Rc<Shard> = Shard::new(WorkerId(0), shared, up);
         shard.adopt(epoch);
         monoio::spawn(shard.deadlines.clone().sweep(|| false));
-        monoio::spawn(accept::run(shard.clone(), listener));
+        monoio::spawn(accept::run(shard.clone(), accept::open(listener).unwrap()));
         busy_client(gateway, false);
         busy_client(gateway, true);
         monoio::time::sleep(Duration::from_millis(200)).await;

@@ -22,13 +22,30 @@ use super::shard::Shard;
 /// Out of descriptors: wait for some to come back instead of spinning.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(20);
 
-/// Accepts until cancelled, then takes what still waits and closes the listener.
-pub async fn run(shard: Rc<Shard>, listener: TcpListener) -> io::Result<()> {
+/// A listening socket in the runtime's hands, with a second handle on it for the end.
+pub struct Door {
+    listener: monoio::net::TcpListener,
+    waiting: TcpListener,
+}
+
+/// Hands a listening socket to the runtime.
+///
+/// # Errors
+/// When the process is out of descriptors.
+pub fn open(listener: TcpListener) -> io::Result<Door> {
     // epoll waits for readiness and then calls accept, which must not block; under io_uring the accept of a
     // non-blocking listener would fail at once instead of waiting.
     listener.set_nonblocking(is_legacy())?;
     let waiting = listener.try_clone()?;
-    let listener = monoio::net::TcpListener::from_std(listener)?;
+    Ok(Door { listener: monoio::net::TcpListener::from_std(listener)?, waiting })
+}
+
+/// Accepts until cancelled, then takes what still waits and closes the listener.
+///
+/// # Errors
+/// When the listener cannot be used any more.
+pub async fn run(shard: Rc<Shard>, door: Door) -> io::Result<()> {
+    let Door { listener, waiting } = door;
     let canceller = Canceller::new();
     let handle = canceller.handle();
     *shard.accepting.borrow_mut() = Some(canceller);
@@ -42,12 +59,17 @@ pub async fn run(shard: Rc<Shard>, listener: TcpListener) -> io::Result<()> {
         }
     }
     waiting.set_nonblocking(true)?;
-    while let Ok((stream, peer)) = waiting.accept() {
-        if let Ok(stream) = adopt(stream) {
-            welcome(&shard, stream, peer);
+    loop {
+        match waiting.accept() {
+            Ok((stream, peer)) => {
+                if let Ok(stream) = adopt(stream) {
+                    welcome(&shard, stream, peer);
+                }
+            }
+            Err(error) if is_peers_doing(&error) => {}
+            Err(_) => return Ok(()),
         }
     }
-    Ok(())
 }
 
 /// Takes a stream that the runtime did not accept itself.

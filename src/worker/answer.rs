@@ -83,8 +83,8 @@ pub async fn answer_half(
     let (shape, lease, out) = way.receive_head(talk).await?;
     // A relayed body keeps only what it needs.
     *epoch = None;
-    talk.begun.set(true);
     if shape.status == 101 {
+        talk.begun.set(true);
         way.send(out, talk).await?;
         return Ok(Answered::Upgraded { early: Some(lease).filter(|lease| !lease.is_empty()) });
     }
@@ -118,7 +118,8 @@ impl Way<'_> {
                         return Err(End::BadResponse);
                     }
                     lease.advance(shape.head_bytes);
-                    self.pass_interim(shape.status, out, talk).await?;
+                    // Rare, so that no session carries room for it; so is asking for the body.
+                    Box::pin(self.pass_interim(shape.status, out, talk)).await?;
                 }
             }
         }
@@ -127,10 +128,7 @@ impl Way<'_> {
     /// The first bytes of the answer.
     async fn receive_first(&mut self, talk: &Talk<'_>) -> Result<Lease, End> {
         match self.await_head(talk).await? {
-            Received::Data(lease) => {
-                talk.heard.set(true);
-                Ok(lease)
-            }
+            Received::Data(lease) => Ok(lease),
             Received::End | Received::Broken if self.reused => Err(End::UpstreamStale),
             Received::End | Received::Broken => Err(End::UpstreamClosed),
         }
@@ -144,7 +142,7 @@ impl Way<'_> {
             let received = self.deadline.bound(pin!(self.from.receive(Class::Small))).await;
             match received {
                 Some(received) => return Ok(received),
-                None => self.ask_for_body(talk).await?,
+                None => Box::pin(self.ask_for_body(talk)).await?,
             }
         }
         let mut armed = false;
@@ -222,7 +220,11 @@ impl Way<'_> {
             if out.bytes().len() + lease.bytes().len() + 64 > SMALL_BUFFER_BYTES && !relay.is_done() {
                 out = roomier(out, talk);
             }
-            relay.step(lease.bytes_mut(), out.vec())?;
+            relay.step(lease.bytes_mut(), out.vec()).map_err(|end| {
+                // What is wrong from the first piece on can still be said.
+                if talk.begun.get() { end } else { End::BadResponse }
+            })?;
+            talk.begun.set(true);
             if !out.is_empty() {
                 self.send(out, talk).await?;
             }

@@ -33,8 +33,6 @@ pub struct Talk<'t> {
     pub go: Cell<bool>,
     /// The request has gone up whole.
     pub uploaded: Cell<bool>,
-    /// Bytes of an answer were received.
-    pub heard: Cell<bool>,
     /// Bytes of the final answer were given to the client.
     pub begun: Cell<bool>,
     /// Grows with every piece of the answer that the client took.
@@ -60,7 +58,6 @@ impl<'t> Talk<'t> {
             terms,
             go: Cell::new(!terms.expects_continue || body_begun),
             uploaded: Cell::new(uploaded),
-            heard: Cell::new(false),
             begun: Cell::new(false),
             progress: Cell::new(0),
         }

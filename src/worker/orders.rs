@@ -27,7 +27,7 @@ pub async fn obey(shard: &Rc<Shard>, link: WorkerEnd, listener: TcpListener) -> 
                 Order::Adopt(epoch) => {
                     shard.adopt(epoch);
                     if let Some(listener) = listener.take() {
-                        accepting = Some(monoio::spawn(accept::run(shard.clone(), listener)));
+                        accepting = Some(monoio::spawn(accept::run(shard.clone(), accept::open(listener)?)));
                     }
                 }
                 Order::ReloadAnswer { ticket, status, text } => shard.tickets.answer(ticket, Answer { status, text }),

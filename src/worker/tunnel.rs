@@ -63,16 +63,20 @@ pub async fn run(shard: &Shard, down: &mut Downstream, up: &mut Connection, earl
             }
         }
     };
-    both(pin!(upward), pin!(downward)).await.err()
+    both(pin!(upward), pin!(downward), shard).await.err()
 }
 
-/// Both to their end, or the first fault of either.
+/// Both to their end, or the first fault of either, or the end of the drain window.
 async fn both(
     mut first: Pin<&mut impl Future<Output = Result<(), End>>>,
     mut second: Pin<&mut impl Future<Output = Result<(), End>>>,
+    shard: &Shard,
 ) -> Result<(), End> {
     let (mut first_done, mut second_done) = (false, false);
     poll_fn(|cx| {
+        if shard.is_cut() {
+            return Poll::Ready(Err(End::Drained));
+        }
         if !first_done && let Poll::Ready(ended) = first.as_mut().poll(cx) {
             ended?;
             first_done = true;

@@ -118,19 +118,25 @@ pub fn put_chunk(out: &mut Vec<u8>, data: &[u8]) {
 /// Sends the rest of the body up, then watches the client. Ends only when the exchange must.
 pub async fn client_half(source: &mut Source, up: &mut Sender, upload: &mut Upload, talk: &Talk<'_>) -> End {
     if !upload.is_done() {
-        // Awaits the word to send: `100 Continue`, or the wait for it is over.
-        poll_fn(|_| if talk.go.get() { Poll::Ready(()) } else { Poll::Pending }).await;
-        while !upload.is_done() {
-            match send_next(source, up, upload, talk).await {
-                Ok(()) => {}
-                Err(Stop::Client(end)) => return end,
-                // The upstream takes no more, maybe because it has answered: the answer decides.
-                Err(Stop::Upstream) => return pending().await,
-            }
+        // Most requests are whole by now: sessions carry no room for the others' way.
+        match Box::pin(send_rest(source, up, upload, talk)).await {
+            Ok(()) => {}
+            Err(Stop::Client(end)) => return end,
+            // The upstream takes no more, maybe because it has answered: the answer decides.
+            Err(Stop::Upstream) => return pending().await,
         }
     }
     talk.uploaded.set(true);
     source.watch(talk.terms.half_close_grace_ms, &talk.progress).await
+}
+
+/// Sends the rest once there is word to send it: `100 Continue`, or the wait for it is over.
+async fn send_rest(source: &mut Source, up: &mut Sender, upload: &mut Upload, talk: &Talk<'_>) -> Result<(), Stop> {
+    poll_fn(|_| if talk.go.get() { Poll::Ready(()) } else { Poll::Pending }).await;
+    while !upload.is_done() {
+        send_next(source, up, upload, talk).await?;
+    }
+    Ok(())
 }
 
 enum Stop {

@@ -107,6 +107,10 @@ pub const RING_ENTRIES: u32 = 4_096;
 pub const BIND_PATIENCE_MS: u64 = 2_000;
 /// Pending connections per listening socket.
 pub const LISTEN_BACKLOG: i32 = 4_096;
+/// The fewest slots of the limits table: its probe window.
+pub const RATE_SLOTS_MIN: usize = 32;
+/// The most slots of the limits table a user may ask for: 256 MiB.
+pub const RATE_SLOTS_CEILING: usize = 16 * 1024 * 1024;
 /// Workers at most.
 pub const WORKERS_MAX: usize = 1_024;
 /// Endpoints of one service at most.

@@ -15,7 +15,6 @@ use crate::cli;
 use crate::config::{self, Fault, Loaded};
 use crate::control::{self, Office};
 use crate::ids::WorkerId;
-use crate::limits::RATE_SLOTS;
 use crate::wall::link::{self, ControlEnd, ReportSender};
 use crate::wall::rate::RateTable;
 use crate::worker::bind;
@@ -46,7 +45,7 @@ pub fn run(options: &cli::Run) -> Result<ExitCode, String> {
     let shared = Shared {
         workers,
         pseudonym: format!("gatekeeper-{:016x}", RandomState::new().hash_one(Instant::now())).into(),
-        rates: Arc::new(RateTable::new(RATE_SLOTS)),
+        rates: Arc::new(RateTable::new(process.rate_keys_max)),
         origin: Instant::now(),
     };
     let links = spawn(listeners, &cores, driver, may_descend, &shared, &up)

@@ -48,7 +48,7 @@ const fn advice(end: End) -> &'static str {
         End::TenantRate => "Come back after `Retry-After`, or raise the tenant's `qps`.",
         End::ClientRate => "Come back after `Retry-After`, or raise the service's `client_flow_limit`.",
         End::RateTableFull => {
-            "More clients and tenants are below a full bucket at once than `limits::RATE_SLOTS` holds."
+            "More clients and tenants are below a full bucket at once than the table holds. Raise `rate_keys_max`."
         }
         End::NoEndpoint => "The log says why each endpoint is down; also look at `forbid_list`.",
         End::QueueFull => "The service is too slow for what is asked of it. Raise `queue_max` only if waiting helps.",

@@ -54,6 +54,8 @@ pub struct Process {
     pub reload_on_change: bool,
     /// How long a stopping gateway lets exchanges finish.
     pub drain_window_ms: u64,
+    /// `http.rate_keys_max`. Fixed at start.
+    pub rate_keys_max: usize,
     /// `[dns] servers`; empty is the system's.
     pub dns_servers: Vec<SocketAddr>,
     /// `tcp` modules, not served yet: name and `frontend_addr`.

@@ -27,6 +27,8 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use portable_atomic::AtomicU128;
 
+use crate::limits::RATE_SLOTS_MIN;
+
 /// A rate with its burst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
@@ -61,7 +63,7 @@ const TOLERANCE_UNITS_MAX: u64 = 1 << 62;
 /// A bucket must have been full this long before its slot goes to another key: more than workers' clocks differ.
 const RECLAIM_GRACE_UNITS: u64 = 20 * UNITS_PER_MS;
 /// Slots a key may live in: eight cache lines.
-const PROBES: usize = 32;
+const PROBES: usize = RATE_SLOTS_MIN;
 /// Owner of a slot that was never used. No slot becomes so again, so a search may stop there.
 const NEVER_USED: u64 = 0;
 /// Owner of a slot that was given up.

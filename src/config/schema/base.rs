@@ -1,7 +1,9 @@
 //! base.toml: the process, the listener and what holds for every service.
 
 use super::{Key, Status, Table, Zero, commas, flag, int, list, text};
-use crate::limits::{FIELDS_CEILING, LARGE_BUFFER_BYTES, URI_BYTES_MAX};
+use crate::limits::{
+    FIELDS_CEILING, LARGE_BUFFER_BYTES, RATE_SLOTS, RATE_SLOTS_CEILING, RATE_SLOTS_MIN, URI_BYTES_MAX,
+};
 
 const DAY_S: i64 = 86_400;
 
@@ -123,6 +125,15 @@ const HTTP: &[Key] = &[
     .ours(),
     int("fields_max", 1, FIELDS_CEILING as i64, 100, "The most fields in a request head; more are answered 431.")
         .ours(),
+    int(
+        "rate_keys_max",
+        RATE_SLOTS_MIN as i64,
+        RATE_SLOTS_CEILING as i64,
+        RATE_SLOTS as i64,
+        "How many clients and tenants the limits table tracks at once, over all workers: those below a full bucket. \
+         One more is answered 503. Rounded up to a power of two, 16 bytes each. Fixed at start.",
+    )
+    .ours(),
     flag(
         "legacy_status",
         false,

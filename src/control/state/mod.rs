@@ -257,6 +257,12 @@ impl State {
             self.out.push(Effect::Say(Level::Warn, line));
             (process.listen, process.listen_any) = (listen, listen_any);
         }
+        if process.rate_keys_max != self.process.rate_keys_max {
+            let (asked, kept) = (process.rate_keys_max, self.process.rate_keys_max);
+            let line = format!("http.rate_keys_max is now {asked} and needs a restart; still {kept}");
+            self.out.push(Effect::Say(Level::Warn, line));
+            process.rate_keys_max = kept;
+        }
         if process.dns_servers != self.process.dns_servers {
             self.out.push(Effect::UseServers(process.dns_servers.clone()));
         }

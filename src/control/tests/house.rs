@@ -93,6 +93,7 @@ pub(crate) fn process() -> Process {
         reload_interval_ms: 0,
         reload_on_change: false,
         drain_window_ms: 1_000,
+        rate_keys_max: 32,
         dns_servers: Vec::new(),
         tcp_modules: Vec::new(),
     }

@@ -44,6 +44,25 @@ fn loop_() {
 }
 
 #[test]
+fn rate_table_full() {
+    let origin = Origin::ok();
+    let service = || Service::at("/svc", &[&origin]).access("client_flow_limit", 1);
+    told(
+        End::RateTableFull,
+        || Conf::new().service(service()).http("rate_keys_max", 32).http("trusted_proxies", ["127.0.0.0/8"]),
+        |gateway| {
+            let mut client = gateway.connect();
+            let mut ask = |n: u32| {
+                let from = Ipv4Addr::from(0x0a00_0000 + n);
+                client.ask(format!("GET /svc/a HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: {from}\r\n\r\n"))
+            };
+            // A bucket that was asked once is full again after a second: 32 are below at once long before.
+            (0..1_000).map(&mut ask).find(|answer| answer.status() != 200).expect("a table has an end")
+        },
+    );
+}
+
+#[test]
 fn no_route() {
     let origin = Origin::ok();
     told(End::NoRoute, || Conf::of(&origin), |gateway| get(gateway, "/nowhere"));

@@ -11,6 +11,7 @@ use super::converse::Talk;
 use super::downstream::Source;
 use super::io::{Received, Sender};
 use crate::end::End;
+use crate::limits::SMALL_BUFFER_BYTES;
 use crate::proto::chunked::{CHUNK_END, Decoder, put_chunk_head, put_last_chunk};
 use crate::proto::head::Body;
 
@@ -133,8 +134,10 @@ pub async fn client_half(source: &mut Source, up: &mut Sender, upload: &mut Uplo
 /// Sends the rest once there is word to send it: `100 Continue`, or the wait for it is over.
 async fn send_rest(source: &mut Source, up: &mut Sender, upload: &mut Upload, talk: &Talk<'_>) -> Result<(), Stop> {
     poll_fn(|_| if talk.go.get() { Poll::Ready(()) } else { Poll::Pending }).await;
+    // A pending receive holds its buffer: a large one is for a client that has just filled a small one.
+    let mut flows = false;
     while !upload.is_done() {
-        send_next(source, up, upload, talk).await?;
+        send_next(source, up, upload, talk, &mut flows).await?;
     }
     Ok(())
 }
@@ -144,13 +147,21 @@ enum Stop {
     Upstream,
 }
 
-async fn send_next(source: &mut Source, up: &mut Sender, upload: &mut Upload, talk: &Talk<'_>) -> Result<(), Stop> {
+async fn send_next(
+    source: &mut Source,
+    up: &mut Sender,
+    upload: &mut Upload,
+    talk: &Talk<'_>,
+    flows: &mut bool,
+) -> Result<(), Stop> {
     source.reading.arm(talk.terms.progress_timeout_ms);
-    let mut lease = match source.next_in_time(upload.class()).await {
+    let class = if *flows { upload.class() } else { Class::Small };
+    let mut lease = match source.next_in_time(class).await {
         Some(Received::Data(lease)) => lease,
         Some(Received::End | Received::Broken) => return Err(Stop::Client(End::ClientTruncated)),
         None => return Err(Stop::Client(End::BodyTimeout)),
     };
+    *flows = lease.bytes().len() >= SMALL_BUFFER_BYTES;
     let out = pass_on(source, upload, &mut lease, talk).map_err(Stop::Client)?;
     let sent = up.send(out.unwrap_or(lease), &source.reading, talk.terms.body_timeout_ms).await;
     sent.map(drop).map_err(|fault| if fault.late { Stop::Client(End::UpstreamWriteTimeout) } else { Stop::Upstream })

@@ -20,6 +20,8 @@ pub struct Permit<'e> {
     pub tenant: Option<&'e Tenant>,
     /// `app_id` and `sign` are credentials here and must not go on.
     pub strip_credentials: bool,
+    /// Private, so that no other file can make one.
+    _proof: (),
 }
 
 /// What policy says.
@@ -85,7 +87,7 @@ pub fn admit<'e>(
         let key = shard.shared.rates.client_key(&service.name, applicant.client);
         spend(shard, key, rate, End::ClientRate)?;
     }
-    Ok(Verdict::Admitted(Permit { tenant, strip_credentials: service.access.open }))
+    Ok(Verdict::Admitted(Permit { tenant, strip_credentials: service.access.open, _proof: () }))
 }
 
 /// Who is this? Credentials come from the form body first, then from the query; a `GET` has only the query.

@@ -299,12 +299,13 @@ impl Desk<'_> {
         let rewriting = &mut *self.shard.rewriting.borrow_mut();
         let Scratch { query: stripped, value: body, .. } = &mut *self.shard.scratch.borrow_mut();
         let path = route.rewrite.apply(path, rewriting);
-        let query =
-            head.query.map(|query| if permit.strip_credentials { without_credentials(query, stripped) } else { query });
+        let query = head
+            .query
+            .map(|query| if permit.strips_credentials() { without_credentials(query, stripped) } else { query });
         let form = self
             .question
             .form
-            .map(|form| if permit.strip_credentials { without_credentials(form, body) } else { form });
+            .map(|form| if permit.strips_credentials() { without_credentials(form, body) } else { form });
         let group = Group::of(permit);
         let (added, count) = group.fields();
         let peer = self.question.peer;
@@ -363,7 +364,7 @@ impl<'p> Group<'p> {
     fn of(permit: &Permit<'p>) -> Self {
         use std::io::Write;
         let mut group = Self { app_id: b"", id: [0; 20], key: [0; 40], lengths: (0, 0) };
-        let Some(tenant) = permit.tenant else { return group };
+        let Some(tenant) = permit.tenant() else { return group };
         group.app_id = tenant.app_id.as_bytes();
         if tenant.group_id > 0 {
             let (mut id, mut key) = (&mut group.id[..], &mut group.key[..]);

@@ -14,14 +14,24 @@ use crate::wall::rate::{Rate, RateKey, Refused};
 use crate::wall::snapshot::{Service, Snapshot};
 use crate::wall::tenants::{Claim, Tenant};
 
-/// Proof that policy let a request pass. Only `admit` makes it.
+/// Proof that policy let a request pass. Its fields are private, so that only `admit` makes it.
 pub struct Permit<'e> {
+    tenant: Option<&'e Tenant>,
+    strip_credentials: bool,
+}
+
+impl<'e> Permit<'e> {
     /// On whose behalf, where the service demands a tenant.
-    pub tenant: Option<&'e Tenant>,
+    #[must_use]
+    pub fn tenant(&self) -> Option<&'e Tenant> {
+        self.tenant
+    }
+
     /// `app_id` and `sign` are credentials here and must not go on.
-    pub strip_credentials: bool,
-    /// Private, so that no other file can make one.
-    _proof: (),
+    #[must_use]
+    pub fn strips_credentials(&self) -> bool {
+        self.strip_credentials
+    }
 }
 
 /// What policy says.
@@ -87,7 +97,7 @@ pub fn admit<'e>(
         let key = shard.shared.rates.client_key(&service.name, applicant.client);
         spend(shard, key, rate, End::ClientRate)?;
     }
-    Ok(Verdict::Admitted(Permit { tenant, strip_credentials: service.access.open, _proof: () }))
+    Ok(Verdict::Admitted(Permit { tenant, strip_credentials: service.access.open }))
 }
 
 /// Who is this? Credentials come from the form body first, then from the query; a `GET` has only the query.

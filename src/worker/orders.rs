@@ -32,7 +32,7 @@ pub async fn obey(shard: &Rc<Shard>, link: WorkerEnd, listener: TcpListener) -> 
                 }
                 Order::ReloadAnswer { ticket, status, text } => shard.tickets.answer(ticket, Answer { status, text }),
                 Order::Drain { window_ms } => {
-                    stop_accepting(shard);
+                    stop_accepting(shard, window_ms);
                     if let Some(accepting) = accepting {
                         accepting.await?;
                     }
@@ -45,8 +45,8 @@ pub async fn obey(shard: &Rc<Shard>, link: WorkerEnd, listener: TcpListener) -> 
     }
 }
 
-fn stop_accepting(shard: &Shard) {
-    shard.start_draining();
+fn stop_accepting(shard: &Shard, window_ms: u64) {
+    shard.start_draining(window_ms);
     if let Some(canceller) = shard.accepting.borrow_mut().take() {
         canceller.cancel();
     }

@@ -21,6 +21,8 @@ pub enum After {
     Keep,
     /// It is closed.
     Close,
+    /// It becomes a tunnel.
+    Tunnel,
     /// It is closed once the client has had time to read the answer to a request it is still sending.
     Linger,
 }
@@ -46,8 +48,10 @@ pub async fn run(shard: Rc<Shard>, connection: Connection, peer: IpAddr) {
             break;
         }
     }
-    if after == After::Linger {
-        linger(&mut down).await;
+    match after {
+        After::Tunnel => return down.become_tunnel(&shard),
+        After::Linger => linger(&mut down).await,
+        After::Keep | After::Close => {}
     }
     down.tx.sever();
 }

@@ -19,4 +19,6 @@ mod strict;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod tunnel;
+#[cfg(test)]
 mod upstream;

@@ -1,10 +1,10 @@
-//! A bare socket, used by readiness: waiting for it holds neither a buffer nor anything a peer sent.
-//!
-//! A wait may be given up at any time; nothing is lost by it.
+//! A socket used by readiness: waiting for it holds neither a buffer nor anything a peer sent, and a wait may be
+//! given up at any time. What is done with it is done at once or not at all.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
+use monoio::io::OwnedReadHalf;
 use monoio::net::{TcpStream, UnixStream};
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
@@ -15,10 +15,10 @@ use crate::worker::buffer::Lease;
 /// A connected socket.
 pub struct Socket(Stream);
 
-/// A stream of the runtime.
+/// The half of a stream that is read from.
 pub(super) enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
+    Tcp(OwnedReadHalf<TcpStream>),
+    Unix(OwnedReadHalf<UnixStream>),
 }
 
 /// What became of bytes that were to be moved now.
@@ -45,19 +45,8 @@ impl Socket {
     /// When the socket cannot be waited for.
     pub async fn readable(&self) -> io::Result<()> {
         match &self.0 {
-            Stream::Tcp(stream) => stream.readable(false).await,
-            Stream::Unix(stream) => stream.readable(false).await,
-        }
-    }
-
-    /// Waits until a send has something to say.
-    ///
-    /// # Errors
-    /// When the socket cannot be waited for.
-    pub async fn writable(&self) -> io::Result<()> {
-        match &self.0 {
-            Stream::Tcp(stream) => stream.writable(false).await,
-            Stream::Unix(stream) => stream.writable(false).await,
+            Stream::Tcp(half) => whole(half).readable(false).await,
+            Stream::Unix(half) => whole(half).readable(false).await,
         }
     }
 
@@ -97,12 +86,20 @@ impl Socket {
     #[expect(unsafe_code, reason = "the runtime's stream gives only a raw descriptor")]
     fn descriptor(&self) -> BorrowedFd<'_> {
         let fd = match &self.0 {
-            Stream::Tcp(stream) => stream.as_raw_fd(),
-            Stream::Unix(stream) => stream.as_raw_fd(),
+            Stream::Tcp(half) => whole(half).as_raw_fd(),
+            Stream::Unix(half) => whole(half).as_raw_fd(),
         };
         // SAFETY: the stream owns the descriptor and is borrowed for as long as the result is.
         unsafe { BorrowedFd::borrow_raw(fd) }
     }
+}
+
+#[expect(unsafe_code, reason = "the runtime's halves do not give their stream, which alone can be waited for")]
+fn whole<T>(half: &OwnedReadHalf<T>) -> &T {
+    // SAFETY: the stream lives as long as a half of it does. A `&mut` to it is made only inside the runtime's
+    // read and write, for the time it takes to submit an operation, during which nothing else runs here; what
+    // is used of the stream by `&` is its descriptor, which never changes.
+    unsafe { &*half.0.get() }
 }
 
 fn refused(errno: Errno) -> Moved {

@@ -101,8 +101,7 @@ impl Downstream {
         let Some(switched) = switched else { return };
         let Switched { connection, seat, early, terms } = *switched;
         let down = Connection { rx: source.rx, tx };
-        let ends =
-            tunnel::Ends { down, up: connection, early_down: source.carried, early_up: early, seat: Some(seat) };
+        let ends = tunnel::Ends { down, up: connection, early_down: source.carried, early_up: early, seat: Some(seat) };
         tunnel::start(shard, ends, terms);
     }
 }

@@ -14,6 +14,7 @@ use monoio::io::Canceller;
 use super::buffer::Buffers;
 use super::clock::Clock;
 use super::deadline::Deadlines;
+use super::io::Pipes;
 use super::meter::Meter;
 use super::request_id::{RequestId, RequestIds};
 use super::tickets::Tickets;
@@ -52,6 +53,8 @@ pub struct Shard {
     pub deadlines: Rc<Deadlines>,
     /// Buffers.
     pub buffers: Buffers,
+    /// Pipes of tunnels.
+    pub pipes: Pipes,
     /// Counters.
     pub meter: Meter,
     /// Questions to control that wait for an answer.
@@ -95,6 +98,7 @@ impl Shard {
             clock,
             reports: Rc::new(reports),
             buffers: Buffers::default(),
+            pipes: Pipes::default(),
             meter: Meter::default(),
             tickets: Tickets::default(),
             rewriting: RefCell::default(),

@@ -20,11 +20,11 @@ use futures_util::FutureExt;
 use self::farewell::Farewell;
 use super::buffer::{Class, Lease};
 use super::deadline::Deadline;
-use super::io::{Connection, Moved, Sender, Socket, Turn};
+use super::io::{Connection, Moved, Pipe, Sender, Socket, Turn};
 use super::shard::{Presence, Shard};
 use super::upstream::pool::Seat;
 use crate::end::End;
-use crate::limits::{DEADLINE_TICK_MS, SMALL_BUFFER_BYTES, TUNNEL_TURN_BYTES};
+use crate::limits::{DEADLINE_TICK_MS, TUNNEL_TURN_BYTES};
 
 /// The two ends of a tunnel to be.
 pub struct Ends {
@@ -113,6 +113,8 @@ enum Turned {
     Waits,
     /// These are to go to the other side.
     InHand(Lease),
+    /// And these, which the other side did not take at once.
+    Piped(Pipe),
     /// No more will come.
     Ended,
 }
@@ -203,6 +205,13 @@ impl Tunnel {
                     self.moved_ms.set(self.shard.clock.now_ms());
                     if rest.is_empty() { Turned::Waits } else { Turned::InHand(rest) }
                 }
+                Turned::Piped(pipe) => {
+                    let sink = &self.sides[1 - from].socket;
+                    stuck_since_ms.set(Some(self.shard.clock.now_ms()));
+                    pace.take(pin!(sink.writable())).await.map_err(|_| broken(1 - from))?;
+                    stuck_since_ms.set(None);
+                    self.drain(from, pipe)?
+                }
                 Turned::Ended => {
                     sink.finish();
                     return Ok(());
@@ -214,6 +223,13 @@ impl Tunnel {
     /// Takes what has come. Little of it is left to the ring to send, together with what other tunnels send; much
     /// goes on at once, as far as the other side takes it, but no more than others can wait for.
     fn turn(&self, from: usize, class: &mut Class) -> Result<Turned, End> {
+        // Frames are to be seen, so a WebSocket's are not spliced.
+        if *class == Class::Huge
+            && self.farewell.is_none()
+            && let Some(pipe) = self.shard.pipes.lease()
+        {
+            return self.turn_by_pipe(from, pipe, class);
+        }
         let mut moved = 0;
         loop {
             let mut lease = self.shard.buffers.lease(*class);
@@ -228,24 +244,44 @@ impl Tunnel {
                 Moved::Broken => return Err(broken(from)),
             };
             self.moved_ms.set(self.shard.clock.now_ms());
-            let flows = lease.bytes().len() >= SMALL_BUFFER_BYTES;
-            let was = std::mem::replace(class, if flows { Class::Large } else { Class::Small });
-            let Turned::InHand(mut lease) = self.noted(from, lease) else { continue };
-            if was == Class::Small {
-                return Ok(Turned::InHand(lease));
-            }
-            match self.sides[1 - from].socket.send(lease.bytes()) {
-                Moved::Some(bytes) => lease.advance(bytes),
-                Moved::None => {}
-                Moved::End | Moved::Broken => return Err(broken(1 - from)),
-            }
-            if !lease.is_empty() {
-                return Ok(Turned::InHand(self.shard.buffers.fitting(lease)));
+            let was = std::mem::replace(class, Class::after(lease.bytes().len()));
+            if let Turned::InHand(mut lease) = self.noted(from, lease) {
+                if was == Class::Small {
+                    return Ok(Turned::InHand(lease));
+                }
+                match self.sides[1 - from].socket.send(lease.bytes()) {
+                    Moved::Some(bytes) => lease.advance(bytes),
+                    Moved::None => {}
+                    Moved::End | Moved::Broken => return Err(broken(1 - from)),
+                }
+                if !lease.is_empty() {
+                    return Ok(Turned::InHand(self.shard.buffers.fitting(lease)));
+                }
             }
             if !more || moved >= TUNNEL_TURN_BYTES {
                 return Ok(Turned::Waits);
             }
         }
+    }
+
+    /// As `turn`, without bytes being copied here.
+    fn turn_by_pipe(&self, from: usize, mut pipe: Pipe, class: &mut Class) -> Result<Turned, End> {
+        match self.sides[from].socket.fill(&mut pipe) {
+            Moved::Some(bytes) => *class = Class::after(bytes),
+            Moved::None => return Ok(Turned::Waits),
+            Moved::End => return Ok(Turned::Ended),
+            Moved::Broken => return Err(broken(from)),
+        }
+        self.drain(from, pipe)
+    }
+
+    fn drain(&self, from: usize, mut pipe: Pipe) -> Result<Turned, End> {
+        self.moved_ms.set(self.shard.clock.now_ms());
+        match self.sides[1 - from].socket.drain(&mut pipe) {
+            Moved::Some(_) | Moved::None => {}
+            Moved::End | Moved::Broken => return Err(broken(1 - from)),
+        }
+        Ok(if pipe.is_empty() { Turned::Waits } else { Turned::Piped(pipe) })
     }
 
     /// What of received bytes is to go on.
@@ -281,10 +317,8 @@ impl Tunnel {
         let now_ms = self.shard.clock.now_ms();
         let stuck_ms = self.sides.iter().filter_map(|side| side.stuck_since_ms.get()).min();
         let still_ms = stuck_ms.map_or(self.moved_ms.get(), |stuck_ms| stuck_ms.min(self.moved_ms.get()));
-        let bounds = [
-            (still_ms, self.terms.idle_ms, End::TunnelIdle),
-            (self.opened_ms, self.terms.life_ms, End::TunnelExpired),
-        ];
+        let bounds =
+            [(still_ms, self.terms.idle_ms, End::TunnelIdle), (self.opened_ms, self.terms.life_ms, End::TunnelExpired)];
         let mut least = None;
         for (since_ms, limit_ms, end) in bounds.into_iter().filter(|(_, limit_ms, _)| *limit_ms > 0) {
             let due_ms = since_ms + limit_ms + DEADLINE_TICK_MS;

@@ -6,11 +6,18 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use monoio::io::OwnedReadHalf;
 use monoio::net::{TcpStream, UnixStream};
+use monoio::utils::is_legacy;
 use rustix::buffer::spare_capacity;
-use rustix::io::Errno;
+use rustix::io::{Errno, ioctl_fionbio};
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
+use rustix::pipe::{SpliceFlags, splice};
 
+use super::pipe::Pipe;
+use crate::limits::PIPE_BYTES;
 use crate::worker::buffer::Lease;
+
+/// The pipe does not wait, and pages move where they can.
+const SPLICE: SpliceFlags = SpliceFlags::NONBLOCK.union(SpliceFlags::MOVE);
 
 /// A connected socket.
 pub struct Socket(Stream);
@@ -50,6 +57,17 @@ impl Socket {
         }
     }
 
+    /// Waits until a send has something to say.
+    ///
+    /// # Errors
+    /// When the socket cannot be waited for.
+    pub async fn writable(&self) -> io::Result<()> {
+        match &self.0 {
+            Stream::Tcp(half) => whole(half).writable(false).await,
+            Stream::Unix(half) => whole(half).writable(false).await,
+        }
+    }
+
     /// Appends to the lease what has come, as far as it fits.
     pub fn receive(&self, lease: &mut Lease) -> Moved {
         match rustix::net::recv(self.descriptor(), spare_capacity(lease.vec()), RecvFlags::DONTWAIT) {
@@ -63,6 +81,43 @@ impl Socket {
     pub fn send(&self, bytes: &[u8]) -> Moved {
         match rustix::net::send(self.descriptor(), bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
             Ok(0) => Moved::None,
+            Ok(bytes) => Moved::Some(bytes),
+            Err(errno) => refused(errno),
+        }
+    }
+
+    /// Fills an empty pipe with what has come.
+    pub fn fill(&self, pipe: &mut Pipe) -> Moved {
+        let moved = self.without_blocking(|socket| splice(socket, None, pipe.inlet(), None, PIPE_BYTES, SPLICE));
+        if let Moved::Some(bytes) = moved {
+            pipe.put(bytes);
+        }
+        moved
+    }
+
+    /// Sends of the pipe what the kernel takes.
+    pub fn drain(&self, pipe: &mut Pipe) -> Moved {
+        let moved = self.without_blocking(|socket| splice(pipe.outlet(), None, socket, None, pipe.held(), SPLICE));
+        if let Moved::Some(bytes) = moved {
+            pipe.take(bytes);
+        }
+        moved
+    }
+
+    /// Splicing waits for a socket unless the socket itself says not to, whatever is asked of the call. On a ring
+    /// a socket must not say so for longer, or operations on it would fail where they are to wait.
+    fn without_blocking(&self, spliced: impl FnOnce(BorrowedFd<'_>) -> rustix::io::Result<usize>) -> Moved {
+        let socket = self.descriptor();
+        let ring = !is_legacy();
+        if ring && ioctl_fionbio(socket, true).is_err() {
+            return Moved::Broken;
+        }
+        let moved = spliced(socket);
+        if ring && ioctl_fionbio(socket, false).is_err() {
+            return Moved::Broken;
+        }
+        match moved {
+            Ok(0) => Moved::End,
             Ok(bytes) => Moved::Some(bytes),
             Err(errno) => refused(errno),
         }

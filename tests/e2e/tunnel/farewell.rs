@@ -15,9 +15,7 @@ const CLOSE: &[u8] = &[0x88, 2, 0x03, 0xe9];
 const MASKED_CLOSE: &[u8] = &[0x88, 0x82, 1, 2, 3, 4, 0x03 ^ 1, 0xe9 ^ 2];
 
 /// Switches and runs the script; the receiver gets what it gives.
-fn service<T: Send + 'static>(
-    script: impl Fn(&mut Peer) -> T + Send + Sync + 'static,
-) -> (Origin, mpsc::Receiver<T>) {
+fn service<T: Send + 'static>(script: impl Fn(&mut Peer) -> T + Send + Sync + 'static) -> (Origin, mpsc::Receiver<T>) {
     let (given, taken) = mpsc::channel();
     let given = std::sync::Mutex::new(given);
     let origin = Origin::scripted(move |peer| {

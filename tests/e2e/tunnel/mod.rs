@@ -40,7 +40,9 @@ fn gate(origin: &Origin) -> Gateway {
 /// A gateway whose service has these keys of its load balance.
 fn gate_with(origin: &Origin, keys: &[(&'static str, i64)]) -> Gateway {
     let service = Service::at("/svc", &[origin]);
-    Gateway::start(&Conf::new().service(keys.iter().fold(service, |service, (key, value)| service.balance(key, *value))))
+    Gateway::start(
+        &Conf::new().service(keys.iter().fold(service, |service, (key, value)| service.balance(key, *value))),
+    )
 }
 
 /// A client that has switched.

@@ -19,4 +19,6 @@ mod strict;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod tcp;
+#[cfg(test)]
 mod upstream;

@@ -21,4 +21,6 @@ mod support;
 #[cfg(test)]
 mod tcp;
 #[cfg(test)]
+mod tunnel;
+#[cfg(test)]
 mod upstream;

@@ -56,6 +56,11 @@ impl Meter {
         }
     }
 
+    /// A connection came to nothing: no request was read and no tunnel opened.
+    pub fn refused(&self, end: End) {
+        self.ends_total.borrow_mut()[end as usize] += 1;
+    }
+
     /// A tunnel was opened.
     pub fn tunnel_opened(&self) {
         count(&self.tunnels_total);

@@ -9,8 +9,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use monoio::io::Canceller;
-
 use super::buffer::Buffers;
 use super::clock::Clock;
 use super::deadline::Deadlines;
@@ -63,8 +61,6 @@ pub struct Shard {
     pub rewriting: RefCell<RewriteScratch>,
     /// Working memory of the path normaliser and of credentials.
     pub scratch: RefCell<Scratch>,
-    /// Stops the accept loops; taken by the first who does.
-    pub accepting: RefCell<Option<Canceller>>,
     epoch: RefCell<Option<Rc<ShardEpoch>>>,
     replicas: RefCell<HashMap<Box<str>, Rc<Replica>>>,
     /// By the clock.
@@ -103,7 +99,6 @@ impl Shard {
             tickets: Tickets::default(),
             rewriting: RefCell::default(),
             scratch: RefCell::default(),
-            accepting: RefCell::default(),
             epoch: RefCell::default(),
             replicas: RefCell::default(),
             drain_ends_ms: Cell::new(None),

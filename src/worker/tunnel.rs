@@ -52,6 +52,12 @@ pub struct Terms {
 }
 
 impl Terms {
+    /// A tcp service's.
+    #[must_use]
+    pub fn tcp(idle_ms: u32, life_ms: u32) -> Self {
+        Self { idle_ms: u64::from(idle_ms), life_ms: u64::from(life_ms), websocket: false }
+    }
+
     /// A WebSocket's.
     #[must_use]
     pub fn websocket(idle_ms: u32, life_ms: u32) -> Self {

@@ -1,12 +1,15 @@
 //! The sending half of a connection that HTTP runs on.
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::pin::pin;
+use std::time::Duration;
 
 use monoio::buf::{IoBuf, Slice};
 use monoio::io::{AsyncWriteRent, OwnedReadHalf, OwnedWriteHalf};
 use monoio::net::{TcpStream, UnixStream};
+use rustix::net::sockopt;
 
 use super::socket::{Socket, Stream};
 use super::turn::Turn;
@@ -83,6 +86,28 @@ impl Sender {
     /// Breaks the connection both ways: every pending operation completes at once.
     pub fn sever(&self) {
         self.shutdown(rustix::net::Shutdown::Both);
+    }
+
+    /// Has the kernel watch the peer: asks after silence, breaks off what is not acknowledged; 0 leaves either as it
+    /// is.
+    pub fn guard(&self, keepalive_ms: u32, user_timeout_ms: u32) {
+        let socket = self.descriptor();
+        if keepalive_ms > 0 {
+            let seconds = Duration::from_secs(u64::from(keepalive_ms.div_ceil(1_000)));
+            // A Unix socket has neither; its peer cannot vanish without the kernel knowing.
+            let _ = sockopt::set_socket_keepalive(socket, true);
+            let _ = sockopt::set_tcp_keepidle(socket, seconds);
+            let _ = sockopt::set_tcp_keepintvl(socket, seconds);
+        }
+        if user_timeout_ms > 0 {
+            let _ = sockopt::set_tcp_user_timeout(socket, user_timeout_ms);
+        }
+    }
+
+    /// The connection's own end.
+    #[must_use]
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        rustix::net::getsockname(self.descriptor()).ok().and_then(|address| address.try_into().ok())
     }
 
     fn shutdown(&self, how: rustix::net::Shutdown) {

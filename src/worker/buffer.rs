@@ -19,7 +19,7 @@ pub enum Class {
     Small,
     /// A body that fills small ones.
     Large,
-    /// A tunnel that fills large ones.
+    /// A tunnel that fills small ones.
     Huge,
 }
 
@@ -30,14 +30,10 @@ impl Class {
         if remaining > SMALL_BUFFER_BYTES as u64 { Self::Large } else { Self::Small }
     }
 
-    /// The class that suits what comes next of a flow of which so much came at once.
+    /// The class that suits what comes next through a tunnel of which so much came at once.
     #[must_use]
     pub fn after(bytes: usize) -> Self {
-        match bytes {
-            LARGE_BUFFER_BYTES.. => Self::Huge,
-            SMALL_BUFFER_BYTES.. => Self::Large,
-            _ => Self::Small,
-        }
+        if bytes < SMALL_BUFFER_BYTES { Self::Small } else { Self::Huge }
     }
 }
 

@@ -3,6 +3,7 @@
 mod admission;
 mod listeners;
 mod proxy_header;
+mod relay;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;

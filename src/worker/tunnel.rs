@@ -68,11 +68,11 @@ impl Terms {
 /// Gives the tunnel a task of its own.
 pub fn start(shard: &Rc<Shard>, ends: Ends, terms: Terms) {
     shard.meter.tunnel_opened();
-    let Some((tunnel, ways)) = Tunnel::new(shard, ends, terms) else {
+    let Some((tunnel, upward, downward)) = Tunnel::new(shard, ends, terms) else {
         return shard.meter.tunnel(Err(End::ClientLeft));
     };
     monoio::spawn(async move {
-        let outcome = AssertUnwindSafe(pin!(tunnel.run(ways))).catch_unwind().await;
+        let outcome = AssertUnwindSafe(pin!(tunnel.run(upward, downward))).catch_unwind().await;
         match outcome {
             Ok(outcome) => tunnel.shard.meter.tunnel(outcome),
             Err(_) => tunnel.shard.meter.panic(),
@@ -107,7 +107,7 @@ struct Side {
     ended: Cell<bool>,
 }
 
-/// What one direction begins with.
+/// What one direction is made of; in a box, because each frame that it passes would keep room for it.
 struct Way {
     early: Option<Lease>,
     sink: Sender,
@@ -137,7 +137,7 @@ fn broken(side: usize) -> End {
 }
 
 impl Tunnel {
-    fn new(shard: &Rc<Shard>, ends: Ends, terms: Terms) -> Option<(Self, [Way; 2])> {
+    fn new(shard: &Rc<Shard>, ends: Ends, terms: Terms) -> Option<(Self, Box<Way>, Box<Way>)> {
         let Ends { down, up, early_down, early_up, seat } = ends;
         let (down, up) = (down.into_socket(), up.into_socket());
         let ((down, to_down), (up, to_up)) = (down?, up?);
@@ -153,14 +153,16 @@ impl Tunnel {
             _seat: seat,
             shard: shard.clone(),
         };
-        Some((tunnel, [Way { early: early_down, sink: to_up }, Way { early: early_up, sink: to_down }]))
+        let upward = Way { early: early_down, sink: to_up };
+        let downward = Way { early: early_up, sink: to_down };
+        Some((tunnel, Box::new(upward), Box::new(downward)))
     }
 
     /// Both directions to their end, or the first fault of either, or the end of its time.
-    async fn run(&self, [up, down]: [Way; 2]) -> Result<(), End> {
+    async fn run(&self, upward: Box<Way>, downward: Box<Way>) -> Result<(), End> {
         self.arm(self.time_left()?);
-        let mut upward = pin!(self.carry(DOWN, up));
-        let mut downward = pin!(self.carry(UP, down));
+        let mut upward = pin!(self.carry(DOWN, upward));
+        let mut downward = pin!(self.carry(UP, downward));
         poll_fn(|cx| {
             if let Poll::Ready(end) = self.poll_time(cx) {
                 return Poll::Ready(Err(end));
@@ -192,12 +194,11 @@ impl Tunnel {
     }
 
     /// Carries what comes from one side to the other until it ends.
-    async fn carry(&self, from: usize, way: Way) -> Result<(), End> {
-        let Way { early, mut sink } = way;
+    async fn carry(&self, from: usize, mut way: Box<Way>) -> Result<(), End> {
         let Side { socket, stuck_since_ms, .. } = &self.sides[from];
         let mut pace = Turn::default();
         let mut class = Class::Small;
-        let mut turned = early.map_or(Turned::Waits, |lease| self.noted(from, lease));
+        let mut turned = way.early.take().map_or(Turned::Waits, |lease| self.noted(from, lease));
         loop {
             turned = match turned {
                 Turned::Waits => {
@@ -206,7 +207,7 @@ impl Tunnel {
                 }
                 Turned::InHand(lease) => {
                     stuck_since_ms.set(Some(self.shard.clock.now_ms()));
-                    let (_, rest) = sink.send_some(lease).await.map_err(|_| broken(1 - from))?;
+                    let (_, rest) = way.sink.send_some(lease).await.map_err(|_| broken(1 - from))?;
                     stuck_since_ms.set(None);
                     self.moved_ms.set(self.shard.clock.now_ms());
                     if rest.is_empty() { Turned::Waits } else { Turned::InHand(rest) }
@@ -219,7 +220,7 @@ impl Tunnel {
                     self.drain(from, pipe)?
                 }
                 Turned::Ended => {
-                    sink.finish();
+                    way.sink.finish();
                     return Ok(());
                 }
             };

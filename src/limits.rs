@@ -56,11 +56,13 @@ pub const RELOAD_ANSWER_MS: u64 = 5_000;
 /// Wait for an upstream's `100 Continue` before the body is asked for anyway.
 pub const CONTINUE_WAIT_MS: u64 = 1_000;
 
-/// When stopping: how long an idle kept connection is still listened to, so that a request that
-/// crosses the stop on the wire is answered.
-pub const DRAIN_IDLE_GRACE_MS: u64 = 300;
-
-/// After the drain window: how long exchanges that are cut may take to say so.
+/// Between two reports of a draining worker on what it waits for.
+pub const DRAIN_REPORT_MS: u64 = 500;
+/// Between two lines of the log on what a stop waits for; the first comes after `DRAIN_FIRST_NOTICE_MS`.
+pub const DRAIN_NOTICE_MS: u64 = 5_000;
+/// How long a stop may take before the log says what it waits for.
+pub const DRAIN_FIRST_NOTICE_MS: u64 = 1_000;
+/// After the drain window: how long exchanges that are cut, and idle connections, may take to end.
 pub const CUT_GRACE_MS: u64 = 500;
 /// An exchange that relays its body for longer than this is a stream and moves to the slow share.
 pub const SLOW_EXCHANGE_MS: u64 = 1_000;
@@ -134,3 +136,4 @@ const _: () = assert!(FILE_SETTLE_MS < FILE_SETTLE_MAX_MS);
 const _: () = assert!(PROBE_GAP_MS <= PROBE_SPREAD_MS);
 const _: () = assert!(TTL_MIN_MS < LOOKUP_RETRY_MAX_MS && LOOKUP_RETRY_MAX_MS <= TTL_MAX_MS);
 const _: () = assert!(LINGER_MS > DEADLINE_TICK_MS);
+const _: () = assert!(DRAIN_REPORT_MS < DRAIN_FIRST_NOTICE_MS && CUT_GRACE_MS > 2 * DEADLINE_TICK_MS);

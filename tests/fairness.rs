@@ -110,7 +110,7 @@ fn delays(driver: Driver) -> Vec<Duration> {
             monoio::time::sleep(TIMER).await;
             delays.push(start.elapsed().saturating_sub(TIMER));
         }
-        assert_eq!(shard.sessions(), 2, "both connections stayed busy");
+        assert_eq!(shard.open().exchanges, 2, "both connections stayed busy");
         delays
     })
 }

@@ -28,12 +28,26 @@ pub enum Order {
         /// `data` of the envelope when the status is 200, else `errmsg`.
         text: Box<str>,
     },
-    /// Stop accepting (drain the accept queue first), finish what is in flight, report `Drained`.
-    /// Exchanges still open after the window are cut.
+    /// Stop. For the delay everything is served as before, but `/ping` and every answer say that it is about to
+    /// end. Then nothing more is accepted (what waits in the accept queue is, first), and what is open has the
+    /// window; what is still open after it is cut. Ends with `Report::Drained`.
     Drain {
-        /// The window.
+        /// How long it is served on.
+        delay_ms: u64,
+        /// How long what is open may take after that.
         window_ms: u64,
     },
+}
+
+/// What is open on a worker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Open {
+    /// Client connections that no request has come on, or none since the last answer.
+    pub idle: usize,
+    /// Client connections with a request under way.
+    pub exchanges: usize,
+    /// Tunnels.
+    pub tunnels: usize,
 }
 
 /// Worker to control.
@@ -75,11 +89,18 @@ pub enum Report {
         /// Comes back in `Order::ReloadAnswer`.
         ticket: u64,
     },
+    /// What a worker that drains still waits for.
+    Draining {
+        /// Who.
+        worker: WorkerId,
+        /// What.
+        open: Open,
+    },
     /// Nothing is in flight on this worker any more and it has ended.
     Drained {
         /// Who.
         worker: WorkerId,
-        /// Client connections cut at the end of the window.
+        /// Exchanges and tunnels cut at the end of the window.
         cut: u64,
         /// What it served, in one line for the log.
         summary: String,
@@ -220,7 +241,7 @@ mod tests {
         let (up, _reports) = report_channel().expect("descriptors");
         let (control, worker) = connect(WorkerId(3), &up).expect("descriptors");
         for _ in 0..200 {
-            control.send(Order::Drain { window_ms: 1 });
+            control.send(Order::Drain { delay_ms: 0, window_ms: 1 });
         }
         assert_eq!(worker.orders.try_iter().count(), 200);
         let mut byte = [0; 1];

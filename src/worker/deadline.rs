@@ -63,7 +63,7 @@ impl Deadlines {
         Deadline { deadlines: self.clone(), slot: slot as usize }
     }
 
-    /// Brings every idle wait forward: used when the gateway stops.
+    /// Brings every idle wait forward: used at the end of a stop's window.
     pub fn shorten_idle(&self, ms: u64) {
         let due = self.clock.now_ms() + ms;
         let mut slots = self.slots.borrow_mut();
@@ -128,7 +128,7 @@ impl Deadline {
         self.set(ms, false);
     }
 
-    /// As `arm`, for a wait that a stopping gateway cuts short.
+    /// As `arm`, for a wait that the end of a stop's window cuts short.
     pub fn arm_idle(&self, ms: u64) {
         self.set(ms, true);
     }

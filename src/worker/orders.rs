@@ -3,16 +3,17 @@
 use std::io;
 use std::net::TcpListener;
 use std::rc::Rc;
+use std::time::Duration;
 
 use monoio::net::UnixStream;
 
 use super::accept;
 use super::shard::Shard;
 use super::tickets::Answer;
-use crate::limits::{CUT_GRACE_MS, DEADLINE_TICK_MS, DRAIN_IDLE_GRACE_MS};
-use crate::wall::link::{Order, WorkerEnd, silence};
+use crate::limits::{CUT_GRACE_MS, DEADLINE_TICK_MS, DRAIN_REPORT_MS};
+use crate::wall::link::{Open, Order, Report, WorkerEnd, silence};
 
-/// Obeys until drained. Accepting begins with the first epoch. Gives the number of client connections cut
+/// Obeys until drained. Accepting begins with the first epoch. Gives the number of exchanges and tunnels cut
 /// at the end of the drain window.
 ///
 /// # Errors
@@ -31,8 +32,10 @@ pub async fn obey(shard: &Rc<Shard>, link: WorkerEnd, listener: TcpListener) -> 
                     }
                 }
                 Order::ReloadAnswer { ticket, status, text } => shard.tickets.answer(ticket, Answer { status, text }),
-                Order::Drain { window_ms } => {
-                    stop_accepting(shard);
+                Order::Drain { delay_ms, window_ms } => {
+                    shard.start_leaving();
+                    pass(shard, &link, delay_ms, |_| true).await;
+                    stop_accepting(shard, window_ms);
                     if let Some(accepting) = accepting {
                         accepting.await?;
                     }
@@ -45,31 +48,40 @@ pub async fn obey(shard: &Rc<Shard>, link: WorkerEnd, listener: TcpListener) -> 
     }
 }
 
-fn stop_accepting(shard: &Shard) {
-    shard.start_draining();
+fn stop_accepting(shard: &Shard, window_ms: u64) {
+    shard.start_draining(window_ms);
     if let Some(canceller) = shard.accepting.borrow_mut().take() {
         canceller.cancel();
     }
 }
 
-/// Waits until no client connection is left, idle ones being closed soon, or the window is over; what is
-/// still open then is told so.
+/// Waits until nothing is open or the window is over; what is under way then is told so.
 async fn drain(shard: &Rc<Shard>, link: &WorkerEnd, window_ms: u64) -> u64 {
-    shard.deadlines.shorten_idle(DRAIN_IDLE_GRACE_MS);
-    wait_for_sessions(shard, link, window_ms).await;
-    let open = shard.sessions() as u64;
-    if open > 0 {
+    pass(shard, link, window_ms, is_open).await;
+    let Open { idle: _, exchanges, tunnels } = shard.open();
+    if is_open(shard.open()) {
         shard.cut();
-        wait_for_sessions(shard, link, CUT_GRACE_MS).await;
+        pass(shard, link, CUT_GRACE_MS, is_open).await;
     }
-    open
+    (exchanges + tunnels) as u64
 }
 
-async fn wait_for_sessions(shard: &Rc<Shard>, link: &WorkerEnd, window_ms: u64) {
+fn is_open(open: Open) -> bool {
+    open != Open::default()
+}
+
+/// Lets time pass while that holds of what is open, and tells control of changes.
+async fn pass(shard: &Rc<Shard>, link: &WorkerEnd, time_ms: u64, goes_on: impl Fn(Open) -> bool) {
     // By the clock, not by the number of sleeps: on a busy machine each takes longer, and control waits no longer.
-    let until_ns = shard.clock.precise_ns() + window_ms * 1_000_000;
-    while shard.sessions() > 0 && shard.clock.precise_ns() < until_ns {
-        monoio::time::sleep(std::time::Duration::from_millis(DEADLINE_TICK_MS)).await;
+    let until_ns = shard.clock.precise_ns() + time_ms * 1_000_000;
+    let (mut told, mut tick) = (None, 0_u64);
+    while goes_on(shard.open()) && shard.clock.precise_ns() < until_ns {
+        if tick.is_multiple_of(DRAIN_REPORT_MS / DEADLINE_TICK_MS) && told != Some(shard.open()) {
+            told = Some(shard.open());
+            shard.reports.send(Report::Draining { worker: shard.worker, open: shard.open() });
+        }
+        tick += 1;
+        monoio::time::sleep(Duration::from_millis(DEADLINE_TICK_MS)).await;
         for order in link.orders.try_iter() {
             match order {
                 Order::Adopt(epoch) => shard.adopt(epoch),

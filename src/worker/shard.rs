@@ -20,7 +20,7 @@ use super::tickets::Tickets;
 use super::upstream::replica::Replica;
 use crate::ids::{ServiceId, WorkerId};
 use crate::wall::epoch::Epoch;
-use crate::wall::link::{Report, ReportSender};
+use crate::wall::link::{Open, Report, ReportSender};
 use crate::wall::rate::RateTable;
 use crate::wall::rewrite::RewriteScratch;
 use crate::wall::snapshot::Snapshot;
@@ -64,9 +64,12 @@ pub struct Shard {
     pub accepting: RefCell<Option<Canceller>>,
     epoch: RefCell<Option<Rc<ShardEpoch>>>,
     replicas: RefCell<HashMap<Box<str>, Rc<Replica>>>,
-    draining: Cell<bool>,
+    leaving: Cell<bool>,
+    drain_ends_ms: Cell<Option<u64>>,
     cut: Cell<bool>,
     sessions: Cell<usize>,
+    idle: Cell<usize>,
+    tunnels: Cell<usize>,
     request_ids: RequestIds,
 }
 
@@ -101,9 +104,12 @@ impl Shard {
             accepting: RefCell::default(),
             epoch: RefCell::default(),
             replicas: RefCell::default(),
-            draining: Cell::new(false),
+            leaving: Cell::new(false),
+            drain_ends_ms: Cell::new(None),
             cut: Cell::new(false),
             sessions: Cell::new(0),
+            idle: Cell::new(0),
+            tunnels: Cell::new(0),
             request_ids: RequestIds::new(),
             shared,
         })
@@ -163,15 +169,34 @@ impl Shard {
         idle > 0
     }
 
-    /// Whether this worker is stopping.
+    /// Whether this worker is about to end: it may still accept, but wants no connection kept and no request sent.
     #[must_use]
-    pub fn draining(&self) -> bool {
-        self.draining.get()
+    pub fn leaving(&self) -> bool {
+        self.leaving.get()
     }
 
-    /// From now on this worker is stopping.
-    pub fn start_draining(&self) {
-        self.draining.set(true);
+    /// From now on this worker is about to end.
+    pub fn start_leaving(&self) {
+        self.leaving.set(true);
+    }
+
+    /// Whether this worker accepts no more.
+    #[must_use]
+    pub fn draining(&self) -> bool {
+        self.drain_ends_ms.get().is_some()
+    }
+
+    /// From now on this worker accepts no more, and what is open has the window to end.
+    pub fn start_draining(&self, window_ms: u64) {
+        self.start_leaving();
+        self.clock.refresh();
+        self.drain_ends_ms.set(Some(self.clock.now_ms() + window_ms));
+    }
+
+    /// When the drain window ends, by the core's clock. `None` while this worker does not drain.
+    #[must_use]
+    pub fn drain_ends_ms(&self) -> Option<u64> {
+        self.drain_ends_ms.get()
     }
 
     /// Whether exchanges end now, finished or not.
@@ -180,23 +205,37 @@ impl Shard {
         self.cut.get()
     }
 
-    /// The drain window is over: exchanges end now.
+    /// The drain window is over: exchanges and tunnels end now, idle connections within two ticks.
     pub fn cut(&self) {
         self.cut.set(true);
+        self.deadlines.shorten_idle(0);
         self.deadlines.wake_all();
     }
 
-    /// Open client connections.
+    /// What is open.
     #[must_use]
-    pub fn sessions(&self) -> usize {
-        self.sessions.get()
+    pub fn open(&self) -> Open {
+        let idle = self.idle.get();
+        Open { idle, exchanges: self.sessions.get().saturating_sub(idle), tunnels: self.tunnels.get() }
     }
 
-    /// Counts a client connection for as long as the guard lives.
+    /// Counts a session for as long as the guard lives.
     #[must_use]
     pub fn enter(self: &Rc<Self>) -> Presence {
-        self.sessions.set(self.sessions.get() + 1);
-        Presence(self.clone())
+        Presence::count(self, |shard| &shard.sessions)
+    }
+
+    /// Counts a tunnel for as long as the guard lives.
+    #[must_use]
+    pub fn enter_tunnel(self: &Rc<Self>) -> Presence {
+        Presence::count(self, |shard| &shard.tunnels)
+    }
+
+    /// Counts a session as idle for as long as the guard lives.
+    #[must_use]
+    pub fn rest(&self) -> Rest<'_> {
+        self.idle.set(self.idle.get() + 1);
+        Rest(self)
     }
 
     /// A new request id: 32 hexadecimal digits, in the shape of GateKeeper's trace ids.
@@ -206,12 +245,32 @@ impl Shard {
     }
 }
 
-/// A counted client connection.
-pub struct Presence(Rc<Shard>);
+/// A counted session or tunnel.
+pub struct Presence {
+    shard: Rc<Shard>,
+    count: fn(&Shard) -> &Cell<usize>,
+}
+
+impl Presence {
+    fn count(shard: &Rc<Shard>, count: fn(&Shard) -> &Cell<usize>) -> Self {
+        count(shard).set(count(shard).get() + 1);
+        Self { shard: shard.clone(), count }
+    }
+}
 
 impl Drop for Presence {
     fn drop(&mut self) {
-        self.0.sessions.set(self.0.sessions.get() - 1);
+        let count = (self.count)(&self.shard);
+        count.set(count.get() - 1);
+    }
+}
+
+/// A session that waits for a request.
+pub struct Rest<'s>(&'s Shard);
+
+impl Drop for Rest<'_> {
+    fn drop(&mut self) {
+        self.0.idle.set(self.0.idle.get() - 1);
     }
 }
 

@@ -68,6 +68,7 @@ pub(super) fn process(page: &Page, tcp_modules: Vec<(String, String)>, faults: &
         listen_any: listen.1,
         reload_interval_ms: base.ms("conf_load_interval").into(),
         reload_on_change: base.flag("watch"),
+        drain_delay_ms: base.ms("drain_delay").into(),
         drain_window_ms: base.ms("drain_window").into(),
         rate_keys_max: desk.section.count("rate_keys_max"),
         dns_servers: dns,

@@ -10,6 +10,7 @@ mod place;
 mod publish;
 mod reload;
 mod roll;
+mod stop;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use std::time::{Duration, Instant};
 use publish::Publisher;
 use reload::Reload;
 use roll::Roll;
+use stop::Stop;
 use workers::Workers;
 
 pub(crate) use effect::{Effect, Level};
@@ -48,6 +50,10 @@ pub(crate) struct Pace {
     pub(crate) settle_max: Duration,
     /// How long a worker may overrun the drain window.
     pub(crate) grace: Duration,
+    /// When a stop first says what it waits for.
+    pub(crate) first_notice: Duration,
+    /// Between two such lines.
+    pub(crate) notice: Duration,
 }
 
 impl Default for Pace {
@@ -58,6 +64,8 @@ impl Default for Pace {
             settle: Duration::from_millis(limits::FILE_SETTLE_MS),
             settle_max: Duration::from_millis(limits::FILE_SETTLE_MAX_MS),
             grace: Duration::from_millis(limits::DRAIN_GRACE_MS),
+            first_notice: Duration::from_millis(limits::DRAIN_FIRST_NOTICE_MS),
+            notice: Duration::from_millis(limits::DRAIN_NOTICE_MS),
         }
     }
 }
@@ -78,8 +86,7 @@ pub(crate) struct State {
     /// First and last change seen in the watched directories.
     touched: Option<(Instant, Instant)>,
     timer_due: Option<Instant>,
-    /// When to stop waiting for workers that drain.
-    stop_due: Option<Instant>,
+    stop: Option<Stop>,
     out: Vec<Effect>,
 }
 
@@ -105,7 +112,7 @@ impl State {
             reload: Reload::default(),
             touched: None,
             timer_due: timer_after(now, &process),
-            stop_due: None,
+            stop: None,
             out: Vec::new(),
             process,
         };
@@ -142,7 +149,13 @@ impl State {
 
     /// When `Event::Due` is wanted, unless another event comes first.
     pub(crate) fn due(&self) -> Option<Instant> {
-        let times = [self.publisher.due(), self.reload.due(), self.touch_due(), self.timer_due, self.stop_due];
+        let times = [
+            self.publisher.due(),
+            self.reload.due(),
+            self.touch_due(),
+            self.timer_due,
+            self.stop.as_ref().map(Stop::due),
+        ];
         times.into_iter().flatten().min()
     }
 
@@ -176,7 +189,15 @@ impl State {
                 self.outdate_if(flipped);
             }
             Report::ReloadAsked { worker, ticket } => self.ask(now, Asker::Worker { worker, ticket }),
+            Report::Draining { worker, open } => {
+                if let Some(stop) = &mut self.stop {
+                    stop.draining(worker, open);
+                }
+            }
             Report::Drained { worker, cut, summary } => {
+                if let Some(stop) = &mut self.stop {
+                    stop.ended(worker);
+                }
                 self.out.push(Effect::Say(Level::Info, format!("worker {worker} has ended: {summary}")));
                 self.workers.drained(worker, cut, &mut self.out);
             }
@@ -204,7 +225,7 @@ impl State {
 
     fn ask(&mut self, now: Instant, asker: Asker) {
         self.reload.ask(asker);
-        if self.stop_due.is_some() {
+        if self.stop.is_some() {
             self.reload.refuse(&mut self.out);
         }
         self.start_load(now);
@@ -291,30 +312,32 @@ impl State {
 
     /// The first signal drains, the second ends at once.
     fn stop(&mut self, now: Instant) {
-        if self.stop_due.is_some() {
+        if self.stop.is_some() {
             self.out.push(Effect::Say(Level::Warn, "stopping at once".into()));
             self.end(false);
             return;
         }
-        let window_ms = self.process.drain_window_ms;
-        self.stop_due = Some(now + Duration::from_millis(window_ms) + self.pace.grace);
+        let (delay_ms, window_ms) = (self.process.drain_delay_ms, self.process.drain_window_ms);
+        self.stop = Some(Stop::begin(now, &self.process, &self.pace));
         (self.touched, self.timer_due) = (None, None);
-        self.out.push(Effect::Say(Level::Info, format!("stopping; exchanges have {window_ms} ms to finish")));
+        self.out.push(Effect::Say(Level::Info, Stop::announcement(&self.process)));
         self.reload.refuse(&mut self.out);
         for worker in self.workers.running() {
-            self.out.push(Effect::Send { worker, order: Order::Drain { window_ms } });
+            self.out.push(Effect::Send { worker, order: Order::Drain { delay_ms, window_ms } });
         }
     }
 
     fn end_if_over(&mut self, now: Instant) {
         let left = self.workers.running().count();
-        if left == 0 && self.stop_due.is_none() {
+        if left == 0 && self.stop.is_none() {
             self.out.push(Effect::End(Err("no worker is left".into())));
         } else if left == 0 {
             self.end(self.workers.died_total() == 0);
-        } else if self.stop_due.is_some_and(|due| now >= due) {
+        } else if self.stop.as_ref().is_some_and(|stop| stop.is_overdue(now)) {
             self.out.push(Effect::Say(Level::Error, format!("{left} workers have not ended in time")));
             self.end(false);
+        } else if let Some(line) = self.stop.as_mut().and_then(|stop| stop.notice(now, self.pace.notice)) {
+            self.out.push(Effect::Say(Level::Info, line));
         }
     }
 

@@ -92,6 +92,7 @@ pub(crate) fn process() -> Process {
         listen_any: false,
         reload_interval_ms: 0,
         reload_on_change: false,
+        drain_delay_ms: 0,
         drain_window_ms: 1_000,
         rate_keys_max: 32,
         dns_servers: Vec::new(),

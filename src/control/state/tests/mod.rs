@@ -142,7 +142,9 @@ fn word(effect: &Effect) -> Option<String> {
         Effect::Send { worker, order: Order::ReloadAnswer { ticket, status, text } } => {
             format!("answer {ticket} to {worker}: {status} {text}")
         }
-        Effect::Send { worker, order: Order::Drain { window_ms } } => format!("drain {window_ms} to {worker}"),
+        Effect::Send { worker, order: Order::Drain { delay_ms, window_ms } } => {
+            format!("drain {delay_ms}+{window_ms} to {worker}")
+        }
         Effect::Load { in_force } => format!("load unless {in_force}"),
         Effect::Check(added) => {
             let shown: Vec<String> = added.iter().map(|(id, target)| format!("{}={}", id.0, target.spot)).collect();

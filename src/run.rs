@@ -19,6 +19,7 @@ use crate::wall::link::{self, ControlEnd, ReportSender};
 use crate::wall::rate::RateTable;
 use crate::worker::bind;
 use crate::worker::driver::Driver;
+use crate::worker::handover::Handovers;
 use crate::worker::shard::Shared;
 use crate::worker::thread::{self, Post};
 
@@ -46,6 +47,9 @@ pub fn run(options: &cli::Run) -> Result<ExitCode, String> {
         workers,
         pseudonym: format!("gatekeeper-{:016x}", RandomState::new().hash_one(Instant::now())).into(),
         rates: Arc::new(RateTable::new(process.rate_keys_max)),
+        handovers: Arc::new(
+            Handovers::new(workers).map_err(|error| format!("cannot link the workers: {error}"))?,
+        ),
         origin: Instant::now(),
     };
     let links = spawn(listeners, &cores, driver, may_descend, &shared, &up)

@@ -34,6 +34,8 @@ const STOPPING: &str = "the gateway is stopping";
 /// Serves one request. `None` where none came: the client closed, or was idle for too long.
 pub async fn run(shard: &Rc<Shard>, down: &mut Downstream, first: bool) -> Option<Done> {
     let (epoch, mut head, planned) = receive(shard, down, first).await?;
+    #[cfg(debug_assertions)]
+    super::fault::at("exchange", head.bytes());
     let mut epoch = Some(epoch);
     let mut form = None;
     let planned = match planned {

@@ -51,6 +51,15 @@ impl Connection {
         Self { rx: Receiver::new(rx, buffers), tx: Sender { half: Half::Unix(tx), fd, turn: Turn::default() } }
     }
 
+    /// Takes a fresh connection out of this core's runtime, so that another core can have it.
+    ///
+    /// # Errors
+    /// When the process is out of descriptors.
+    pub fn release(self) -> io::Result<std::net::TcpStream> {
+        // The runtime gives a descriptor only raw; a second one is taken while it holds the first.
+        Ok(self.tx.descriptor().try_clone_to_owned()?.into())
+    }
+
     /// Dials a TCP address.
     ///
     /// # Errors

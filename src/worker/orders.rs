@@ -28,6 +28,8 @@ pub async fn obey(shard: &Rc<Shard>, link: WorkerEnd, listener: TcpListener) -> 
                 Order::Adopt(epoch) => {
                     shard.adopt(epoch);
                     if let Some(listener) = listener.take() {
+                        monoio::spawn(accept::take_in(shard.clone()));
+                        shard.publish_load();
                         accepting = Some(monoio::spawn(accept::run(shard.clone(), accept::open(listener)?)));
                     }
                 }
@@ -55,27 +57,27 @@ fn stop_accepting(shard: &Shard, window_ms: u64) {
     }
 }
 
+fn is_open(shard: &Shard) -> bool {
+    shard.open() != Open::default() || !shard.shared.handovers.inlet(shard.worker).is_empty()
+}
+
 /// Waits until nothing is open or the window is over; what is under way then is told so.
 async fn drain(shard: &Rc<Shard>, link: &WorkerEnd, window_ms: u64) -> u64 {
     pass(shard, link, window_ms, is_open).await;
     let Open { idle: _, exchanges, tunnels } = shard.open();
-    if is_open(shard.open()) {
+    if is_open(shard) {
         shard.cut();
         pass(shard, link, CUT_GRACE_MS, is_open).await;
     }
     (exchanges + tunnels) as u64
 }
 
-fn is_open(open: Open) -> bool {
-    open != Open::default()
-}
-
 /// Lets time pass while that holds of what is open, and tells control of changes.
-async fn pass(shard: &Rc<Shard>, link: &WorkerEnd, time_ms: u64, goes_on: impl Fn(Open) -> bool) {
+async fn pass(shard: &Rc<Shard>, link: &WorkerEnd, time_ms: u64, goes_on: impl Fn(&Shard) -> bool) {
     // By the clock, not by the number of sleeps: on a busy machine each takes longer, and control waits no longer.
     let until_ns = shard.clock.precise_ns() + time_ms * 1_000_000;
     let (mut told, mut tick) = (None, 0_u64);
-    while goes_on(shard.open()) && shard.clock.precise_ns() < until_ns {
+    while goes_on(shard) && shard.clock.precise_ns() < until_ns {
         if tick.is_multiple_of(DRAIN_REPORT_MS / DEADLINE_TICK_MS) && told != Some(shard.open()) {
             told = Some(shard.open());
             shard.reports.send(Report::Draining { worker: shard.worker, open: shard.open() });

@@ -1,7 +1,7 @@
 //! `Shard`: what one core owns, and its view of the current epoch.
 //!
-//! Nothing here is `Send`; everything is reached through `Rc`. The only thing shared with other cores is the
-//! limits table (`wall::rate`). Out of scope: what a request does with it.
+//! Nothing here is `Send`; everything is reached through `Rc`. The only things shared with other cores are the
+//! limits table (`wall::rate`) and the connection counts (`handover`). Out of scope: what a request does with it.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -14,6 +14,7 @@ use monoio::io::Canceller;
 use super::buffer::Buffers;
 use super::clock::Clock;
 use super::deadline::Deadlines;
+use super::handover::{Evenness, Handovers};
 use super::meter::Meter;
 use super::request_id::{RequestId, RequestIds};
 use super::tickets::Tickets;
@@ -25,7 +26,7 @@ use crate::wall::rate::RateTable;
 use crate::wall::rewrite::RewriteScratch;
 use crate::wall::snapshot::Snapshot;
 
-/// What every worker of the process shares, read only but for the limits table.
+/// What every worker of the process shares, read only but for the two exceptions named in it.
 #[derive(Clone)]
 pub struct Shared {
     /// How many workers there are.
@@ -34,6 +35,8 @@ pub struct Shared {
     pub pseudonym: Arc<str>,
     /// The limits table, named exception to nothing shared.
     pub rates: Arc<RateTable>,
+    /// Who has how many connections, named exception to nothing shared.
+    pub handovers: Arc<Handovers>,
     /// Where every worker's clock starts.
     pub origin: Instant,
 }
@@ -60,6 +63,8 @@ pub struct Shard {
     pub rewriting: RefCell<RewriteScratch>,
     /// Working memory of the path normaliser and of credentials.
     pub scratch: RefCell<Scratch>,
+    /// Its view of how many connections others have.
+    pub evenness: Evenness,
     /// Stops the accept loops; taken by the first who does.
     pub accepting: RefCell<Option<Canceller>>,
     epoch: RefCell<Option<Rc<ShardEpoch>>>,
@@ -101,6 +106,7 @@ impl Shard {
             tickets: Tickets::default(),
             rewriting: RefCell::default(),
             scratch: RefCell::default(),
+            evenness: Evenness::new(worker),
             accepting: RefCell::default(),
             epoch: RefCell::default(),
             replicas: RefCell::default(),
@@ -191,6 +197,7 @@ impl Shard {
         self.start_leaving();
         self.clock.refresh();
         self.drain_ends_ms.set(Some(self.clock.now_ms() + window_ms));
+        self.publish_load();
     }
 
     /// When the drain window ends, by the core's clock. `None` while this worker does not drain.
@@ -210,6 +217,18 @@ impl Shard {
         self.cut.set(true);
         self.deadlines.shorten_idle(0);
         self.deadlines.wake_all();
+    }
+
+    /// Connections of this core, of every kind.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.sessions.get() + self.tunnels.get()
+    }
+
+    /// Tells the other workers how many connections this one has, and that it takes none while it drains.
+    pub fn publish_load(&self) {
+        let open = (!self.draining()).then(|| self.connections());
+        self.shared.handovers.publish(self.worker, open);
     }
 
     /// What is open.
@@ -254,6 +273,7 @@ pub struct Presence {
 impl Presence {
     fn count(shard: &Rc<Shard>, count: fn(&Shard) -> &Cell<usize>) -> Self {
         count(shard).set(count(shard).get() + 1);
+        shard.publish_load();
         Self { shard: shard.clone(), count }
     }
 }
@@ -262,6 +282,7 @@ impl Drop for Presence {
     fn drop(&mut self) {
         let count = (self.count)(&self.shard);
         count.set(count.get() - 1);
+        self.shard.publish_load();
     }
 }
 

@@ -20,3 +20,5 @@ mod strict;
 mod support;
 #[cfg(test)]
 mod upstream;
+#[cfg(test)]
+mod workers;

@@ -1,0 +1,3 @@
+//! The workers as a whole: how connections spread over them.
+
+mod even;

@@ -37,6 +37,8 @@ const fn advice(end: End) -> &'static str {
         End::ClientTruncated | End::ClientLeft => "Nothing, unless there are many: then clients give up too early.",
         End::WriteTimeout => "Look for a slow client or network, or raise `http.write_timeout`.",
         End::NoRoute => "`gatekeeper explain` shows why no rule matches.",
+        End::NotListed => "Add the address to the service's `white_list`, or set `open = 0`.",
+        End::BadProxyHeader => "Have the proxy send the header (version 1 or 2), or take it off `proxy_protocol_from`.",
         End::BlackListed => "`gatekeeper explain --from` shows which list. Behind a proxy, see `http.trusted_proxies`.",
         End::ReloadDenied => {
             "Ask from this machine, or add the address to `cluster.cluster_list`. Do not ask by a proxy."

@@ -1,135 +1,195 @@
-//! Accepting client connections on one core.
+//! Accepting connections on one core: a loop for each listening socket.
 //!
-//! One accept is pending at a time and is never dropped (a dropped one leaks its descriptor): it is
-//! cancelled and awaited to its end. Stopping takes what waits in the accept queue first, because closing
-//! a listener of a SO_REUSEPORT group resets it. A connection may go to another worker (`handover`). Out of scope: what a connection says (`session`).
+//! A loop waits until its socket is readable and then takes what waits, so stopping it loses nothing: no accept
+//! is ever under way in the kernel. Stopping empties the queue first, because closing the last handle on a
+//! socket of a SO_REUSEPORT group resets what waits there. Sockets are non-blocking: two processes may serve one
+//! during an upgrade. What is accepted is served here or given to another worker (`handover`). Out of scope:
+//! opening sockets (control), what a connection says (`session`, `tcp`).
 
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
 use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use monoio::io::Canceller;
 use monoio::net::{TcpStream, UnixStream};
 use monoio::utils::is_legacy;
+use rustix::net::{SocketFlags, acceptfrom_with};
 
 use super::handover::Fresh;
-use super::io::{Connection, Turn};
+use super::io::Connection;
 use super::session;
 use super::shard::Shard;
+use super::tcp;
+use crate::limits::{ACCEPTS_PER_TURN, EXHAUSTED_PAUSE_MS};
 use crate::wall::link::silence;
+use crate::wall::listen::Entrance;
 
-/// Out of descriptors: wait for some to come back instead of spinning.
-const EXHAUSTED_PAUSE: Duration = Duration::from_millis(20);
+/// What control stops a loop by.
+#[derive(Default)]
+pub struct Gate {
+    closing: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
 
-/// A listening socket in the runtime's hands, with a second handle on it for the end.
+impl Gate {
+    /// The loop ends once the queue is empty.
+    pub fn close(&self) {
+        self.closing.set(true);
+        if let Some(waker) = self.waker.borrow_mut().take() {
+            waker.wake();
+        }
+    }
+
+    fn poll(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.closing.get() {
+            return Poll::Ready(());
+        }
+        *self.waker.borrow_mut() = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+/// A listening socket in the runtime's hands.
 pub struct Door {
-    listener: monoio::net::TcpListener,
-    waiting: TcpListener,
+    readiness: monoio::net::TcpListener,
+    socket: TcpListener,
+    entrance: Entrance,
 }
 
-/// Hands a listening socket to the runtime.
-///
-/// # Errors
-/// When the process is out of descriptors.
-pub fn open(listener: TcpListener) -> io::Result<Door> {
-    // epoll waits for readiness and then calls accept, which must not block; under io_uring the accept of a
-    // non-blocking listener would fail at once instead of waiting.
-    listener.set_nonblocking(is_legacy())?;
-    let waiting = listener.try_clone()?;
-    Ok(Door { listener: monoio::net::TcpListener::from_std(listener)?, waiting })
+impl Door {
+    /// Hands a listening socket to the runtime.
+    ///
+    /// # Errors
+    /// When the process is out of descriptors.
+    pub fn open(socket: TcpListener, entrance: Entrance) -> io::Result<Self> {
+        Ok(Self { readiness: monoio::net::TcpListener::from_std(socket.try_clone()?)?, socket, entrance })
+    }
 }
 
-/// Accepts until cancelled, then takes what still waits and closes the listener.
-///
-/// # Errors
-/// When the listener cannot be used any more.
-pub async fn run(shard: Rc<Shard>, door: Door) -> io::Result<()> {
-    let Door { listener, waiting } = door;
-    let canceller = Canceller::new();
-    let handle = canceller.handle();
-    *shard.accepting.borrow_mut() = Some(canceller);
-    let mut turn = Turn::default();
-    while !shard.draining() {
-        match turn.take(pin!(listener.cancelable_accept(handle.clone()))).await {
-            Ok((stream, peer)) => place(&shard, stream, peer),
-            Err(_) if shard.draining() => break,
-            Err(error) if is_peers_doing(&error) => {}
-            Err(_) => monoio::time::sleep(EXHAUSTED_PAUSE).await,
+/// Accepts until the gate is closed, then takes what still waits, unless it is left to who takes this worker's place.
+pub async fn run(shard: Rc<Shard>, door: Door, gate: Rc<Gate>) {
+    while !shard.is_cut() {
+        let taken = take_waiting(&shard, &door);
+        match taken {
+            // A signal or the peer's own doing is no reason to wait.
+            Taken::Some => continue_after_others().await,
+            Taken::Exhausted => monoio::time::sleep(Duration::from_millis(EXHAUSTED_PAUSE_MS)).await,
+            Taken::All if gate.closing.get() => return,
+            Taken::All => wait(&door, &gate).await,
         }
     }
-    waiting.set_nonblocking(true)?;
-    loop {
-        match waiting.accept() {
+}
+
+/// What a turn at the queue came to.
+enum Taken {
+    /// The queue is empty.
+    All,
+    /// As many as one turn may take; there may be more.
+    Some,
+    /// The process has no descriptor left.
+    Exhausted,
+}
+
+fn take_waiting(shard: &Rc<Shard>, door: &Door) -> Taken {
+    // Under io_uring an operation on a non-blocking socket fails where it would wait.
+    let flags = if is_legacy() { SocketFlags::NONBLOCK | SocketFlags::CLOEXEC } else { SocketFlags::CLOEXEC };
+    for _ in 0..ACCEPTS_PER_TURN {
+        match acceptfrom_with(&door.socket, flags) {
             Ok((stream, peer)) => {
-                take_over(&shard, stream, peer);
+                if let Some(peer) = peer.and_then(|peer| SocketAddr::try_from(peer).ok()) {
+                    place(shard, &door.entrance, stream.into(), peer);
+                }
             }
-            Err(error) if is_peers_doing(&error) => {}
-            Err(_) => return Ok(()),
+            Err(error) if is_peers_doing(error) => {}
+            Err(rustix::io::Errno::AGAIN) => return Taken::All,
+            Err(_) => return Taken::Exhausted,
         }
     }
+    Taken::Some
 }
 
 /// Serves a connection here, or gives it to a worker that has fewer.
-fn place(shard: &Rc<Shard>, stream: TcpStream, peer: SocketAddr) {
+fn place(shard: &Rc<Shard>, entrance: &Entrance, stream: std::net::TcpStream, peer: SocketAddr) {
     let handovers = &shard.shared.handovers;
     let Some(to) = shard.evenness.better(handovers, shard.connections(), shard.clock.now_ms()) else {
-        return welcome(shard, stream, peer);
+        return welcome(shard, entrance, stream, peer);
     };
-    // Out of descriptors: the client is turned away by the close.
-    let Ok(stream) = Connection::tcp(stream, &shard.buffers).release() else { return };
-    match handovers.give(to, Fresh { stream, peer }) {
+    match handovers.give(to, Fresh { stream, peer, entrance: entrance.clone() }) {
         Ok(()) => shard.meter.handed_over(),
-        Err(Fresh { stream, peer }) => take_over(shard, stream, peer),
-    }
-}
-
-fn take_over(shard: &Rc<Shard>, stream: std::net::TcpStream, peer: SocketAddr) {
-    if let Ok(stream) = adopt(stream) {
-        welcome(shard, stream, peer);
+        Err(Fresh { stream, .. }) => welcome(shard, entrance, stream, peer),
     }
 }
 
 /// Serves what other workers have accepted for this one.
-///
-/// # Errors
-/// When the doorbell cannot be used.
-pub async fn take_in(shard: Rc<Shard>) -> io::Result<()> {
-    let heard = shard.shared.handovers.bell(shard.worker)?;
-    let bell = UnixStream::from_std(heard.try_clone()?)?;
+pub async fn take_in(shard: Rc<Shard>, heard: std::os::unix::net::UnixStream, bell: UnixStream) {
     while !shard.is_cut() {
-        for Fresh { stream, peer } in shard.shared.handovers.inlet(shard.worker).try_iter() {
-            take_over(&shard, stream, peer);
+        for Fresh { stream, peer, entrance } in shard.shared.handovers.inlet(shard.worker).try_iter() {
+            welcome(&shard, &entrance, stream, peer);
         }
-        bell.readable(false).await?;
+        // A bell that fails is no reason to leave what is given unserved.
+        if bell.readable(false).await.is_err() {
+            monoio::time::sleep(Duration::from_millis(EXHAUSTED_PAUSE_MS)).await;
+        }
         silence(&heard);
     }
-    Ok(())
 }
 
-/// Takes a stream that the runtime did not accept itself.
-fn adopt(stream: std::net::TcpStream) -> io::Result<TcpStream> {
-    stream.set_nonblocking(is_legacy())?;
-    TcpStream::from_std(stream)
+/// Lets the core's other connections have their turn: the runtime's finest timer.
+async fn continue_after_others() {
+    monoio::time::sleep(Duration::from_millis(1)).await;
 }
 
-/// The connection was gone before it was accepted.
-fn is_peers_doing(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted)
+/// Until somebody knocks or the gate is closed.
+async fn wait(door: &Door, gate: &Gate) {
+    let mut readable = pin!(door.readiness.readable(false));
+    poll_fn(|cx| match gate.poll(cx) {
+        Poll::Ready(()) => Poll::Ready(()),
+        Poll::Pending => readable.as_mut().poll(cx).map(drop),
+    })
+    .await;
+}
+
+/// The connection was gone before it was accepted, or a signal came.
+fn is_peers_doing(error: rustix::io::Errno) -> bool {
+    use rustix::io::Errno;
+    // accept(2): on Linux a new connection's own pending network errors come here too.
+    matches!(
+        error,
+        Errno::CONNABORTED
+            | Errno::INTR
+            | Errno::NETDOWN
+            | Errno::PROTO
+            | Errno::NOPROTOOPT
+            | Errno::HOSTDOWN
+            | Errno::NONET
+            | Errno::HOSTUNREACH
+            | Errno::OPNOTSUPP
+            | Errno::NETUNREACH
+    )
 }
 
 /// Gives the connection a task of its own; a panic in it costs this connection only.
-fn welcome(shard: &Rc<Shard>, stream: TcpStream, peer: SocketAddr) {
+fn welcome(shard: &Rc<Shard>, entrance: &Entrance, stream: std::net::TcpStream, peer: SocketAddr) {
+    let Ok(stream) = TcpStream::from_std(stream) else { return };
     shard.meter.connection();
     let connection = Connection::tcp(stream, &shard.buffers);
+    match entrance {
+        Entrance::Http => guard(shard, session::run(shard.clone(), connection, peer)),
+        Entrance::Tcp { service } => guard(shard, tcp::run(shard.clone(), connection, peer, service.clone())),
+    }
+}
+
+fn guard(shard: &Rc<Shard>, life: impl Future<Output = ()> + 'static) {
     // Counted before the task first runs: the next accept may come before that.
     let presence = shard.enter();
     let shard = shard.clone();
     monoio::spawn(async move {
-        let session = session::run(shard.clone(), connection, peer.ip().to_canonical());
-        if std::panic::AssertUnwindSafe(session).catch_unwind().await.is_err() {
+        if std::panic::AssertUnwindSafe(life).catch_unwind().await.is_err() {
             shard.meter.panic();
         }
         drop(presence);

@@ -4,6 +4,7 @@
 //! what the field names. A release build holds none of this, whatever its environment says. Out of scope: a stuck
 //! control (`control/signals`).
 
+use std::cell::Cell;
 use std::sync::OnceLock;
 
 use memchr::memmem;
@@ -19,8 +20,21 @@ pub fn at(place: &str, head: &[u8]) {
     if wants(place) {
         panic!("asked for in the {place}");
     }
-    if place == "exchange" && wants("worker") {
+    if place == "exchange" && (wants("worker") || wants("worker twice")) {
+        TWICE.set(wants("worker twice"));
         // Outside of the connection's task nothing catches it.
         monoio::spawn(async { panic!("asked for in the worker") });
+    }
+}
+
+thread_local! {
+    static TWICE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Panics where the worker that winds up was asked to die twice.
+#[expect(clippy::panic, reason = "a panic is what is asked for")]
+pub fn again() {
+    if TWICE.take() {
+        panic!("asked for in the end");
     }
 }

@@ -26,6 +26,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use crate::ids::WorkerId;
 use crate::limits::{HANDOVER_INLET_MAX, HANDOVER_MARGIN_MIN, HANDOVER_MARGIN_PARTS};
 use crate::wall::link::{Bell, doorbell};
+use crate::wall::listen::Entrance;
 
 /// The count of a worker that takes none.
 const CLOSED: usize = usize::MAX;
@@ -37,6 +38,8 @@ pub struct Fresh {
     pub stream: TcpStream,
     /// Who connected.
     pub peer: SocketAddr,
+    /// What it came in by.
+    pub entrance: Entrance,
 }
 
 /// Every worker's count and inlet.
@@ -233,7 +236,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("bound");
         let stream = TcpStream::connect(address).expect("listens");
-        let fresh = || Fresh { stream: stream.try_clone().expect("descriptors"), peer: address };
+        let fresh = || Fresh { stream: stream.try_clone().expect("descriptors"), peer: address, entrance: Entrance::Http };
         for _ in 0..HANDOVER_INLET_MAX {
             assert!(all.give(WorkerId(1), fresh()).is_ok());
         }

@@ -7,7 +7,7 @@
 //! then the descriptor goes when the last operation on it has completed. Out of scope: deadlines
 //! (`deadline`), what the bytes mean.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
@@ -21,6 +21,7 @@ use std::time::Duration;
 use monoio::buf::{IoBuf, Slice};
 use monoio::io::{AsyncReadRent, AsyncWriteRent, OwnedWriteHalf, Splitable};
 use monoio::net::{TcpStream, UnixStream};
+use slab::Slab;
 
 use super::buffer::{Buffers, Class, Lease};
 use super::deadline::Deadline;
@@ -40,7 +41,7 @@ impl Connection {
     pub fn tcp(stream: TcpStream, buffers: &Buffers) -> Self {
         let fd = stream.as_raw_fd();
         let (rx, tx) = stream.into_split();
-        Self { rx: Receiver::new(rx, buffers), tx: Sender { half: Half::Tcp(tx), fd, turn: Turn::default() } }
+        Self { rx: Receiver::new(rx, buffers), tx: Sender { fd: Listed::new(fd), half: Half::Tcp(tx), turn: Turn::default() } }
     }
 
     /// A dialled Unix connection.
@@ -48,16 +49,7 @@ impl Connection {
     pub fn unix(stream: UnixStream, buffers: &Buffers) -> Self {
         let fd = stream.as_raw_fd();
         let (rx, tx) = stream.into_split();
-        Self { rx: Receiver::new(rx, buffers), tx: Sender { half: Half::Unix(tx), fd, turn: Turn::default() } }
-    }
-
-    /// Takes a fresh connection out of this core's runtime, so that another core can have it.
-    ///
-    /// # Errors
-    /// When the process is out of descriptors.
-    pub fn release(self) -> io::Result<std::net::TcpStream> {
-        // The runtime gives a descriptor only raw; a second one is taken while it holds the first.
-        Ok(self.tx.descriptor().try_clone_to_owned()?.into())
+        Self { rx: Receiver::new(rx, buffers), tx: Sender { fd: Listed::new(fd), half: Half::Unix(tx), turn: Turn::default() } }
     }
 
     /// Dials a TCP address.
@@ -191,10 +183,50 @@ pub struct SendFault {
     pub partly: bool,
 }
 
+thread_local! {
+    /// The descriptors of this thread's connections. Unlike what owns them, it can be reached after a panic.
+    static OPEN: RefCell<Slab<RawFd>> = const { RefCell::new(Slab::new()) };
+}
+
+/// A connection's descriptor, on the thread's list for as long as the connection surely has it.
+struct Listed {
+    fd: RawFd,
+    place: usize,
+}
+
+impl Listed {
+    fn new(fd: RawFd) -> Self {
+        Self { fd, place: OPEN.with_borrow_mut(|open| open.insert(fd)) }
+    }
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        OPEN.with_borrow_mut(|open| open.remove(self.place));
+    }
+}
+
+/// Breaks every connection of this thread, both ways: for a worker that cannot end them one by one.
+pub fn sever_all() {
+    OPEN.with_borrow(|open| {
+        for (_, fd) in open {
+            let _ = rustix::net::shutdown(borrow(fd), rustix::net::Shutdown::Both);
+        }
+    });
+}
+
+#[expect(unsafe_code, reason = "the runtime's stream gives only a raw descriptor")]
+fn borrow(listed: &RawFd) -> BorrowedFd<'_> {
+    // SAFETY: the descriptor is that of a `Listed`, or on the list that those keep, so the `Sender` that it is part
+    // of has not been dropped and holds the stream's write half. The runtime closes a descriptor only when the last
+    // half and the last operation on it are gone, and nothing on this thread drops either while this is borrowed.
+    unsafe { BorrowedFd::borrow_raw(*listed) }
+}
+
 /// The sending half.
 pub struct Sender {
+    fd: Listed,
     half: Half,
-    fd: RawFd,
     turn: Turn,
 }
 
@@ -240,16 +272,35 @@ impl Sender {
         self.shutdown(rustix::net::Shutdown::Both);
     }
 
+    /// Has the kernel watch the peer: asks after silence, breaks off what is not acknowledged; 0 leaves either as it
+    /// is.
+    pub fn guard(&self, keepalive_ms: u32, user_timeout_ms: u32) {
+        use rustix::net::sockopt;
+        let socket = self.descriptor();
+        if keepalive_ms > 0 {
+            let seconds = Duration::from_secs(u64::from(keepalive_ms.div_ceil(1_000)));
+            // A Unix socket has neither; its peer cannot vanish without the kernel knowing.
+            let _ = sockopt::set_socket_keepalive(socket, true);
+            let _ = sockopt::set_tcp_keepidle(socket, seconds);
+            let _ = sockopt::set_tcp_keepintvl(socket, seconds);
+        }
+        if user_timeout_ms > 0 {
+            let _ = sockopt::set_tcp_user_timeout(socket, user_timeout_ms);
+        }
+    }
+
+    /// The connection's own end.
+    #[must_use]
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        rustix::net::getsockname(self.descriptor()).ok().and_then(|address| address.try_into().ok())
+    }
+
     fn shutdown(&self, how: rustix::net::Shutdown) {
         // A connection that is broken already needs no shutdown.
         let _ = rustix::net::shutdown(self.descriptor(), how);
     }
 
-    #[expect(unsafe_code, reason = "the runtime's stream gives only a raw descriptor")]
     fn descriptor(&self) -> BorrowedFd<'_> {
-        // SAFETY: `fd` was read from the stream whose write half is in `self.half`. The runtime closes a
-        // descriptor only when the last half and the last operation on it are gone, so it stays open,
-        // and stays this socket, for as long as `self` is borrowed.
-        unsafe { BorrowedFd::borrow_raw(self.fd) }
+        borrow(&self.fd.fd)
     }
 }

@@ -1,48 +1,53 @@
-//! Obeying control: the doorbell, the orders, the end.
+//! Obeying control: the doorbell, the orders, the end, good or bad.
 
+use std::cell::RefCell;
 use std::io;
-use std::net::TcpListener;
 use std::rc::Rc;
 use std::time::Duration;
 
 use monoio::net::UnixStream;
+use monoio::task::JoinHandle;
 
-use super::accept;
+use super::accept::{self, Door, Gate};
 use super::shard::Shard;
 use super::tickets::Answer;
+use crate::ids::ListenerId;
 use crate::limits::{CUT_GRACE_MS, DEADLINE_TICK_MS, DRAIN_REPORT_MS};
 use crate::wall::link::{Open, Order, Report, WorkerEnd, silence};
 
-/// Obeys until drained. Accepting begins with the first epoch. Gives the number of exchanges and tunnels cut
-/// at the end of the drain window.
+/// An accept loop.
+pub struct Accepting {
+    listener: ListenerId,
+    gate: Rc<Gate>,
+    ended: JoinHandle<()>,
+}
+
+/// A worker's accept loops.
+pub type AcceptLoops = RefCell<Vec<Accepting>>;
+
+/// How long everything goes on, and how long what is open then has.
+struct Drain {
+    delay_ms: u64,
+    window_ms: u64,
+}
+
+/// Obeys until drained. Gives the number of exchanges and tunnels cut at the end of the drain window.
 ///
 /// # Errors
-/// When the doorbell or the listener cannot be used.
-pub async fn obey(shard: &Rc<Shard>, link: WorkerEnd, listener: TcpListener) -> io::Result<u64> {
+/// When the doorbell or a listening socket cannot be used.
+pub async fn obey(shard: &Rc<Shard>, link: WorkerEnd, loops: &AcceptLoops) -> io::Result<u64> {
     let bell = UnixStream::from_std(link.heard.try_clone()?)?;
-    let mut listener = Some(listener);
-    let mut accepting = None;
+    let handed = shard.shared.handovers.bell(shard.worker)?;
+    let handed_bell = UnixStream::from_std(handed.try_clone()?)?;
+    monoio::spawn(accept::take_in(shard.clone(), handed, handed_bell));
     loop {
         for order in link.orders.try_iter() {
-            match order {
-                Order::Adopt(epoch) => {
-                    shard.adopt(epoch);
-                    if let Some(listener) = listener.take() {
-                        monoio::spawn(accept::take_in(shard.clone()));
-                        shard.publish_load();
-                        accepting = Some(monoio::spawn(accept::run(shard.clone(), accept::open(listener)?)));
-                    }
-                }
-                Order::ReloadAnswer { ticket, status, text } => shard.tickets.answer(ticket, Answer { status, text }),
-                Order::Drain { delay_ms, window_ms } => {
-                    shard.start_leaving();
-                    pass(shard, &link, delay_ms, |_| true).await;
-                    stop_accepting(shard, window_ms);
-                    if let Some(accepting) = accepting {
-                        accepting.await?;
-                    }
-                    return Ok(drain(shard, &link, window_ms).await);
-                }
+            if let Some(Drain { delay_ms, window_ms }) = carry_out(shard, order, loops)? {
+                shard.start_leaving();
+                pass(shard, &link, delay_ms, |_| true).await;
+                shard.start_draining(window_ms);
+                stop_accepting(loops.take()).await;
+                return Ok(drain(shard, &link, window_ms).await);
             }
         }
         bell.readable(false).await?;
@@ -50,10 +55,34 @@ pub async fn obey(shard: &Rc<Shard>, link: WorkerEnd, listener: TcpListener) -> 
     }
 }
 
-fn stop_accepting(shard: &Shard, window_ms: u64) {
-    shard.start_draining(window_ms);
-    if let Some(canceller) = shard.accepting.borrow_mut().take() {
-        canceller.cancel();
+/// Does what is ordered; the times where it is to drain.
+fn carry_out(shard: &Rc<Shard>, order: Order, loops: &AcceptLoops) -> io::Result<Option<Drain>> {
+    match order {
+        Order::Adopt(epoch) => shard.adopt(epoch),
+        Order::Listen { listener, entrance, socket } => {
+            let gate = Rc::new(Gate::default());
+            let door = Door::open(socket, entrance)?;
+            let ended = monoio::spawn(accept::run(shard.clone(), door, gate.clone()));
+            loops.borrow_mut().push(Accepting { listener, gate, ended });
+            shard.publish_load();
+            shard.reports.send(Report::Listening { worker: shard.worker, listener });
+        }
+        Order::Unlisten { listener } => loops.borrow_mut().retain(|one| {
+            if one.listener == listener {
+                one.gate.close();
+            }
+            one.listener != listener
+        }),
+        Order::ReloadAnswer { ticket, status, text } => shard.tickets.answer(ticket, Answer { status, text }),
+        Order::Drain { delay_ms, window_ms } => return Ok(Some(Drain { delay_ms, window_ms })),
+    }
+    Ok(None)
+}
+
+async fn stop_accepting(loops: Vec<Accepting>) {
+    loops.iter().for_each(|one| one.gate.close());
+    for one in loops {
+        one.ended.await;
     }
 }
 
@@ -72,7 +101,7 @@ async fn drain(shard: &Rc<Shard>, link: &WorkerEnd, window_ms: u64) -> u64 {
     (exchanges + tunnels) as u64
 }
 
-/// Lets time pass while that holds of what is open, and tells control of changes.
+/// Lets time pass while that holds, and tells control of what is open.
 async fn pass(shard: &Rc<Shard>, link: &WorkerEnd, time_ms: u64, goes_on: impl Fn(&Shard) -> bool) {
     // By the clock, not by the number of sleeps: on a busy machine each takes longer, and control waits no longer.
     let until_ns = shard.clock.precise_ns() + time_ms * 1_000_000;
@@ -88,8 +117,25 @@ async fn pass(shard: &Rc<Shard>, link: &WorkerEnd, time_ms: u64, goes_on: impl F
             match order {
                 Order::Adopt(epoch) => shard.adopt(epoch),
                 Order::ReloadAnswer { ticket, status, text } => shard.tickets.answer(ticket, Answer { status, text }),
-                Order::Drain { .. } => {}
+                Order::Listen { .. } | Order::Unlisten { .. } | Order::Drain { .. } => {}
             }
         }
+    }
+}
+
+/// Ends a worker that has died: its connections end as at the end of a stop's window, and what waits in its accept
+/// queues and its inlet is left to the worker that takes its place.
+pub async fn wind_up(shard: &Rc<Shard>, loops: &AcceptLoops) {
+    #[cfg(debug_assertions)]
+    super::fault::again();
+    shard.start_draining(0);
+    shard.cut();
+    loops.take().iter().for_each(|one| one.gate.close());
+    // The one that ran may be what died.
+    monoio::spawn(shard.deadlines.clone().sweep(|| false));
+    shard.let_go();
+    let until_ns = shard.clock.precise_ns() + CUT_GRACE_MS * 1_000_000;
+    while shard.open() != Open::default() && shard.clock.precise_ns() < until_ns {
+        monoio::time::sleep(Duration::from_millis(DEADLINE_TICK_MS / 10)).await;
     }
 }

@@ -9,8 +9,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use monoio::io::Canceller;
-
 use super::buffer::Buffers;
 use super::clock::Clock;
 use super::deadline::Deadlines;
@@ -65,8 +63,6 @@ pub struct Shard {
     pub scratch: RefCell<Scratch>,
     /// Its view of how many connections others have.
     pub evenness: Evenness,
-    /// Stops the accept loops; taken by the first who does.
-    pub accepting: RefCell<Option<Canceller>>,
     epoch: RefCell<Option<Rc<ShardEpoch>>>,
     replicas: RefCell<HashMap<Box<str>, Rc<Replica>>>,
     leaving: Cell<bool>,
@@ -107,7 +103,6 @@ impl Shard {
             rewriting: RefCell::default(),
             scratch: RefCell::default(),
             evenness: Evenness::new(worker),
-            accepting: RefCell::default(),
             epoch: RefCell::default(),
             replicas: RefCell::default(),
             leaving: Cell::new(false),
@@ -173,6 +168,12 @@ impl Shard {
             kept
         });
         idle > 0
+    }
+
+    /// Lets go of the epoch and of idle upstream connections: this worker serves no more.
+    pub fn let_go(&self) {
+        self.epoch.take();
+        self.replicas.take().values().flat_map(|replica| &replica.pools).for_each(|pool| pool.clear());
     }
 
     /// Whether this worker is about to end: it may still accept, but wants no connection kept and no request sent.

@@ -19,6 +19,8 @@ mod strict;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod tcp;
+#[cfg(test)]
 mod upstream;
 #[cfg(test)]
 mod workers;

@@ -7,8 +7,9 @@ use std::time::Duration;
 use gatekeeper::end::End;
 use rustix::process::Signal;
 
-use super::{GET, told};
+use super::{GET, told, untold};
 use crate::support::conf::App;
+use crate::support::gateway::free_port;
 use crate::support::{Answer, Client, Conf, Gateway, Origin, Service, eventually};
 
 fn get(gateway: &Gateway, target: &str) -> Answer {
@@ -60,6 +61,17 @@ fn rate_table_full() {
             (0..1_000).map(&mut ask).find(|answer| answer.status() != 200).expect("a table has an end")
         },
     );
+}
+
+#[test]
+fn not_listed() {
+    let origin = Origin::ok();
+    let port = free_port();
+    let service = Service::at("/svc", &[&origin]).base("load_type", "tcp").access("open", 1);
+    let service = service.base("frontend_addr", format!("127.0.0.1:{port}")).access("white_list", "10.0.0.1");
+    untold(End::NotListed, &Conf::new().service(service), |_| {
+        Client::connect((Ipv4Addr::LOCALHOST, port).into()).expect_close();
+    });
 }
 
 #[test]

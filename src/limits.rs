@@ -125,6 +125,15 @@ pub const HANDOVER_MARGIN_MIN: usize = 2;
 pub const HANDOVER_MARGIN_PARTS: usize = 10;
 /// Connections that wait for one worker to take them over; more stay where they were accepted.
 pub const HANDOVER_INLET_MAX: usize = 256;
+/// A worker that dies is replaced at once, but no sooner than this after it was started; twice that the next time,
+/// and so on.
+pub const REPLACE_GAP_MS: u64 = 1_000;
+/// The longest such gap.
+pub const REPLACE_GAP_MAX_MS: u64 = 30_000;
+/// A worker that lived this long starts over with the shortest gap.
+pub const REPLACE_CALM_MS: u64 = 60_000;
+/// Reports that wait for control; one that may be lost is, when there are more.
+pub const REPORTS_WAITING_MAX: usize = 4_096;
 /// Workers at most.
 pub const WORKERS_MAX: usize = 1_024;
 /// Endpoints of one service at most.

@@ -15,6 +15,7 @@ use crossbeam_channel::{Receiver, Sender};
 use super::epoch::Epoch;
 use super::listen::Entrance;
 use crate::ids::{EndpointId, EpochId, ListenerId, WorkerId};
+use crate::limits::REPORTS_WAITING_MAX;
 
 /// Control to worker. Epochs may be skipped, never reordered.
 #[derive(Debug)]
@@ -217,6 +218,13 @@ impl ReportSender {
         self.bell.ring();
     }
 
+    /// Sends a report that control can do without: it is dropped while control is stuck and others wait.
+    pub fn hint(&self, report: Report) {
+        if self.reports.len() < REPORTS_WAITING_MAX {
+            self.send(report);
+        }
+    }
+
     /// Another handle.
     ///
     /// # Errors
@@ -258,6 +266,18 @@ pub fn connect(worker: WorkerId, up: &ReportSender) -> std::io::Result<(ControlE
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_control_that_is_stuck_is_told_no_more_than_it_needs() {
+        let (up, control) = report_channel().expect("descriptors");
+        for _ in 0..2 * REPORTS_WAITING_MAX {
+            up.hint(Report::ConnectFailed { epoch: EpochId(1), endpoint: EndpointId(0) });
+        }
+        up.send(Report::Adopted { worker: WorkerId(0), epoch: EpochId(1) });
+        let told: Vec<Report> = control.reports.try_iter().collect();
+        assert_eq!(told.len(), REPORTS_WAITING_MAX + 1);
+        assert!(matches!(told.last(), Some(Report::Adopted { .. })), "what it needs comes through");
+    }
 
     #[test]
     fn an_order_rings_and_silence_ends_the_ringing() {

@@ -180,7 +180,7 @@ async fn answer_locally(
         }
         Local::Reload => {
             let ticket = shard.tickets.open();
-            shard.reports.send(Report::ReloadAsked { worker: shard.worker, ticket });
+            shard.reports.hint(Report::ReloadAsked { worker: shard.worker, ticket });
             // Control answers by its own deadline; this one only covers a control that is stuck.
             down.writing.arm(RELOAD_ANSWER_MS * 2);
             let answer = down.writing.bound(pin!(shard.tickets.wait(ticket))).await;
@@ -311,7 +311,7 @@ async fn acquire(
 fn report_failed_dial(shard: &Shard, epoch: Option<&ShardEpoch>, forward: &Forward) {
     let Some(epoch) = epoch else { return };
     let endpoint = forward.replica.upstream.endpoints[forward.endpoint].id;
-    shard.reports.send(Report::ConnectFailed { epoch: epoch.epoch().id, endpoint });
+    shard.reports.hint(Report::ConnectFailed { epoch: epoch.epoch().id, endpoint });
 }
 
 /// Tells the client, where it can still be told.

@@ -32,11 +32,11 @@ pub struct Post {
 /// Starts a worker.
 ///
 /// # Errors
-/// When the thread cannot be made.
+/// When the thread cannot be made, or the process is out of descriptors.
 pub fn spawn(post: Post) -> std::io::Result<JoinHandle<()>> {
     let worker = post.link.worker;
+    let reports = post.link.reports.try_clone()?;
     std::thread::Builder::new().name(format!("gk-worker-{worker}")).spawn(move || {
-        let Ok(reports) = post.link.reports.try_clone() else { return };
         let died = |cause| Report::Died { worker, cause };
         let ended = catch_unwind(AssertUnwindSafe(|| serve(post)));
         reports.send(match ended {

@@ -116,7 +116,7 @@ impl State {
             fingerprint,
             publisher,
             roll,
-            workers: Workers::new(workers),
+            workers: Workers::new(workers, now),
             doors: Doors::default(),
             opening: None,
             reload: Reload::default(),
@@ -139,7 +139,8 @@ impl State {
     pub(crate) fn apply(&mut self, now: Instant, event: Event) -> Vec<Effect> {
         match event {
             Event::Report(report) => self.hear(now, report),
-            Event::Silence => self.all_dead("its end of the link is closed"),
+            Event::NotReplaced { worker, cause } => self.died(now, worker, &cause),
+            Event::Silence => self.all_dead(now, "its end of the link is closed"),
             Event::Asked(asker) => self.ask(now, asker),
             Event::Touched => self.touched = Some((self.touched.map_or(now, |(first, _)| first), now)),
             Event::Loaded(reading) => self.loaded(now, reading),
@@ -167,6 +168,7 @@ impl State {
             self.touch_due(),
             self.timer_due,
             self.stop.as_ref().map(Stop::due),
+            self.workers.due().filter(|_| self.stop.is_none()),
         ];
         times.into_iter().flatten().min()
     }
@@ -186,6 +188,9 @@ impl State {
             let replaced = self.publisher.publish_health(health, now);
             self.out.push(Effect::Free(replaced));
         }
+        if self.stop.is_none() {
+            self.workers.replace(now, &mut self.out);
+        }
         self.workers.offer(self.publisher.current(), &mut self.out);
         if self.stop.is_none() {
             self.doors.offer(&self.workers, &mut self.out);
@@ -197,7 +202,7 @@ impl State {
 
     fn hear(&mut self, now: Instant, report: Report) {
         match report {
-            Report::Ready { worker, driver } => self.workers.ready(worker, driver),
+            Report::Ready { worker, driver } => self.workers.ready(worker, driver, &mut self.out),
             Report::Adopted { worker, epoch } => self.workers.adopted(worker, epoch, &mut self.out),
             Report::Listening { worker: _, listener } => self.doors.confirmed(listener),
             Report::Released { worker: _, epoch } => self.out.push(Effect::Free(epoch)),
@@ -218,20 +223,24 @@ impl State {
                 self.out.push(Effect::Say(Level::Info, format!("worker {worker} has ended: {summary}")));
                 self.workers.drained(worker, cut, &mut self.out);
             }
-            Report::Died { worker, cause } => self.died(worker, &cause),
+            Report::Died { worker, cause } => self.died(now, worker, &cause),
         }
     }
 
-    fn died(&mut self, worker: WorkerId, cause: &str) {
+    fn died(&mut self, now: Instant, worker: WorkerId, cause: &str) {
         self.out.push(Effect::Say(Level::Error, format!("worker {worker} has died: {cause}")));
-        self.workers.died(worker, &mut self.out);
+        self.workers.died(now, worker, &mut self.out);
         self.doors.orphan(worker);
+        self.reload.forget(worker);
+        if let Some(stop) = &mut self.stop {
+            stop.ended(worker);
+        }
     }
 
-    fn all_dead(&mut self, cause: &str) {
+    fn all_dead(&mut self, now: Instant, cause: &str) {
         let left: Vec<WorkerId> = self.workers.running().collect();
         for worker in left {
-            self.died(worker, cause);
+            self.died(now, worker, cause);
         }
     }
 
@@ -376,9 +385,9 @@ impl State {
 
     fn end_if_over(&mut self, now: Instant) {
         let left = self.workers.running().count();
-        if left == 0 && self.stop.is_none() {
+        if self.stop.is_none() && self.workers.is_hopeless() {
             self.out.push(Effect::End(Err("no worker is left".into())));
-        } else if left == 0 {
+        } else if left == 0 && self.stop.is_some() {
             self.end(self.workers.died_total() == 0);
         } else if self.stop.as_ref().is_some_and(|stop| stop.is_overdue(now)) {
             self.out.push(Effect::Say(Level::Error, format!("{left} workers have not ended in time")));
@@ -389,7 +398,8 @@ impl State {
     }
 
     fn end(&mut self, clean: bool) {
-        let outcome = Outcome { clean, epochs: self.publisher.current().id.0, cut: self.workers.cut_total() };
+        let (epochs, cut) = (self.publisher.current().id.0, self.workers.cut_total());
+        let outcome = Outcome { clean, epochs, cut, replaced: self.workers.replaced_total() };
         self.out.push(Effect::End(Ok(outcome)));
     }
 }

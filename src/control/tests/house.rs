@@ -284,7 +284,8 @@ impl House {
             })
             .unzip();
         let listening = unserved(&loaded.process.listens);
-        let office = Office { file: file.clone(), load, loaded, listening, links, reports, ready: Box::new(|_| {}) };
+        let (spawn, ready) = (Box::new(|_| Err(io::ErrorKind::Unsupported.into())), Box::new(|_: &str| {}));
+        let office = Office { file: file.clone(), load, loaded, listening, links, spawn, reports, ready };
         let channel = mpsc::channel(64);
         let events = channel.0.clone();
         let running = Some(thread::spawn(move || {

@@ -2,6 +2,7 @@
 
 mod adoption;
 mod doors;
+mod deaths;
 mod health;
 mod reload;
 mod stop;
@@ -186,6 +187,7 @@ fn word(effect: &Effect) -> Option<String> {
         Effect::End(Ok(outcome)) => {
             format!("end clean={} epochs={} cut={}", outcome.clean, outcome.epochs, outcome.cut)
         }
+        Effect::Replace(worker) => format!("replace {worker}"),
         Effect::End(Err(why)) => format!("end: {why}"),
     })
 }

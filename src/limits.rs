@@ -120,7 +120,7 @@ pub const RATE_SLOTS_MIN: usize = 32;
 /// The most slots of the limits table a user may ask for: 256 MiB.
 pub const RATE_SLOTS_CEILING: usize = 16 * 1024 * 1024;
 /// A worker keeps what it accepts until it has this many connections more than the mean.
-pub const HANDOVER_MARGIN_MIN: usize = 2;
+pub const HANDOVER_MARGIN_MIN: usize = 3;
 /// The same as a part of the mean: one tenth of it.
 pub const HANDOVER_MARGIN_PARTS: usize = 10;
 /// Connections that wait for one worker to take them over; more stay where they were accepted.

@@ -47,9 +47,7 @@ pub fn run(options: &cli::Run) -> Result<ExitCode, String> {
         workers,
         pseudonym: format!("gatekeeper-{:016x}", RandomState::new().hash_one(Instant::now())).into(),
         rates: Arc::new(RateTable::new(process.rate_keys_max)),
-        handovers: Arc::new(
-            Handovers::new(workers).map_err(|error| format!("cannot link the workers: {error}"))?,
-        ),
+        handovers: Arc::new(Handovers::new(workers).map_err(|error| format!("cannot link the workers: {error}"))?),
         origin: Instant::now(),
     };
     let spawn = move |worker: WorkerId| {

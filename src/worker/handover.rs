@@ -141,12 +141,7 @@ impl Evenness {
     #[must_use]
     pub fn new(worker: WorkerId) -> Self {
         let seed = 0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(u64::from(worker.0) + 1);
-        Self {
-            own: worker.index(),
-            mean: Cell::new(0),
-            mean_of_ms: Cell::new(u64::MAX),
-            dice: Cell::new(seed),
-        }
+        Self { own: worker.index(), mean: Cell::new(0), mean_of_ms: Cell::new(u64::MAX), dice: Cell::new(seed) }
     }
 
     /// Who should have a connection that was accepted here. `None`: whoever accepted it.
@@ -236,7 +231,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("bound");
         let stream = TcpStream::connect(address).expect("listens");
-        let fresh = || Fresh { stream: stream.try_clone().expect("descriptors"), peer: address, entrance: Entrance::Http };
+        let fresh =
+            || Fresh { stream: stream.try_clone().expect("descriptors"), peer: address, entrance: Entrance::Http };
         for _ in 0..HANDOVER_INLET_MAX {
             assert!(all.give(WorkerId(1), fresh()).is_ok());
         }

@@ -41,7 +41,10 @@ impl Connection {
     pub fn tcp(stream: TcpStream, buffers: &Buffers) -> Self {
         let fd = stream.as_raw_fd();
         let (rx, tx) = stream.into_split();
-        Self { rx: Receiver::new(rx, buffers), tx: Sender { fd: Listed::new(fd), half: Half::Tcp(tx), turn: Turn::default() } }
+        Self {
+            rx: Receiver::new(rx, buffers),
+            tx: Sender { fd: Listed::new(fd), half: Half::Tcp(tx), turn: Turn::default() },
+        }
     }
 
     /// A dialled Unix connection.
@@ -49,7 +52,10 @@ impl Connection {
     pub fn unix(stream: UnixStream, buffers: &Buffers) -> Self {
         let fd = stream.as_raw_fd();
         let (rx, tx) = stream.into_split();
-        Self { rx: Receiver::new(rx, buffers), tx: Sender { fd: Listed::new(fd), half: Half::Unix(tx), turn: Turn::default() } }
+        Self {
+            rx: Receiver::new(rx, buffers),
+            tx: Sender { fd: Listed::new(fd), half: Half::Unix(tx), turn: Turn::default() },
+        }
     }
 
     /// Dials a TCP address.

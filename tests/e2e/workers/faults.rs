@@ -145,7 +145,7 @@ fn a_worker_that_dies_again_and_again_keeps_no_descriptors_and_does_not_spin() {
 fn a_control_that_is_stuck_stops_no_traffic() {
     let origin = Origin::ok();
     let dead = Service::with_nodes("/dead", vec!["127.0.0.1:1".to_owned()]).balance("check_method", "tcpchk");
-    let limited = Service::at("/limited", &[&origin]).access("client_limit", 1);
+    let limited = Service::at("/limited", &[&origin]).access("client_flow_limit", 1);
     let conf = Conf::of(&origin).service(dead).service(limited);
     let gateway = fragile(&conf);
     let mut kept = gateway.connect();

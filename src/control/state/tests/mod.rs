@@ -1,8 +1,8 @@
 //! Every event and its effects, without a clock, a socket or a file.
 
 mod adoption;
-mod doors;
 mod deaths;
+mod doors;
 mod health;
 mod reload;
 mod stop;

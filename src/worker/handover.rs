@@ -19,11 +19,11 @@ use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::ids::WorkerId;
+use crate::ids::{EpochId, WorkerId};
 use crate::limits::{HANDOVER_INLET_MAX, HANDOVER_MARGIN_MIN, HANDOVER_MARGIN_PARTS};
 use crate::wall::link::{Bell, doorbell};
 use crate::wall::listen::Entrance;
@@ -54,6 +54,7 @@ pub struct Handovers {
 #[repr(align(128))]
 struct Place {
     open: AtomicUsize,
+    epoch: AtomicU64,
     give: Sender<Fresh>,
     take: Receiver<Fresh>,
     bell: Bell,
@@ -69,7 +70,7 @@ impl Handovers {
         let place = |_| {
             let (give, take) = bounded(HANDOVER_INLET_MAX);
             let (bell, heard) = doorbell()?;
-            Ok(Place { open: AtomicUsize::new(CLOSED), give, take, bell, heard })
+            Ok(Place { open: AtomicUsize::new(CLOSED), epoch: AtomicU64::new(0), give, take, bell, heard })
         };
         Ok(Self { places: (0..workers).map(place).collect::<io::Result<_>>()? })
     }
@@ -81,6 +82,12 @@ impl Handovers {
     /// How many connections that worker has open; `None` where it takes none.
     pub fn publish(&self, worker: WorkerId, open: Option<usize>) {
         self.place(worker).open.store(open.unwrap_or(CLOSED), Ordering::Relaxed);
+    }
+
+    /// That worker runs on this epoch. One that runs on an older one than the giver is given nothing, as it may not
+    /// know what the connection came in by.
+    pub fn adopted(&self, worker: WorkerId, epoch: EpochId) {
+        self.place(worker).epoch.store(epoch.0, Ordering::Relaxed);
     }
 
     /// What has been given to that worker and not taken.
@@ -108,15 +115,18 @@ impl Handovers {
         Ok(())
     }
 
-    /// What that worker has, and is about to have. `None` where it takes none.
-    fn load(&self, position: usize) -> Option<usize> {
+    /// What that worker has, and is about to have. `None` where it takes none, or not yet.
+    fn load(&self, position: usize, epoch: u64) -> Option<usize> {
         let place = &self.places[position];
+        if place.epoch.load(Ordering::Relaxed) < epoch {
+            return None;
+        }
         let open = place.open.load(Ordering::Relaxed);
         (open != CLOSED).then(|| open + place.take.len())
     }
 
     fn mean(&self) -> usize {
-        let loads = (0..self.places.len()).filter_map(|position| self.load(position));
+        let loads = (0..self.places.len()).filter_map(|position| self.load(position, 0));
         let (count, sum) = loads.fold((0, 0), |(count, sum), load| (count + 1, sum + load));
         sum / count.max(1)
     }
@@ -159,7 +169,8 @@ impl Evenness {
         if open < mean + margin {
             return None;
         }
-        let candidate = |position: usize| all.load(position).map(|load| (load, position));
+        let epoch = all.places[self.own].epoch.load(Ordering::Relaxed);
+        let candidate = |position: usize| all.load(position, epoch).map(|load| (load, position));
         let (load, position) = [self.roll(workers), self.roll(workers)].into_iter().filter_map(candidate).min()?;
         let gains = position != self.own && load + margin <= open;
         gains.then(|| WorkerId(u16::try_from(position).expect("fewer workers than limits::WORKERS_MAX")))
@@ -220,6 +231,15 @@ mod tests {
     }
 
     #[test]
+    fn a_worker_on_an_older_epoch_is_given_none() {
+        let all = with(&[80, 40, 40, 40]);
+        for worker in [0, 1, 3] {
+            all.adopted(WorkerId(worker), EpochId(2));
+        }
+        assert_eq!(chosen(&all, 80), [1, 3]);
+    }
+
+    #[test]
     fn an_idle_machine_and_one_worker_hand_nothing_over() {
         assert!(chosen(&with(&[1, 0, 0]), 1).is_empty());
         assert!(chosen(&with(&[5_000]), 5_000).is_empty());
@@ -237,7 +257,7 @@ mod tests {
             assert!(all.give(WorkerId(1), fresh()).is_ok());
         }
         assert!(all.give(WorkerId(1), fresh()).is_err());
-        assert_eq!(all.load(1), Some(HANDOVER_INLET_MAX));
+        assert_eq!(all.load(1, 0), Some(HANDOVER_INLET_MAX));
         assert_eq!(all.inlet(WorkerId(1)).try_iter().count(), HANDOVER_INLET_MAX);
     }
 }

@@ -64,7 +64,6 @@ fn carry_out(shard: &Rc<Shard>, order: Order, loops: &AcceptLoops) -> io::Result
             let door = Door::open(socket, entrance)?;
             let ended = monoio::spawn(accept::run(shard.clone(), door, gate.clone()));
             loops.borrow_mut().push(Accepting { listener, gate, ended });
-            shard.publish_load();
             shard.reports.send(Report::Listening { worker: shard.worker, listener });
         }
         Order::Unlisten { listener } => loops.borrow_mut().retain(|one| {

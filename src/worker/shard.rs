@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use super::buffer::Buffers;
 use super::clock::Clock;
-use super::deadline::Deadlines;
+use super::deadline::{Deadlines, Early};
 use super::handover::{Evenness, Handovers};
 use super::meter::Meter;
 use super::request_id::{RequestId, RequestIds};
@@ -123,6 +123,8 @@ impl Shard {
         let next =
             Rc::new(ShardEpoch { epoch: Some(epoch), replicas, reports: self.reports.clone(), worker: self.worker });
         *self.epoch.borrow_mut() = Some(next);
+        self.shared.handovers.adopted(self.worker, id);
+        self.publish_load();
         self.reports.send(Report::Adopted { worker: self.worker, epoch: id });
     }
 
@@ -198,6 +200,7 @@ impl Shard {
         self.start_leaving();
         self.clock.refresh();
         self.drain_ends_ms.set(Some(self.clock.now_ms() + window_ms));
+        self.deadlines.bring_forward(Early::AtDrain);
         self.publish_load();
     }
 
@@ -216,7 +219,7 @@ impl Shard {
     /// The drain window is over: exchanges and tunnels end now, idle connections within two ticks.
     pub fn cut(&self) {
         self.cut.set(true);
-        self.deadlines.shorten_idle(0);
+        self.deadlines.bring_forward(Early::AtCut);
         self.deadlines.wake_all();
     }
 

@@ -74,6 +74,7 @@ fn serve(post: Post) -> std::io::Result<Report> {
         Ok(Err(error)) => error.to_string(),
         Err(panic) => told(&*panic),
     };
+    shard.shared.handovers.publish(worker, None);
     // The tasks of its connections are whole: they end in the same runtime, and give their descriptors back.
     let wound_up = catch_unwind(AssertUnwindSafe(|| engine.block_on(orders::wind_up(&shard, &loops))));
     if wound_up.is_err() || shard.open() != Open::default() {

@@ -21,6 +21,8 @@ mod support;
 #[cfg(test)]
 mod tcp;
 #[cfg(test)]
+mod tunnel;
+#[cfg(test)]
 mod upstream;
 #[cfg(test)]
 mod workers;

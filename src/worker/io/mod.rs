@@ -9,6 +9,7 @@
 //! touching a stage. Closing is asked of the kernel first (`shutdown`), then the descriptor goes when the last
 //! operation on it has completed. Out of scope: deadlines (`deadline`), what the bytes mean.
 
+mod open;
 mod pipe;
 mod receive;
 mod send;
@@ -23,6 +24,7 @@ use std::path::Path;
 use monoio::io::Splitable;
 use monoio::net::{TcpStream, UnixStream};
 
+pub use self::open::sever_all;
 pub use self::pipe::{Pipe, Pipes};
 pub use self::receive::{Received, Receiver};
 pub use self::send::{SendFault, Sender};

@@ -2,7 +2,7 @@
 //! given up at any time. What is done with it is done at once or not at all.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{BorrowedFd, RawFd};
 
 use monoio::io::OwnedReadHalf;
 use monoio::net::{TcpStream, UnixStream};
@@ -12,6 +12,7 @@ use rustix::io::{Errno, ioctl_fionbio};
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 use rustix::pipe::{SpliceFlags, splice};
 
+use super::open::Listed;
 use super::pipe::Pipe;
 use crate::limits::PIPE_BYTES;
 use crate::worker::buffer::Lease;
@@ -20,7 +21,10 @@ use crate::worker::buffer::Lease;
 const SPLICE: SpliceFlags = SpliceFlags::NONBLOCK.union(SpliceFlags::MOVE);
 
 /// A connected socket.
-pub struct Socket(Stream);
+pub struct Socket {
+    listed: Listed,
+    stream: Stream,
+}
 
 /// The half of a stream that is read from.
 pub(super) enum Stream {
@@ -42,8 +46,8 @@ pub enum Moved {
 }
 
 impl Socket {
-    pub(super) fn new(stream: Stream) -> Self {
-        Self(stream)
+    pub(super) fn new(stream: Stream, fd: RawFd) -> Self {
+        Self { listed: Listed::new(fd), stream }
     }
 
     /// Waits until a receive has something to say.
@@ -51,7 +55,7 @@ impl Socket {
     /// # Errors
     /// When the socket cannot be waited for.
     pub async fn readable(&self) -> io::Result<()> {
-        match &self.0 {
+        match &self.stream {
             Stream::Tcp(half) => whole(half).readable(false).await,
             Stream::Unix(half) => whole(half).readable(false).await,
         }
@@ -62,7 +66,7 @@ impl Socket {
     /// # Errors
     /// When the socket cannot be waited for.
     pub async fn writable(&self) -> io::Result<()> {
-        match &self.0 {
+        match &self.stream {
             Stream::Tcp(half) => whole(half).writable(false).await,
             Stream::Unix(half) => whole(half).writable(false).await,
         }
@@ -138,14 +142,8 @@ impl Socket {
         let _ = rustix::net::shutdown(self.descriptor(), how);
     }
 
-    #[expect(unsafe_code, reason = "the runtime's stream gives only a raw descriptor")]
     fn descriptor(&self) -> BorrowedFd<'_> {
-        let fd = match &self.0 {
-            Stream::Tcp(half) => whole(half).as_raw_fd(),
-            Stream::Unix(half) => whole(half).as_raw_fd(),
-        };
-        // SAFETY: the stream owns the descriptor and is borrowed for as long as the result is.
-        unsafe { BorrowedFd::borrow_raw(fd) }
+        self.listed.socket()
     }
 }
 

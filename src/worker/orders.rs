@@ -37,9 +37,8 @@ struct Drain {
 /// When the doorbell or a listening socket cannot be used.
 pub async fn obey(shard: &Rc<Shard>, link: WorkerEnd, loops: &AcceptLoops) -> io::Result<u64> {
     let bell = UnixStream::from_std(link.heard.try_clone()?)?;
-    let handed = shard.shared.handovers.bell(shard.worker)?;
-    let handed_bell = UnixStream::from_std(handed.try_clone()?)?;
-    monoio::spawn(accept::take_in(shard.clone(), handed, handed_bell));
+    let handed = UnixStream::from_std(shard.shared.handovers.heard(shard.worker).try_clone()?)?;
+    monoio::spawn(accept::take_in(shard.clone(), handed));
     loop {
         for order in link.orders.try_iter() {
             if let Some(Drain { delay_ms, window_ms }) = carry_out(shard, order, loops)? {

@@ -1,4 +1,4 @@
 //! The workers as a whole: how connections spread over them, what becomes of one that dies.
 
-mod even;
+pub(crate) mod even;
 mod faults;

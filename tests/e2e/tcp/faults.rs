@@ -1,7 +1,8 @@
 //! A tunnel ends, on both sides, when its worker dies.
 
 use super::{Server, connect, in_front_of};
-use crate::support::{Gateway, Gone, Origin, Service, eventually};
+use crate::support::{Gone, Origin, Service, eventually};
+use crate::workers::{asking_for, fragile};
 
 #[test]
 fn tunnels_of_a_dead_worker_end_on_both_sides() {
@@ -14,11 +15,11 @@ fn tunnels_of_a_dead_worker_end_on_both_sides() {
         let origin = Origin::ok();
         let (conf, port) = in_front_of(&server);
         let conf = conf.cores(1).service(Service::at("/svc", &[&origin]));
-        let gateway = Gateway::start_with(&conf, |command| drop(command.env("GATEKEEPER_FAULTS", "1")));
+        let gateway = fragile(&conf);
         let mut client = connect(port);
         client.send(b"?");
         assert_eq!(client.wire.exactly(5).as_deref(), Ok(&b"hello"[..]));
-        gateway.connect().send(format!("GET /svc/a HTTP/1.1\r\nHost: a\r\nX-Gatekeeper-Fault: {fault}\r\n\r\n"));
+        gateway.connect().send(asking_for(fault));
         assert_ne!(client.wire.rest().1, Gone::Silent, "{fault}: the client's side hangs");
         let servers_side = is_gone.recv_timeout(crate::support::PATIENCE);
         assert!(servers_side.is_ok_and(|gone| gone != Gone::Silent), "{fault}: the service's side hangs");

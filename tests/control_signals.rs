@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use gatekeeper::config;
-use gatekeeper::control::{self, Office};
+use gatekeeper::control::{self, Life, Office};
 use gatekeeper::ids::WorkerId;
 use gatekeeper::wall::link::{self, Order, Report};
 use rustix::process::{Signal, getpid, kill_process};
@@ -45,7 +45,7 @@ fn hangup_reloads_and_terminate_drains() {
                     let _ = adopted.send(epoch.snapshot.services[0].name.to_string());
                     worker.reports.send(Report::Adopted { worker: worker.worker, epoch: epoch.id });
                 }
-                Order::ReloadAnswer { .. } => {}
+                Order::ReloadAnswer { .. } | Order::Ping => {}
                 Order::Drain { .. } => break,
             }
         }
@@ -61,6 +61,7 @@ fn hangup_reloads_and_terminate_drains() {
         ready: Box::new(move |drivers| {
             let _ = ready.send(drivers.to_owned());
         }),
+        life: Life::default(),
     };
     let running = thread::spawn(move || control::run(office));
 

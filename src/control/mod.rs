@@ -4,15 +4,20 @@
 //! drain at the end. Out of scope: serving requests, and starting or pinning workers (`run` does that
 //! and hands the links in). A control that is stuck stops no traffic.
 
+pub mod desk;
 mod dns;
 mod health;
+mod passage;
+pub mod privileges;
 mod reload;
 mod reports;
 mod signals;
 mod state;
+pub mod systemd;
 #[cfg(test)]
 mod tests;
 mod thread;
+pub mod upgrade;
 mod watch;
 
 use std::fmt;
@@ -21,6 +26,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{Fault, Loaded};
 use crate::wall::link::{ControlEnd, Reports};
+pub use passage::Life;
 
 /// Reads the module file and what lies beside it, unless the text is the one this fingerprint stands for;
 /// `config::load_if_changed`, or a test's own.
@@ -43,6 +49,8 @@ pub struct Office {
     pub reports: Reports,
     /// Called when every worker has started.
     pub ready: Box<Ready>,
+    /// What the process is born into, and what comes after it.
+    pub life: Life,
 }
 
 impl fmt::Debug for Office {

@@ -14,8 +14,9 @@ use tracing::{debug, error, info, warn};
 
 use super::dns::Names;
 use super::health::Checkers;
-use super::state::{Effect, Event, Level, Pace, State};
+use super::state::{Birth, Effect, Event, Level, Pace, State};
 use super::watch::Watch;
+use super::passage::Passage;
 use super::{Office, Outcome, Ready, reload, reports, signals};
 use crate::ids::WorkerId;
 use crate::wall::epoch::Epoch;
@@ -36,12 +37,13 @@ pub(super) async fn serve(office: Office) -> io::Result<Outcome> {
 
 /// The loop without its signals, so that a test can be the one who gives them.
 pub(super) async fn turn(office: Office, pace: Pace, (events, mut inbox): Channel) -> io::Result<Outcome> {
-    let Office { file, load, loaded, links, reports, ready } = office;
+    let Office { file, load, loaded, links, reports, ready, life } = office;
     reports::listen(reports, events.clone())?;
     let reader = reload::Reader::new(file, load.into());
     let workers: Vec<WorkerId> = links.iter().map(|link| link.worker).collect();
-    let mut hands = Hands::new(links, reader, events, ready);
-    let (mut state, mut effects) = State::open(loaded, workers, Instant::now(), pace);
+    let birth = Birth { has_predecessor: life.predecessor.is_some(), watchdog: life.systemd.watchdog() };
+    let mut hands = Hands::new(links, reader, Passage::new(life, &events)?, events, ready);
+    let (mut state, mut effects) = State::open(loaded, workers, Instant::now(), pace, birth);
     loop {
         for effect in effects {
             if let Some(end) = hands.perform(effect) {
@@ -70,18 +72,26 @@ struct Hands {
     checkers: Checkers,
     names: Names,
     watch: Watch,
+    passage: Passage,
     events: mpsc::Sender<Event>,
     ready: Option<Box<Ready>>,
 }
 
 impl Hands {
-    fn new(links: Vec<ControlEnd>, reader: reload::Reader, events: mpsc::Sender<Event>, ready: Box<Ready>) -> Self {
+    fn new(
+        links: Vec<ControlEnd>,
+        reader: reload::Reader,
+        passage: Passage,
+        events: mpsc::Sender<Event>,
+        ready: Box<Ready>,
+    ) -> Self {
         Self {
             links: links.into_iter().map(|link| (link.worker, link)).collect(),
             reader,
             checkers: Checkers::new(events.clone()),
             names: Names::new(events.clone()),
             watch: Watch::default(),
+            passage,
             events,
             ready: Some(ready),
         }
@@ -106,6 +116,16 @@ impl Hands {
                     ready(&drivers);
                 }
             }
+            Effect::Tell(notice) => self.passage.tell(&notice),
+            Effect::TellPredecessor(said) => self.passage.tell_predecessor(&said),
+            Effect::StartSuccessor { cores, timeout_ms } => {
+                self.passage.start_successor(cores, timeout_ms, Ok(Vec::new()));
+            }
+            Effect::AbandonSuccessor => self.passage.abandon_successor(),
+            Effect::YieldToSuccessor => self.passage.yield_to_successor(),
+            Effect::AnswerDesk { number, outcome } => self.passage.answer(number, outcome),
+            Effect::WritePid => self.passage.write_pid(),
+            Effect::OwnSockets => {}
             Effect::End(end) => return Some(finish(end)),
         }
         None

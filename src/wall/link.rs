@@ -28,6 +28,8 @@ pub enum Order {
         /// `data` of the envelope when the status is 200, else `errmsg`.
         text: Box<str>,
     },
+    /// Answer with `Report::Pong`: the worker's loop turns.
+    Ping,
     /// Stop accepting (drain the accept queue first), finish what is in flight, report `Drained`.
     /// Exchanges still open after the window are cut.
     Drain {
@@ -74,6 +76,11 @@ pub enum Report {
         worker: WorkerId,
         /// Comes back in `Order::ReloadAnswer`.
         ticket: u64,
+    },
+    /// The answer to `Order::Ping`.
+    Pong {
+        /// Who.
+        worker: WorkerId,
     },
     /// Nothing is in flight on this worker any more and it has ended.
     Drained {

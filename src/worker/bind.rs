@@ -28,15 +28,19 @@ pub fn group(address: SocketAddr, dual: bool, count: usize) -> io::Result<Vec<Tc
 fn bind_group(address: SocketAddr, dual: bool, count: usize) -> io::Result<Vec<TcpListener>> {
     // Listening is what makes a taken address fail; the trial socket is closed before the group is made.
     let address = patiently(|| try_out(address, dual))?;
-    (0..count)
-        .map(|_| {
-            let socket = socket(address, dual, true)?;
-            // Accepted sockets inherit it, which spares a call for each.
-            socket.set_tcp_nodelay(true)?;
-            socket.listen(LISTEN_BACKLOG)?;
-            Ok(socket.into())
-        })
-        .collect()
+    (0..count).map(|_| one_more(address, dual)).collect()
+}
+
+/// One more socket of a group that listens already.
+///
+/// # Errors
+/// When the group is another user's or not one that can be joined, or the address cannot be bound.
+pub fn one_more(address: SocketAddr, dual: bool) -> io::Result<TcpListener> {
+    let socket = socket(address, dual, true)?;
+    // Accepted sockets inherit it, which spares a call for each.
+    socket.set_tcp_nodelay(true)?;
+    socket.listen(LISTEN_BACKLOG)?;
+    Ok(socket.into())
 }
 
 /// Listens alone for a moment; gives the address with its port.

@@ -15,6 +15,7 @@ pub mod deadline;
 pub mod downstream;
 pub mod driver;
 pub mod exchange;
+pub mod given;
 pub mod io;
 pub mod meter;
 pub mod orders;

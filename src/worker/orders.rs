@@ -10,7 +10,7 @@ use super::accept;
 use super::shard::Shard;
 use super::tickets::Answer;
 use crate::limits::{CUT_GRACE_MS, DEADLINE_TICK_MS, DRAIN_IDLE_GRACE_MS};
-use crate::wall::link::{Order, WorkerEnd, silence};
+use crate::wall::link::{Order, Report, WorkerEnd, silence};
 
 /// Obeys until drained. Accepting begins with the first epoch. Gives the number of client connections cut
 /// at the end of the drain window.
@@ -31,6 +31,7 @@ pub async fn obey(shard: &Rc<Shard>, link: WorkerEnd, listener: TcpListener) -> 
                     }
                 }
                 Order::ReloadAnswer { ticket, status, text } => shard.tickets.answer(ticket, Answer { status, text }),
+                Order::Ping => shard.reports.send(Report::Pong { worker: shard.worker }),
                 Order::Drain { window_ms } => {
                     stop_accepting(shard);
                     if let Some(accepting) = accepting {
@@ -74,6 +75,7 @@ async fn wait_for_sessions(shard: &Rc<Shard>, link: &WorkerEnd, window_ms: u64) 
             match order {
                 Order::Adopt(epoch) => shard.adopt(epoch),
                 Order::ReloadAnswer { ticket, status, text } => shard.tickets.answer(ticket, Answer { status, text }),
+                Order::Ping => shard.reports.send(Report::Pong { worker: shard.worker }),
                 Order::Drain { .. } => {}
             }
         }

@@ -1,5 +1,6 @@
 //! base.toml → `HttpRules` and `Process`.
 
+use super::account;
 use super::address::{self, Wrong};
 use super::{Desk, Page, rules};
 use crate::config::Process;
@@ -58,6 +59,7 @@ pub(super) fn process(page: &Page, tcp_modules: Vec<(String, String)>, faults: &
     let base = page.root.one("base");
     let dns = Desk { source: &page.source, section: page.root.one("dns"), faults: &mut *faults }
         .each("servers", address::name_server);
+    let account = account::account(&mut Desk { source: &page.source, section: base, faults: &mut *faults });
     let mut desk = Desk { source: &page.source, section: page.root.one("http"), faults };
     let listen = address::listen(desk.section.text("addr")).unwrap_or_else(|(message, help)| {
         desk.error("addr", message, help);
@@ -69,6 +71,8 @@ pub(super) fn process(page: &Page, tcp_modules: Vec<(String, String)>, faults: &
         reload_interval_ms: base.ms("conf_load_interval").into(),
         reload_on_change: base.flag("watch"),
         drain_window_ms: base.ms("drain_window").into(),
+        upgrade_timeout_ms: base.ms("upgrade_timeout").into(),
+        account,
         rate_keys_max: desk.section.count("rate_keys_max"),
         dns_servers: dns,
         tcp_modules,

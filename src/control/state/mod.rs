@@ -13,23 +13,31 @@ mod roll;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod upgrade;
+mod vigil;
 mod workers;
 
 use std::mem;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use publish::Publisher;
 use reload::Reload;
 use roll::Roll;
+use upgrade::Upgrade;
+use vigil::Vigil;
 use workers::Workers;
 
 pub(crate) use effect::{Effect, Level};
 pub(crate) use event::{Event, Reading};
 pub(crate) use place::{CheckerId, Spot, Target};
 pub(crate) use reload::Asker;
+pub(crate) use upgrade::{Predecessor, Successor, Wisher};
 
 use super::Outcome;
+use super::systemd::Notice;
+use super::upgrade::Said;
 use crate::config::{Fault, Loaded, Process};
 use crate::ids::{EpochId, WorkerId};
 use crate::limits;
@@ -62,6 +70,15 @@ impl Default for Pace {
     }
 }
 
+/// What a process is born into.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Birth {
+    /// Another process serves and waits for this one to prove itself.
+    pub(crate) has_predecessor: bool,
+    /// How long the service manager waits for a sign of life.
+    pub(crate) watchdog: Option<Duration>,
+}
+
 /// The desired state.
 #[derive(Debug)]
 pub(crate) struct State {
@@ -80,6 +97,13 @@ pub(crate) struct State {
     timer_due: Option<Instant>,
     /// When to stop waiting for workers that drain.
     stop_due: Option<Instant>,
+    /// A signal has said so; a drain after an upgrade comes without one.
+    told_to_stop: bool,
+    /// Every worker has run on an epoch.
+    serving: bool,
+    upgrade: Upgrade,
+    vigil: Vigil,
+    watchdog: Option<Duration>,
     out: Vec<Effect>,
 }
 
@@ -90,6 +114,7 @@ impl State {
         workers: impl IntoIterator<Item = WorkerId>,
         now: Instant,
         pace: Pace,
+        birth: Birth,
     ) -> (Self, Vec<Effect>) {
         let Loaded { snapshot, process, warnings: _, files, fingerprint } = loaded;
         let (mut roll, mut duties) = (Roll::default(), Vec::new());
@@ -106,6 +131,11 @@ impl State {
             touched: None,
             timer_due: timer_after(now, &process),
             stop_due: None,
+            told_to_stop: false,
+            serving: false,
+            upgrade: Upgrade::new(birth.has_predecessor),
+            vigil: Vigil::default(),
+            watchdog: birth.watchdog,
             out: Vec::new(),
             process,
         };
@@ -133,6 +163,20 @@ impl State {
                 let changed = self.roll.resolved(&name, &addresses, &mut self.out);
                 self.outdate_if(changed);
             }
+            Event::UpgradeAsked { wisher, cores } => {
+                let (timeout_ms, stopping) = (self.process.upgrade_timeout_ms, self.stop_due.is_some());
+                self.upgrade.ask(wisher, cores, timeout_ms, stopping, &mut self.out);
+            }
+            Event::Successor(news) => {
+                if let Some(left) = self.upgrade.hear(news, &mut self.out) {
+                    self.hand_over(now, &left);
+                }
+            }
+            Event::Predecessor(news) => {
+                if self.upgrade.hear_predecessor(news, &mut self.out) && self.serving {
+                    self.take_office(now);
+                }
+            }
             Event::Stop => self.stop(now),
             Event::Due => {}
         }
@@ -142,7 +186,7 @@ impl State {
 
     /// When `Event::Due` is wanted, unless another event comes first.
     pub(crate) fn due(&self) -> Option<Instant> {
-        let times = [self.publisher.due(), self.reload.due(), self.touch_due(), self.timer_due, self.stop_due];
+        let times = [self.publisher.due(), self.reload.due(), self.touch_due(), self.timer_due, self.stop_due, self.vigil.due()];
         times.into_iter().flatten().min()
     }
 
@@ -163,12 +207,14 @@ impl State {
         }
         self.workers.offer(self.publisher.current(), &mut self.out);
         self.reload.settle(now, self.pace.answer, &self.workers, &mut self.out);
+        self.serve_if_ready(now);
+        self.vigil.settle(now, self.workers.running(), &mut self.out);
         self.end_if_over(now);
     }
 
     fn hear(&mut self, now: Instant, report: Report) {
         match report {
-            Report::Ready { worker, driver } => self.workers.ready(worker, driver, &mut self.out),
+            Report::Ready { worker, driver } => self.workers.ready(worker, driver),
             Report::Adopted { worker, epoch } => self.workers.adopted(worker, epoch, &mut self.out),
             Report::Released { worker: _, epoch } => self.out.push(Effect::Free(epoch)),
             Report::ConnectFailed { epoch, endpoint } => {
@@ -176,7 +222,13 @@ impl State {
                 self.outdate_if(flipped);
             }
             Report::ReloadAsked { worker, ticket } => self.ask(now, Asker::Worker { worker, ticket }),
+            Report::Pong { worker } => {
+                if self.vigil.answered(worker) {
+                    self.all_alive();
+                }
+            }
             Report::Drained { worker, cut, summary } => {
+                self.vigil.ended(worker);
                 self.out.push(Effect::Say(Level::Info, format!("worker {worker} has ended: {summary}")));
                 self.workers.drained(worker, cut, &mut self.out);
             }
@@ -186,7 +238,48 @@ impl State {
 
     fn died(&mut self, worker: WorkerId, cause: &str) {
         self.out.push(Effect::Say(Level::Error, format!("worker {worker} has died: {cause}")));
+        self.vigil.ended(worker);
         self.workers.died(worker, &mut self.out);
+        if self.upgrade.is_on_trial() {
+            let why = format!("worker {worker} has died: {cause}");
+            self.out.push(Effect::TellPredecessor(Said::Failed(why)));
+        }
+    }
+
+    /// Says once that every worker serves.
+    fn serve_if_ready(&mut self, now: Instant) {
+        if self.serving || self.stop_due.is_some() || !self.workers.all_serve() {
+            return;
+        }
+        self.serving = true;
+        self.out.push(Effect::Ready(self.workers.drivers()));
+        if self.upgrade.is_on_trial() {
+            self.out.push(Effect::TellPredecessor(Said::Ready));
+            self.vigil.keep(Some(Duration::from_millis(limits::UPGRADE_SIGN_MS)), now);
+        } else {
+            self.take_office(now);
+        }
+    }
+
+    /// This process is the gateway from now on.
+    fn take_office(&mut self, now: Instant) {
+        self.out.push(Effect::WritePid);
+        self.out.push(Effect::Tell(Notice::Ready));
+        let line = format!("serving with {} workers", self.workers.running().count());
+        self.out.push(Effect::Tell(Notice::Status(line)));
+        self.vigil.keep(self.watchdog.map(|watchdog| watchdog / 2), now);
+    }
+
+    /// Every worker that runs has answered.
+    fn all_alive(&mut self) {
+        if self.workers.died_total() > 0 {
+            return;
+        }
+        if self.upgrade.is_on_trial() {
+            self.out.push(Effect::TellPredecessor(Said::Alive));
+        } else if !self.upgrade.has_handed_over() && self.watchdog.is_some() {
+            self.out.push(Effect::Tell(Notice::Alive));
+        }
     }
 
     fn all_dead(&mut self, cause: &str) {
@@ -212,6 +305,9 @@ impl State {
 
     fn start_load(&mut self, now: Instant) {
         if self.reload.start(now) {
+            if self.reload.is_operators() {
+                self.out.push(Effect::Tell(Notice::Reloading));
+            }
             self.out.push(Effect::Load { in_force: self.fingerprint });
         }
     }
@@ -263,6 +359,11 @@ impl State {
             self.out.push(Effect::Say(Level::Warn, line));
             process.rate_keys_max = kept;
         }
+        if process.account != self.process.account {
+            let line = "base.user and base.group are others now and need a restart".to_owned();
+            self.out.push(Effect::Say(Level::Warn, line));
+            process.account.clone_from(&self.process.account);
+        }
         if process.dns_servers != self.process.dns_servers {
             self.out.push(Effect::UseServers(process.dns_servers.clone()));
         }
@@ -291,11 +392,28 @@ impl State {
 
     /// The first signal drains, the second ends at once.
     fn stop(&mut self, now: Instant) {
-        if self.stop_due.is_some() {
+        if mem::replace(&mut self.told_to_stop, true) {
             self.out.push(Effect::Say(Level::Warn, "stopping at once".into()));
             self.end(false);
             return;
         }
+        if self.upgrade.has_handed_over() {
+            self.out.push(Effect::Say(Level::Info, "draining already, since another process serves".into()));
+            return;
+        }
+        self.upgrade.stop(&mut self.out);
+        self.out.push(Effect::Tell(Notice::Stopping));
+        self.drain(now);
+    }
+
+    /// Another process serves from these sockets, but for those that it left.
+    fn hand_over(&mut self, now: Instant, left: &[SocketAddr]) {
+        let _ = left;
+        self.vigil.keep(None, now);
+        self.drain(now);
+    }
+
+    fn drain(&mut self, now: Instant) {
         let window_ms = self.process.drain_window_ms;
         self.stop_due = Some(now + Duration::from_millis(window_ms) + self.pace.grace);
         (self.touched, self.timer_due) = (None, None);

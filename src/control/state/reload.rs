@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::workers::Workers;
 use super::{Effect, Level};
 use crate::ids::{EpochId, WorkerId};
+use crate::control::systemd::Notice;
 use crate::wall::link::Order;
 
 /// Who asked.
@@ -72,6 +73,11 @@ impl Reload {
         starts
     }
 
+    /// Whether an operator waits for the load under way.
+    pub(super) fn is_operators(&self) -> bool {
+        self.running.as_ref().is_some_and(|run| run.askers.contains(&Asker::Operator))
+    }
+
     /// The load under way has ended; the caller decides what it was and calls `start`.
     pub(super) fn ended(&mut self) -> Option<Run> {
         self.running.take()
@@ -105,7 +111,9 @@ impl Reload {
         let running = self.running.take().map(|run| run.askers).unwrap_or_default();
         let adopting = mem::take(&mut self.adopting).into_iter().flat_map(|adopting| adopting.askers);
         for asker in mem::take(&mut self.waiting).into_iter().chain(running).chain(adopting) {
-            asker.answer(503, "the gateway is stopping", out);
+            if asker != Asker::Operator {
+                asker.answer(503, "the gateway is stopping", out);
+            }
         }
     }
 
@@ -145,8 +153,14 @@ impl Adopting {
 
 impl Asker {
     fn answer(self, status: u16, text: &str, out: &mut Vec<Effect>) {
-        if let Self::Worker { worker, ticket } = self {
-            out.push(Effect::Send { worker, order: Order::ReloadAnswer { ticket, status, text: text.into() } });
+        match self {
+            Self::Worker { worker, ticket } => {
+                let text = text.into();
+                out.push(Effect::Send { worker, order: Order::ReloadAnswer { ticket, status, text } });
+            }
+            // The service manager was told that it began.
+            Self::Operator => out.push(Effect::Tell(Notice::Ready)),
+            Self::Quiet => {}
         }
     }
 }

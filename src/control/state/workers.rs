@@ -15,7 +15,6 @@ use crate::wall::link::Order;
 #[derive(Debug)]
 pub(super) struct Workers {
     rows: BTreeMap<WorkerId, Row>,
-    announced: bool,
 }
 
 /// One worker.
@@ -40,7 +39,7 @@ impl Workers {
     /// Workers that have not said anything yet.
     pub(super) fn new(workers: impl IntoIterator<Item = WorkerId>) -> Self {
         let row = || Row { driver: None, sent: EpochId(0), adopted: EpochId(0), owed: None, life: Life::Running };
-        Self { rows: workers.into_iter().map(|worker| (worker, row())).collect(), announced: false }
+        Self { rows: workers.into_iter().map(|worker| (worker, row())).collect() }
     }
 
     /// Sends the epoch to every worker that runs an older one and owes no answer.
@@ -61,21 +60,27 @@ impl Workers {
         out.extend(row.owed.take_if(|owed| owed.id <= epoch).map(Effect::Free));
     }
 
-    /// A worker has started; says so once for all when the last one has.
-    pub(super) fn ready(&mut self, worker: WorkerId, driver: &'static str, out: &mut Vec<Effect>) {
+    /// A worker has started.
+    pub(super) fn ready(&mut self, worker: WorkerId, driver: &'static str) {
         if let Some(row) = self.rows.get_mut(&worker) {
             row.driver = Some(driver);
         }
-        if self.announced || self.rows.values().any(|row| row.life == Life::Running && row.driver.is_none()) {
-            return;
-        }
-        self.announced = true;
+    }
+
+    /// Whether every worker that runs has started and adopted an epoch: it accepts.
+    pub(super) fn all_serve(&self) -> bool {
+        let serves = |row: &Row| row.driver.is_some() && row.adopted > EpochId(0);
+        self.running().next().is_some() && self.rows.values().all(|row| row.life != Life::Running || serves(row))
+    }
+
+    /// How many workers run on which rung of the driver ladder.
+    pub(super) fn drivers(&self) -> String {
         let mut by_driver = BTreeMap::<&str, usize>::new();
         for driver in self.rows.values().filter_map(|row| row.driver) {
             *by_driver.entry(driver).or_default() += 1;
         }
         let drivers: Vec<String> = by_driver.iter().map(|(driver, count)| format!("{count} on {driver}")).collect();
-        out.push(Effect::Ready(drivers.join(", ")));
+        drivers.join(", ")
     }
 
     /// A worker has ended as it was asked to.

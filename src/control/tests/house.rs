@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use crate::config::{Fault, Loaded, Process};
 use crate::control::state::{Event, Pace};
-use crate::control::{Office, Outcome, thread::turn};
+use crate::control::{Life, Office, Outcome, thread::turn};
 use crate::ids::{EndpointId, EpochId, WorkerId};
 use crate::wall::access::Access;
 use crate::wall::epoch::Epoch;
@@ -93,6 +93,8 @@ pub(crate) fn process() -> Process {
         reload_interval_ms: 0,
         reload_on_change: false,
         drain_window_ms: 1_000,
+        upgrade_timeout_ms: 1_000,
+        account: None,
         rate_keys_max: 32,
         dns_servers: Vec::new(),
         tcp_modules: Vec::new(),
@@ -269,7 +271,7 @@ impl House {
                 (control, FakeWorker::start(end))
             })
             .unzip();
-        let office = Office { file: file.clone(), load, loaded, links, reports, ready: Box::new(|_| {}) };
+        let office = Office { file: file.clone(), load, loaded, links, reports, ready: Box::new(|_| {}), life: Life::default() };
         let channel = mpsc::channel(64);
         let events = channel.0.clone();
         let running = Some(thread::spawn(move || {

@@ -61,7 +61,7 @@ impl Desk {
     /// Two workers that have not said anything.
     fn unadopted(loaded: Loaded) -> Self {
         let now = Instant::now();
-        let (state, effects) = State::open(loaded, [WorkerId(0), WorkerId(1)], now, Pace::default());
+        let (state, effects) = State::open(loaded, [WorkerId(0), WorkerId(1)], now, Pace::default(), Birth::default());
         Self { state, now, effects }
     }
 

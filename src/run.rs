@@ -3,21 +3,28 @@
 //! In scope: the order of starting, what is printed at start, the exit. Out of scope: everything that is
 //! started.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write as _};
-use std::net::TcpListener;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::cli;
 use crate::config::{self, Fault, Loaded};
-use crate::control::{self, Office};
+use crate::control::bind::Group;
+use crate::control::given::Given;
+use crate::control::systemd::Systemd;
+use crate::control::upgrade::{Inherited, Line, Succession};
+use crate::control::{self, Life, Office, privileges};
 use crate::ids::WorkerId;
+use crate::limits::UPGRADE_TAKE_MS;
 use crate::wall::link::{self, ControlEnd, ReportSender};
+use crate::wall::listen::{Entrance, Listen};
 use crate::wall::rate::RateTable;
-use crate::worker::bind;
 use crate::worker::driver::Driver;
 use crate::worker::shard::Shared;
 use crate::worker::thread::{self, Post};
@@ -26,8 +33,10 @@ use crate::worker::thread::{self, Post};
 ///
 /// # Errors
 /// What kept the gateway from starting, in words for its user.
-pub fn run(options: &cli::Run) -> Result<ExitCode, String> {
+pub fn run(options: &cli::Run, inherited: Inherited) -> Result<ExitCode, String> {
     log_to_stderr();
+    // Before anybody can change the working directory or replace the file.
+    let succession = succession(options);
     let loaded = config::load(&options.file).map_err(|faults| describe(&faults))?;
     say_warnings(&loaded.warnings);
     let descriptors = raise_descriptor_limit();
@@ -36,10 +45,21 @@ pub fn run(options: &cli::Run) -> Result<ExitCode, String> {
     let workers = options.cores.unwrap_or(available);
     let (driver, may_descend) = choose_driver(options.driver)?;
     let process = &loaded.process;
-    let listeners = bind::group(process.listen, process.listen_any, workers)
-        .map_err(|error| format!("cannot listen on {}: {}", process.listen, explain_bind(&error)))?;
-    let address = listeners[0].local_addr().unwrap_or(process.listen);
-    print_start(&describe_start(&loaded, &address.to_string(), workers, &cores, descriptors));
+    let predecessor = inherited.line;
+    let mut given = given(predecessor.as_ref(), inherited.passed)?;
+    let opened = process.listens.iter().map(|listen| given.group(listen, workers));
+    let listening = opened.collect::<Result<Vec<_>, _>>()?;
+    for left in given.unclaimed() {
+        tracing::warn!("was given a listening socket that nothing in the files asks for: {left}");
+    }
+    drop(given);
+    if let Some(account) = &process.account {
+        let sockets: Vec<_> = listening.iter().flat_map(|group| &group.sockets).map(AsFd::as_fd).collect();
+        privileges::take_on(account, &sockets)?;
+        warn_unreadable(&loaded);
+    }
+    let address = listening[0].address();
+    print_start(&describe_start(&loaded, &listening, workers, &cores, descriptors));
 
     let (up, reports) = link::report_channel().map_err(|error| format!("cannot link the workers: {error}"))?;
     let shared = Shared {
@@ -48,38 +68,79 @@ pub fn run(options: &cli::Run) -> Result<ExitCode, String> {
         rates: Arc::new(RateTable::new(process.rate_keys_max)),
         origin: Instant::now(),
     };
-    let links = spawn(listeners, &cores, driver, may_descend, &shared, &up)
-        .map_err(|error| format!("cannot start a worker: {error}"))?;
+    let links =
+        spawn(&cores, driver, may_descend, &shared, &up).map_err(|error| format!("cannot start a worker: {error}"))?;
     let office = Office {
         file: options.file.clone(),
         load: Box::new(config::load_if_changed),
         loaded,
+        listening,
         links,
         reports,
         ready: Box::new(move |drivers| {
             print_start(&format!("  driver     {drivers}\ngatekeeper ready on http://{address}\n"));
         }),
+        life: Life {
+            systemd: Systemd::from_environment(),
+            predecessor,
+            succession,
+            pid_file: options.pid_file.clone(),
+        },
     };
     let outcome = control::run(office).map_err(|error| error.to_string())?;
     Ok(if outcome.clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// The sockets that this process gets instead of opening them.
+fn given(predecessor: Option<&Line>, passed: Vec<OwnedFd>) -> Result<Given, String> {
+    let Some(line) = predecessor else { return Ok(passed.into()) };
+    let until = Instant::now() + Duration::from_millis(UPGRADE_TAKE_MS);
+    let taken = line.take_over(until).map_err(|error| format!("the old process hands no sockets over: {error}"))?;
+    Ok(taken.into())
+}
+
+/// How this process would be started again: the same program by the same name, whatever stands there then.
+fn succession(options: &cli::Run) -> Option<Succession> {
+    let options = options.clone();
+    let program = program(&std::env::args_os().next()?)?;
+    Some(Succession { program, arguments: Box::new(move |cores| options.arguments(cores)) })
+}
+
+/// A name with a slash is a path; another is looked for as the shell does.
+fn program(name: &OsStr) -> Option<PathBuf> {
+    if Path::new(name).components().count() > 1 {
+        return std::path::absolute(name).ok();
+    }
+    let search = std::env::var_os("PATH")?;
+    std::env::split_paths(&search).map(|folder| folder.join(name)).find(|path| path.is_file())
+}
+
+/// A reload reads the files as the user that the process has become.
+fn warn_unreadable(loaded: &Loaded) {
+    for file in &loaded.files {
+        if let Err(error) = std::fs::File::open(file)
+            && error.kind() == io::ErrorKind::PermissionDenied
+        {
+            tracing::warn!("{}: a reload will not be able to read it as this user: {error}", file.display());
+        }
+    }
+}
+
 fn spawn(
-    listeners: Vec<TcpListener>,
     cores: &[core_affinity::CoreId],
     driver: Driver,
     may_descend: bool,
     shared: &Shared,
     up: &ReportSender,
 ) -> io::Result<Vec<ControlEnd>> {
-    let post = |(index, listener): (usize, TcpListener)| {
+    let post = |index: usize| {
         let worker = WorkerId(u16::try_from(index).expect("fewer workers than limits::WORKERS_MAX"));
         let (control, link) = link::connect(worker, up)?;
         let core = (!cores.is_empty()).then(|| cores[index % cores.len()]);
-        thread::spawn(Post { link, listener, core, driver, may_descend, shared: shared.clone() })?;
+        thread::spawn(Post { link, core, driver, may_descend, shared: shared.clone() })?;
         Ok(control)
     };
-    listeners.into_iter().enumerate().map(post).collect()
+    (0..shared.workers).map(post).collect()
 }
 
 /// The rung to begin on. One asked for by name is used or refused, never exchanged.
@@ -99,14 +160,6 @@ fn choose_driver(asked: cli::Driver) -> Result<(Driver, bool), String> {
     };
     exact.try_out().map_err(|error| format!("{exact} is refused here: {error}"))?;
     Ok((exact, false))
-}
-
-fn explain_bind(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => "another process listens there; stop it, or change `addr` in base.toml".to_owned(),
-        io::ErrorKind::PermissionDenied => format!("{error}; ports below 1024 need the capability to bind them"),
-        _ => error.to_string(),
-    }
 }
 
 /// Raises the soft descriptor limit to the hard one and says what it is now.
@@ -150,16 +203,25 @@ fn print_start(text: &str) {
 
 fn describe_start(
     loaded: &Loaded,
-    address: &str,
+    listening: &[Group],
     workers: usize,
     cores: &[core_affinity::CoreId],
     descriptors: Option<u64>,
 ) -> String {
     let mut text = format!("gatekeeper {}\n", env!("CARGO_PKG_VERSION"));
     let snapshot = &loaded.snapshot;
-    let both = if loaded.process.listen_any { " (IPv4 and IPv6)" } else { "" };
-    let _ = writeln!(text, "  listen     http://{address}{both}");
-    let _ = writeln!(text, "  services   {} http, {} endpoints", snapshot.services.len(), snapshot.endpoints);
+    for group in listening {
+        let both = if group.listen.any { " (IPv4 and IPv6)" } else { "" };
+        let what = match &group.listen.entrance {
+            Entrance::Http => String::new(),
+            Entrance::Tcp { service } => format!(" → {service}"),
+        };
+        let listen = Listen { address: group.address(), ..group.listen.clone() };
+        let _ = writeln!(text, "  listen     {listen}{both}{what}");
+    }
+    let tcp = snapshot.services.iter().filter(|service| service.tcp.is_some()).count();
+    let http = snapshot.services.len() - tcp;
+    let _ = writeln!(text, "  services   {http} http, {tcp} tcp, {} endpoints", snapshot.endpoints);
     for route in snapshot.routes.all().iter().take(START_ROUTES_MAX) {
         let service = snapshot.service(route.service);
         let nodes: Vec<_> = service.upstream.endpoints.iter().take(4).map(|endpoint| &*endpoint.node).collect();
@@ -169,9 +231,6 @@ fn describe_start(
     }
     if snapshot.routes.all().len() > START_ROUTES_MAX {
         let _ = writeln!(text, "             and {} more rules", snapshot.routes.all().len() - START_ROUTES_MAX);
-    }
-    for (name, address) in &loaded.process.tcp_modules {
-        let _ = writeln!(text, "  not served {name}: tcp on {address} (tcp services are not built yet)");
     }
     let shared = match cores.len() {
         0 => " (not pinned: the cores are not known)".to_owned(),

@@ -171,7 +171,8 @@ mod tests {
     fn one_question_is_understood() {
         assert_eq!(question("upgrade\n"), Some(None));
         assert_eq!(question("upgrade 2\n"), Some(Some(2)));
-        for wrong in ["", "upgrade", "upgrade 0\n", "upgrade 1025\n", "upgrade x\n", "upgraded\n", "stop\n", "upgrade \n"]
+        for wrong in
+            ["", "upgrade", "upgrade 0\n", "upgrade 1025\n", "upgrade x\n", "upgraded\n", "stop\n", "upgrade \n"]
         {
             assert_eq!(question(wrong), None, "{wrong:?}");
         }

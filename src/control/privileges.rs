@@ -9,9 +9,7 @@ use std::os::fd::BorrowedFd;
 
 use rustix::fs::fchown;
 use rustix::process::{getegid, geteuid, getgroups};
-use rustix::thread::{
-    Gid, Uid, set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
-};
+use rustix::thread::{Gid, Uid, set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 use crate::config::Account;
 

@@ -114,7 +114,7 @@ mod tests {
         let path = folder.path().join("notify");
         let manager = UnixDatagram::bind(&path).unwrap();
         let systemd = of(&[("NOTIFY_SOCKET", path.to_str().unwrap())]);
-        let mut said = |notice: Notice| {
+        let said = |notice: Notice| {
             systemd.tell(&notice);
             let mut bytes = [0; 256];
             let read = manager.recv(&mut bytes).unwrap();

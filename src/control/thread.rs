@@ -5,6 +5,8 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,13 +16,14 @@ use tracing::{debug, error, info, warn};
 
 use super::dns::Names;
 use super::health::Checkers;
-use super::state::{Birth, Effect, Event, Level, Pace, State};
-use super::watch::Watch;
 use super::passage::Passage;
-use super::{Office, Outcome, Ready, reload, reports, signals};
-use crate::ids::WorkerId;
+use super::state::{Birth, Effect, Event, Level, Opening, Pace, State};
+use super::watch::Watch;
+use super::{Office, Outcome, Ready, bind, reload, reports, signals};
+use crate::ids::{ListenerId, WorkerId};
 use crate::wall::epoch::Epoch;
 use crate::wall::link::{ControlEnd, Order};
+use crate::wall::listen::Entrance;
 
 /// Events that wait for the loop; whoever has one more waits instead.
 const EVENTS_MAX: usize = 1_024;
@@ -37,13 +40,13 @@ pub(super) async fn serve(office: Office) -> io::Result<Outcome> {
 
 /// The loop without its signals, so that a test can be the one who gives them.
 pub(super) async fn turn(office: Office, pace: Pace, (events, mut inbox): Channel) -> io::Result<Outcome> {
-    let Office { file, load, loaded, links, reports, ready, life } = office;
+    let Office { file, load, loaded, listening, links, reports, ready, life } = office;
     reports::listen(reports, events.clone())?;
     let reader = reload::Reader::new(file, load.into());
     let workers: Vec<WorkerId> = links.iter().map(|link| link.worker).collect();
     let birth = Birth { has_predecessor: life.predecessor.is_some(), watchdog: life.systemd.watchdog() };
     let mut hands = Hands::new(links, reader, Passage::new(life, &events)?, events, ready);
-    let (mut state, mut effects) = State::open(loaded, workers, Instant::now(), pace, birth);
+    let (mut state, mut effects) = State::open(loaded, listening, workers, Instant::now(), pace, birth);
     loop {
         for effect in effects {
             if let Some(end) = hands.perform(effect) {
@@ -68,6 +71,8 @@ async fn until(due: Option<Instant>) {
 /// What carries out the effects.
 struct Hands {
     links: HashMap<WorkerId, ControlEnd>,
+    /// The process's own handle on every listening socket.
+    sockets: HashMap<ListenerId, Vec<TcpListener>>,
     reader: reload::Reader,
     checkers: Checkers,
     names: Names,
@@ -87,6 +92,7 @@ impl Hands {
     ) -> Self {
         Self {
             links: links.into_iter().map(|link| (link.worker, link)).collect(),
+            sockets: HashMap::new(),
             reader,
             checkers: Checkers::new(events.clone()),
             names: Names::new(events.clone()),
@@ -102,6 +108,10 @@ impl Hands {
         match effect {
             Effect::Send { worker, order } => self.send(worker, order),
             Effect::Load { in_force } => self.reader.start(in_force, self.events.clone()),
+            Effect::Open(wanted) => self.open(wanted),
+            Effect::Hold(listener, sockets) => drop(self.sockets.insert(listener, sockets)),
+            Effect::Deal { worker, listener, entrance, socket } => self.deal(worker, listener, entrance, socket),
+            Effect::Close(listener) => drop(self.sockets.remove(&listener)),
             Effect::Check(added) => self.checkers.start(added),
             Effect::Uncheck(id) => self.checkers.stop(id),
             Effect::ProbeNow(id) => self.checkers.probe_now(id),
@@ -119,16 +129,35 @@ impl Hands {
             Effect::Tell(notice) => self.passage.tell(&notice),
             Effect::TellPredecessor(said) => self.passage.tell_predecessor(&said),
             Effect::StartSuccessor { cores, timeout_ms } => {
-                self.passage.start_successor(cores, timeout_ms, Ok(Vec::new()));
+                let held = self.sockets.values().flatten();
+                let sockets = held.map(|socket| socket.try_clone().map(OwnedFd::from)).collect();
+                self.passage.start_successor(cores, timeout_ms, sockets);
             }
             Effect::AbandonSuccessor => self.passage.abandon_successor(),
             Effect::YieldToSuccessor => self.passage.yield_to_successor(),
             Effect::AnswerDesk { number, outcome } => self.passage.answer(number, outcome),
             Effect::WritePid => self.passage.write_pid(),
-            Effect::OwnSockets => {}
             Effect::End(end) => return Some(finish(end)),
         }
         None
+    }
+
+    /// Binding waits a while for an address that is taken: not here.
+    fn open(&self, wanted: Vec<Opening>) {
+        let (count, events) = (self.links.len(), self.events.clone());
+        tokio::spawn(async move {
+            let opened = spawn_blocking(move || bind::open_all(&wanted, count)).await;
+            let opened = opened.unwrap_or_else(|panic| Err(vec![format!("opening listeners broke down: {panic}")]));
+            let _ = events.send(Event::Opened(opened)).await;
+        });
+    }
+
+    fn deal(&self, worker: WorkerId, listener: ListenerId, entrance: Entrance, socket: usize) {
+        let Some(held) = self.sockets.get(&listener).and_then(|sockets| sockets.get(socket)) else { return };
+        match held.try_clone() {
+            Ok(socket) => self.send(worker, Order::Listen { listener, entrance, socket }),
+            Err(error) => error!("worker {worker} cannot be given a listening socket: {error}"),
+        }
     }
 
     fn send(&self, worker: WorkerId, order: Order) {

@@ -4,6 +4,7 @@
 //! In scope: what is in force, who has adopted it, which endpoints are up, who waits for an answer,
 //! when the process ends. Out of scope: reading files, probing, resolving, sending (`control::thread`).
 
+mod doors;
 mod effect;
 mod event;
 mod place;
@@ -18,10 +19,10 @@ mod vigil;
 mod workers;
 
 use std::mem;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use doors::Doors;
 use publish::Publisher;
 use reload::Reload;
 use roll::Roll;
@@ -29,6 +30,7 @@ use upgrade::Upgrade;
 use vigil::Vigil;
 use workers::Workers;
 
+pub(crate) use doors::Opening;
 pub(crate) use effect::{Effect, Level};
 pub(crate) use event::{Event, Reading};
 pub(crate) use place::{CheckerId, Spot, Target};
@@ -36,6 +38,7 @@ pub(crate) use reload::Asker;
 pub(crate) use upgrade::{Predecessor, Successor, Wisher};
 
 use super::Outcome;
+use super::bind::Group;
 use super::systemd::Notice;
 use super::upgrade::Said;
 use crate::config::{Fault, Loaded, Process};
@@ -83,7 +86,7 @@ pub(crate) struct Birth {
 #[derive(Debug)]
 pub(crate) struct State {
     pace: Pace,
-    /// The configuration's as last loaded; `listen` stays as it was at start.
+    /// The configuration's as last loaded.
     process: Process,
     files: Vec<PathBuf>,
     /// Stands for the text in force.
@@ -91,6 +94,9 @@ pub(crate) struct State {
     publisher: Publisher,
     roll: Roll,
     workers: Workers,
+    doors: Doors,
+    /// Good, but for the listeners it wants, which are being opened.
+    opening: Option<Box<Loaded>>,
     reload: Reload,
     /// First and last change seen in the watched directories.
     touched: Option<(Instant, Instant)>,
@@ -111,6 +117,7 @@ impl State {
     /// The state at start, and what it takes to get there: epoch 1 to every worker first.
     pub(crate) fn open(
         loaded: Loaded,
+        listening: Vec<Group>,
         workers: impl IntoIterator<Item = WorkerId>,
         now: Instant,
         pace: Pace,
@@ -127,6 +134,8 @@ impl State {
             publisher,
             roll,
             workers: Workers::new(workers),
+            doors: Doors::default(),
+            opening: None,
             reload: Reload::default(),
             touched: None,
             timer_due: timer_after(now, &process),
@@ -140,6 +149,7 @@ impl State {
             process,
         };
         state.workers.offer(state.publisher.current(), &mut state.out);
+        state.doors.replace(&state.process.listens, listening, EpochId(1), &state.workers, &mut state.out);
         state.out.push(Effect::UseServers(state.process.dns_servers.clone()));
         state.out.append(&mut duties);
         state.watch(files);
@@ -155,6 +165,7 @@ impl State {
             Event::Asked(asker) => self.ask(now, asker),
             Event::Touched => self.touched = Some((self.touched.map_or(now, |(first, _)| first), now)),
             Event::Loaded(reading) => self.loaded(now, reading),
+            Event::Opened(opened) => self.opened(now, opened),
             Event::Probed { checker, failure } => {
                 let flipped = self.roll.probed(checker, failure.as_deref(), &mut self.out);
                 self.outdate_if(flipped);
@@ -168,8 +179,8 @@ impl State {
                 self.upgrade.ask(wisher, cores, timeout_ms, stopping, &mut self.out);
             }
             Event::Successor(news) => {
-                if let Some(left) = self.upgrade.hear(news, &mut self.out) {
-                    self.hand_over(now, &left);
+                if self.upgrade.hear(news, &mut self.out) {
+                    self.hand_over(now);
                 }
             }
             Event::Predecessor(news) => {
@@ -186,7 +197,14 @@ impl State {
 
     /// When `Event::Due` is wanted, unless another event comes first.
     pub(crate) fn due(&self) -> Option<Instant> {
-        let times = [self.publisher.due(), self.reload.due(), self.touch_due(), self.timer_due, self.stop_due, self.vigil.due()];
+        let times = [
+            self.publisher.due(),
+            self.reload.due(),
+            self.touch_due(),
+            self.timer_due,
+            self.stop_due,
+            self.vigil.due(),
+        ];
         times.into_iter().flatten().min()
     }
 
@@ -206,6 +224,9 @@ impl State {
             self.out.push(Effect::Free(replaced));
         }
         self.workers.offer(self.publisher.current(), &mut self.out);
+        if self.stop_due.is_none() {
+            self.doors.offer(&self.workers, &mut self.out);
+        }
         self.reload.settle(now, self.pace.answer, &self.workers, &mut self.out);
         self.serve_if_ready(now);
         self.vigil.settle(now, self.workers.running(), &mut self.out);
@@ -216,6 +237,7 @@ impl State {
         match report {
             Report::Ready { worker, driver } => self.workers.ready(worker, driver),
             Report::Adopted { worker, epoch } => self.workers.adopted(worker, epoch, &mut self.out),
+            Report::Listening { worker: _, listener } => self.doors.confirmed(listener),
             Report::Released { worker: _, epoch } => self.out.push(Effect::Free(epoch)),
             Report::ConnectFailed { epoch, endpoint } => {
                 let flipped = self.roll.connect_failed(epoch, endpoint, &mut self.out);
@@ -240,6 +262,7 @@ impl State {
         self.out.push(Effect::Say(Level::Error, format!("worker {worker} has died: {cause}")));
         self.vigil.ended(worker);
         self.workers.died(worker, &mut self.out);
+        self.doors.orphan(worker);
         if self.upgrade.is_on_trial() {
             let why = format!("worker {worker} has died: {cause}");
             self.out.push(Effect::TellPredecessor(Said::Failed(why)));
@@ -248,7 +271,7 @@ impl State {
 
     /// Says once that every worker serves.
     fn serve_if_ready(&mut self, now: Instant) {
-        if self.serving || self.stop_due.is_some() || !self.workers.all_serve() {
+        if self.serving || self.stop_due.is_some() || !self.workers.all_started() || !self.doors.all_open() {
             return;
         }
         self.serving = true;
@@ -313,27 +336,58 @@ impl State {
     }
 
     fn loaded(&mut self, now: Instant, reading: Reading) {
-        let Some(run) = self.reload.ended() else { return };
-        let changed = match reading {
+        if !self.reload.is_running() {
+            return;
+        }
+        match reading {
             Reading::Faulty(faults) => {
                 self.say_faults(&faults);
-                let line = format!("configuration not loaded; epoch {} stays in force", self.publisher.current().id);
-                self.out.push(Effect::Say(Level::Error, line));
                 let lines: Vec<String> = faults.iter().map(Fault::to_string).collect();
-                run.refuse(&lines.join("\n"), &mut self.out);
-                return self.start_load(now);
+                self.not_loaded(now, &lines.join("\n"));
             }
             Reading::New(loaded) => {
-                self.put_in_force(now, *loaded);
-                true
+                let missing = self.doors.missing(&loaded.process.listens);
+                self.opening = Some(loaded);
+                match missing.is_empty() {
+                    true => self.opened(now, Ok(Vec::new())),
+                    false => self.out.push(Effect::Open(missing)),
+                }
             }
-            Reading::Same => false,
-        };
+            Reading::Same => self.in_force(now, false),
+        }
+    }
+
+    /// What the load wants opened is, so it takes effect; or it is not, so nothing does.
+    fn opened(&mut self, now: Instant, opened: Result<Vec<Group>, Vec<String>>) {
+        let Some(loaded) = self.opening.take() else { return };
+        match opened {
+            Ok(opened) if self.reload.is_running() => {
+                self.put_in_force(now, *loaded, opened);
+                self.in_force(now, true);
+            }
+            Ok(_) => {}
+            Err(reasons) => {
+                self.out.extend(reasons.iter().map(|reason| Effect::Say(Level::Error, reason.clone())));
+                self.not_loaded(now, &reasons.join("\n"));
+            }
+        }
+    }
+
+    fn in_force(&mut self, now: Instant, changed: bool) {
+        let Some(run) = self.reload.ended() else { return };
         self.reload.await_adoption(run, self.publisher.current().id, changed, now + self.pace.answer);
         self.start_load(now);
     }
 
-    fn put_in_force(&mut self, now: Instant, loaded: Loaded) {
+    fn not_loaded(&mut self, now: Instant, reasons: &str) {
+        let Some(run) = self.reload.ended() else { return };
+        let line = format!("configuration not loaded; epoch {} stays in force", self.publisher.current().id);
+        self.out.push(Effect::Say(Level::Error, line));
+        run.refuse(reasons, &mut self.out);
+        self.start_load(now);
+    }
+
+    fn put_in_force(&mut self, now: Instant, loaded: Loaded, opened: Vec<Group>) {
         let Loaded { snapshot, process, warnings, files, fingerprint } = loaded;
         self.fingerprint = fingerprint;
         self.say_faults(&warnings);
@@ -343,16 +397,12 @@ impl State {
         let health = self.roll.publish(first);
         let replaced = self.publisher.publish(snapshot, health, now);
         self.out.push(Effect::Free(replaced));
+        let epoch = self.publisher.current().id;
+        self.doors.replace(&self.process.listens, opened, epoch, &self.workers, &mut self.out);
         self.watch(files);
     }
 
     fn take_up_process(&mut self, now: Instant, mut process: Process) {
-        let (listen, listen_any) = (self.process.listen, self.process.listen_any);
-        if (process.listen, process.listen_any) != (listen, listen_any) {
-            let line = format!("http.addr is now {} and needs a restart; still listening on {listen}", process.listen);
-            self.out.push(Effect::Say(Level::Warn, line));
-            (process.listen, process.listen_any) = (listen, listen_any);
-        }
         if process.rate_keys_max != self.process.rate_keys_max {
             let (asked, kept) = (process.rate_keys_max, self.process.rate_keys_max);
             let line = format!("http.rate_keys_max is now {asked} and needs a restart; still {kept}");
@@ -406,9 +456,8 @@ impl State {
         self.drain(now);
     }
 
-    /// Another process serves from these sockets, but for those that it left.
-    fn hand_over(&mut self, now: Instant, left: &[SocketAddr]) {
-        let _ = left;
+    /// Another process serves from these sockets.
+    fn hand_over(&mut self, now: Instant) {
         self.vigil.keep(None, now);
         self.drain(now);
     }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::workers::Workers;
 use super::{Effect, Level};
-use crate::ids::{EpochId, WorkerId};
 use crate::control::systemd::Notice;
+use crate::ids::{EpochId, WorkerId};
 use crate::wall::link::Order;
 
 /// Who asked.
@@ -76,6 +76,11 @@ impl Reload {
     /// Whether an operator waits for the load under way.
     pub(super) fn is_operators(&self) -> bool {
         self.running.as_ref().is_some_and(|run| run.askers.contains(&Asker::Operator))
+    }
+
+    /// Whether a load is under way.
+    pub(super) fn is_running(&self) -> bool {
+        self.running.is_some()
     }
 
     /// The load under way has ended; the caller decides what it was and calls `start`.

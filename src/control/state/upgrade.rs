@@ -4,8 +4,6 @@
 //! The old process serves until the new one has proven itself, and only then drains. One upgrade at a time, one old
 //! process at a time. Pure; starting and watching the new process is `control::upgrade`.
 
-use std::net::SocketAddr;
-
 use super::{Effect, Level};
 use crate::control::systemd::Notice;
 
@@ -30,8 +28,6 @@ pub(crate) enum Successor {
     Proven {
         /// Its number.
         pid: u32,
-        /// Where it does not listen: these sockets are still ours to drain.
-        left: Vec<SocketAddr>,
     },
     /// It has not come to serve, or not for long, and is gone.
     Failed(String),
@@ -118,20 +114,20 @@ impl Upgrade {
         out.push(Effect::StartSuccessor { cores, timeout_ms });
     }
 
-    /// News of the new process; the sockets that it left to us when it has taken over.
-    pub(super) fn hear(&mut self, news: Successor, out: &mut Vec<Effect>) -> Option<Vec<SocketAddr>> {
+    /// News of the new process; true when it has taken over.
+    pub(super) fn hear(&mut self, news: Successor, out: &mut Vec<Effect>) -> bool {
         match (news, &self.stage) {
             (Successor::Ready { pid }, Stage::Trying(_)) => {
                 let line = format!("upgrade: process {pid} accepts too and has to prove itself");
                 out.push(Effect::Say(Level::Info, line));
             }
-            (Successor::Proven { pid, left }, &Stage::Trying(wisher)) => {
+            (Successor::Proven { pid }, &Stage::Trying(wisher)) => {
                 self.stage = Stage::Handed(pid);
                 // Before the new process speaks for itself: a manager hears only the main process.
                 out.push(Effect::Tell(Notice::MainProcess(pid)));
                 out.push(Effect::YieldToSuccessor);
                 wisher.answer(Ok(format!("upgraded: process {pid} serves, the one before it drains")), out);
-                return Some(left);
+                return true;
             }
             (Successor::Failed(why), &Stage::Trying(wisher)) => {
                 self.stage = Stage::Idle;
@@ -146,7 +142,7 @@ impl Upgrade {
             // A stop was faster.
             _ => {}
         }
-        None
+        false
     }
 
     /// The gateway stops: a new process that has not taken over goes with it.
@@ -163,10 +159,7 @@ impl Upgrade {
         let was = self.before;
         match news {
             Predecessor::HandsOver => self.before = Before::Draining,
-            Predecessor::Gone => {
-                self.before = Before::Nobody;
-                out.push(Effect::OwnSockets);
-            }
+            Predecessor::Gone => self.before = Before::Nobody,
         }
         let said = match (was, news) {
             (Before::Serving, Predecessor::HandsOver) => "upgrade: proven; the process before this one drains",

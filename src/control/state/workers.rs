@@ -67,10 +67,10 @@ impl Workers {
         }
     }
 
-    /// Whether every worker that runs has started and adopted an epoch: it accepts.
-    pub(super) fn all_serve(&self) -> bool {
-        let serves = |row: &Row| row.driver.is_some() && row.adopted > EpochId(0);
-        self.running().next().is_some() && self.rows.values().all(|row| row.life != Life::Running || serves(row))
+    /// Whether every worker that runs has started.
+    pub(super) fn all_started(&self) -> bool {
+        let awaited = |row: &Row| row.life == Life::Running && row.driver.is_none();
+        self.running().next().is_some() && !self.rows.values().any(awaited)
     }
 
     /// How many workers run on which rung of the driver ladder.
@@ -104,6 +104,11 @@ impl Workers {
     /// The workers that still run.
     pub(super) fn running(&self) -> impl Iterator<Item = WorkerId> {
         self.rows.iter().filter(|(_, row)| row.life == Life::Running).map(|(&worker, _)| worker)
+    }
+
+    /// The epoch a worker runs on.
+    pub(super) fn adopted_by(&self, worker: WorkerId) -> EpochId {
+        self.rows.get(&worker).map_or(EpochId(0), |row| row.adopted)
     }
 
     /// How many workers there were at start.

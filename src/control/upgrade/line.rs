@@ -1,13 +1,11 @@
 //! What an old process and a new one say to each other, and the listening sockets that go over with it.
 //!
 //! A pair of Unix sockets that keeps messages apart (SOCK_SEQPACKET). The old one hands its sockets over and, once
-//! the new one has proven itself, tells it to serve alone; the new one says which sockets it did not take, that it is
-//! ready, and that it lives. In scope: the words and their transport. Out of scope: when to say them
+//! the new one has proven itself, tells it to serve alone; the new one says that it is ready, and that it lives. In scope: the words and their transport. Out of scope: when to say them
 //! (`successor`, `predecessor`).
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -38,8 +36,6 @@ pub enum Said {
     },
     /// Old to new: you are the gateway now; I drain.
     Serve,
-    /// New to old: nothing in my configuration listens there; these sockets are yours to drain.
-    Left(SocketAddr),
     /// New to old: every worker runs on its first epoch and accepts.
     Ready,
     /// New to old: control and every worker live.
@@ -53,7 +49,6 @@ impl Said {
         match self {
             Self::Sockets { more } => format!("sockets {}", if *more { "more" } else { "last" }),
             Self::Serve => "serve".into(),
-            Self::Left(address) => format!("left {address}"),
             Self::Ready => "ready".into(),
             Self::Alive => "alive".into(),
             Self::Failed(why) => format!("failed {}", why.chars().take(MESSAGE_BYTES_MAX / 8).collect::<String>()),
@@ -66,7 +61,6 @@ impl Said {
         Some(match word {
             "sockets" => Self::Sockets { more: rest == "more" },
             "serve" => Self::Serve,
-            "left" => Self::Left(rest.parse().ok()?),
             "ready" => Self::Ready,
             "alive" => Self::Alive,
             "failed" => Self::Failed(rest.to_owned()),
@@ -247,14 +241,8 @@ mod tests {
     #[test]
     fn every_word_comes_as_it_was_said() {
         let (one, other) = Line::pair().unwrap();
-        let words = [
-            Said::Serve,
-            Said::Left("[::1]:80".parse().unwrap()),
-            Said::Ready,
-            Said::Alive,
-            Said::Failed("worker 1: a b".into()),
-            Said::Sockets { more: true },
-        ];
+        let words =
+            [Said::Serve, Said::Ready, Said::Alive, Said::Failed("worker 1: a b".into()), Said::Sockets { more: true }];
         for word in words {
             one.say(&word).unwrap();
             assert!(matches!(other.hear(None).unwrap(), Heard::Said(said, _) if said == word), "{word:?}");

@@ -8,7 +8,6 @@
 //! before anything else (`inherited` of the program).
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -23,9 +22,7 @@ use tokio::sync::mpsc;
 
 use super::line::{Heard, Line, Said, VARIABLE};
 use crate::control::state::{Event, Successor};
-use crate::limits::{
-    UPGRADE_END_GRACE_MS, UPGRADE_LOOK_MS, UPGRADE_PROOF_MS, UPGRADE_SILENCE_MS,
-};
+use crate::limits::{UPGRADE_END_GRACE_MS, UPGRADE_LOOK_MS, UPGRADE_PROOF_MS, UPGRADE_SILENCE_MS};
 
 /// What belongs to one process and must not be believed by another: the sockets and the watchdog of this one.
 const OWN_VARIABLES: &[&str] = &["LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID", "WATCHDOG_PID"];
@@ -80,7 +77,7 @@ impl Watch {
             Err(why) => return tell(Successor::Failed(why)),
         };
         match self.judge(&mut trial, tell) {
-            Ok(left) => tell(Successor::Proven { pid: trial.child.id(), left }),
+            Ok(()) => tell(Successor::Proven { pid: trial.child.id() }),
             Err(why) => {
                 trial.end();
                 return tell(Successor::Failed(why));
@@ -100,15 +97,13 @@ impl Watch {
     }
 
     /// Waits until it is ready and has proven itself.
-    fn judge(&self, trial: &mut Trial, tell: &impl Fn(Successor)) -> Result<Vec<SocketAddr>, String> {
-        let mut left = Vec::new();
+    fn judge(&self, trial: &mut Trial, tell: &impl Fn(Successor)) -> Result<(), String> {
         let mut ready: Option<Instant> = None;
         let mut alive = Instant::now();
         loop {
             let heard = trial.line.hear(Some(Duration::from_millis(UPGRADE_LOOK_MS)));
             let now = Instant::now();
             match heard {
-                Ok(Heard::Said(Said::Left(address), _)) => left.push(address),
                 Ok(Heard::Said(Said::Ready, _)) => {
                     (ready, alive) = (Some(now), now);
                     tell(Successor::Ready { pid: trial.child.id() });
@@ -116,7 +111,7 @@ impl Watch {
                 Ok(Heard::Said(Said::Alive, _)) => {
                     alive = now;
                     if ready.is_some_and(|since| now - since >= Duration::from_millis(UPGRADE_PROOF_MS)) {
-                        return Ok(left);
+                        return Ok(());
                     }
                 }
                 Ok(Heard::Said(Said::Failed(why), _)) => return Err(format!("it gave up: {why}")),

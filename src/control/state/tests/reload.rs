@@ -145,7 +145,7 @@ fn questions_during_a_load_share_the_next_one() {
     assert!(did.last().is_some_and(|last| last == "load unless 1"), "{did:?}");
     assert_eq!(did.iter().filter(|word| word.starts_with("answer")).count(), 1);
     desk.apply(same());
-    let did = desk.did();
+    let did: Vec<_> = desk.did().into_iter().filter(|word| !word.starts_with("tell")).collect();
     assert!(did.iter().all(|word| word.contains(": 200 ")), "{did:?}");
     assert_eq!(did.len(), 2, "tickets 2 and 3, and no third load");
 }
@@ -207,22 +207,6 @@ fn only_explicit_questions_about_unchanged_text_make_a_line() {
         desk.apply(same());
         let said = desk.effects.iter().any(|effect| matches!(effect, Effect::Say(said, _) if *said == level));
         assert!(said, "{asker:?}: {:?}", desk.effects);
-    }
-}
-
-#[test]
-fn a_changed_listen_address_is_warned_about_and_not_taken() {
-    let mut desk = Desk::open(&[]);
-    for _ in 0..2 {
-        let mut moved = loaded(&[]);
-        moved.process.listen = "127.0.0.1:9999".parse().expect("address");
-        desk.ask(1);
-        desk.load(moved);
-        assert_eq!(
-            desk.did_only("Warn"),
-            ["Warn: http.addr is now 127.0.0.1:9999 and needs a restart; still listening on 127.0.0.1:8081"],
-            "at each reload"
-        );
     }
 }
 

@@ -10,7 +10,7 @@ fn drained(desk: &mut Desk, worker: u16, cut: u64) {
 fn stopping_drains_every_worker_and_ends_with_the_last() {
     let mut desk = Desk::open(&[]);
     desk.apply(Event::Stop);
-    assert_eq!(desk.did(), ["drain 1000 to 0", "drain 1000 to 1"]);
+    assert_eq!(desk.did(), ["tell Stopping", "drain 1000 to 0", "drain 1000 to 1"]);
     drained(&mut desk, 1, 3);
     assert!(desk.did().is_empty());
     drained(&mut desk, 0, 4);

@@ -94,7 +94,10 @@ impl Passage {
             (None, _) => return self.fail("it is not known how this process was started"),
             (_, Err(error)) => return self.fail(&format!("its listening sockets cannot be handed over: {error}")),
         };
-        self.successor = Some(Watch::start(launch, self.events.clone()));
+        match Watch::start(launch, self.events.clone()) {
+            Ok(watch) => self.successor = Some(watch),
+            Err(error) => self.fail(&format!("a new process cannot be started: {error}")),
+        }
     }
 
     fn fail(&self, why: &str) {

@@ -4,10 +4,10 @@
 //! Out of scope: what follows from it (`state::upgrade`).
 //!
 //! The child inherits session, terminal and control group, so it stands where this process stood, and nothing ties
-//! it to this process's life. Descriptors that are not closed at exec, such as accepted connections, it closes itself
-//! before anything else (`inherited` of the program).
+//! it to this process's life. All descriptors but its end of the line are closed at exec.
 
 use std::ffi::OsString;
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -41,24 +41,25 @@ pub(crate) struct Launch {
 }
 
 /// The thread that watches a new process.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct Watch {
+    line: Arc<Line>,
     abandoned: Arc<AtomicBool>,
     yielded: Arc<AtomicBool>,
 }
 
 impl Watch {
     /// Starts it; `Event::Successor` tells what becomes of it.
-    pub(crate) fn start(launch: Launch, events: mpsc::Sender<Event>) -> Self {
-        let watch = Self::default();
-        let (copy, failed) = (watch.clone(), events.clone());
+    ///
+    /// # Errors
+    /// When the process is out of descriptors or threads.
+    pub(crate) fn start(launch: Launch, events: mpsc::Sender<Event>) -> io::Result<Self> {
+        let (line, theirs) = Line::pair()?;
+        let watch = Self { line: Arc::new(line), abandoned: Arc::default(), yielded: Arc::default() };
+        let copy = watch.clone();
         let tell = move |news| drop(events.blocking_send(Event::Successor(news)));
-        let thread = std::thread::Builder::new().name("gk-upgrade".into()).spawn(move || copy.run(launch, &tell));
-        if let Err(error) = thread {
-            let news = Event::Successor(Successor::Failed(format!("no thread to watch it: {error}")));
-            tokio::spawn(async move { failed.send(news).await });
-        }
-        watch
+        std::thread::Builder::new().name("gk-upgrade".into()).spawn(move || copy.run(launch, theirs, &tell))?;
+        Ok(watch)
     }
 
     /// The gateway stops: the new process shall stop too.
@@ -68,11 +69,13 @@ impl Watch {
 
     /// The new process shall serve alone.
     pub(crate) fn yield_to_it(&self) {
+        // One that has gone already is told of by the thread.
+        let _ = self.line.say(&Said::Serve);
         self.yielded.store(true, Ordering::Relaxed);
     }
 
-    fn run(&self, launch: Launch, tell: &impl Fn(Successor)) {
-        let mut trial = match Trial::begin(launch) {
+    fn run(&self, launch: Launch, theirs: Line, tell: &impl Fn(Successor)) {
+        let mut trial = match Trial::begin(launch, Arc::clone(&self.line), theirs) {
             Ok(trial) => trial,
             Err(why) => return tell(Successor::Failed(why)),
         };
@@ -89,8 +92,6 @@ impl Watch {
         if self.abandoned.load(Ordering::Relaxed) {
             return trial.end();
         }
-        // Gone already is told below.
-        let _ = trial.line.say(&Said::Serve);
         if let Ok(status) = trial.child.wait() {
             tell(Successor::Ended(describe(status)));
         }
@@ -143,16 +144,15 @@ impl Watch {
 #[derive(Debug)]
 struct Trial {
     child: Child,
-    line: Line,
+    line: Arc<Line>,
     timeout: Duration,
     deadline: Instant,
 }
 
 impl Trial {
-    fn begin(launch: Launch) -> Result<Self, String> {
+    fn begin(launch: Launch, line: Arc<Line>, theirs: Line) -> Result<Self, String> {
         let Launch { program, arguments, sockets, timeout } = launch;
-        let named = |error: std::io::Error| format!("{} cannot be started: {error}", program.display());
-        let (line, theirs) = Line::pair().map_err(named)?;
+        let named = |error: io::Error| format!("{} cannot be started: {error}", program.display());
         // Nothing else is started by this process, so nobody else inherits it.
         rustix::io::fcntl_setfd(&theirs, FdFlags::empty()).map_err(|error| named(error.into()))?;
         let mut command = Command::new(&program);

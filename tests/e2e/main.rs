@@ -19,4 +19,10 @@ mod strict;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod tcp;
+#[cfg(test)]
+mod tunnel;
+#[cfg(test)]
+mod upgrade;
+#[cfg(test)]
 mod upstream;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::origin::{Origin, PROBE};
 
@@ -82,6 +82,12 @@ impl Service {
         let service = service.balance("check_timeout", 2_000).balance("check_interval", 60_000);
         let service = service.balance("type", "round-robin").balance("proxy_connect_timeout", 5_000);
         service.access("open", 0)
+    }
+
+    /// Replaces the endpoints.
+    pub(crate) fn nodes(mut self, nodes: Vec<String>) -> Self {
+        self.nodes = nodes;
+        self
     }
 
     /// Replaces the rewrite of the first rule.
@@ -164,6 +170,7 @@ pub(crate) struct Conf {
     apps: Vec<App>,
     cores: Option<usize>,
     driver: Option<String>,
+    program: Option<PathBuf>,
 }
 
 impl Conf {
@@ -176,6 +183,7 @@ impl Conf {
             apps: Vec::new(),
             cores: None,
             driver: None,
+            program: None,
         };
         let conf = conf.base("conf_load_interval", 0).base("watch", false).base("drain_window", 5);
         conf.http("route_prefix", "").http("read_timeout", 30).http("write_timeout", 30)
@@ -224,6 +232,17 @@ impl Conf {
     pub(crate) fn driver(mut self, driver: &str) -> Self {
         self.driver = Some(driver.to_owned());
         self
+    }
+
+    /// Another name of the program, which a test may replace.
+    pub(crate) fn program(mut self, path: &Path) -> Self {
+        self.program = Some(path.to_owned());
+        self
+    }
+
+    /// What is run.
+    pub(crate) fn program_path(&self) -> &Path {
+        self.program.as_deref().unwrap_or(Path::new(env!("CARGO_BIN_EXE_gatekeeper")))
     }
 
     /// The number of workers: the test's, else `GK_CORES`, else 4.

@@ -47,7 +47,7 @@ fn no_thread_keeps_a_privilege_and_an_upgrade_needs_none() {
     });
     let conf = conf.program(&installed.path());
     let gateway = Gateway::start_with(&conf, |command| {
-        let file = command.get_args().next_back().map(Path::new).expect("the module file");
+        let file = command.get_args().last().map(Path::new).expect("the module file");
         permit(file.parent().expect("its folder"), 0o700);
     });
     let tasks = |pid: rustix::process::Pid| format!("/proc/{}/task", pid.as_raw_nonzero());

@@ -69,6 +69,16 @@ fn one_that_dies_a_second_after_it_was_ready() {
 }
 
 #[test]
+fn one_that_falls_silent() {
+    let (why, _) = refused(
+        "(until grep -q \"@gatekeeper/$$\\$\" /proc/net/unix; do sleep 0.05; done; sleep 1; kill -STOP $$) &\n\
+         exec $PROGRAM \"$@\"",
+        30,
+    );
+    assert!(why.contains("not heard of for 10000 ms"), "{why}");
+}
+
+#[test]
 fn one_that_refuses_the_files() {
     let origin = Origin::ok();
     let conf = Conf::of(&origin);

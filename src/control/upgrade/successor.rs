@@ -166,8 +166,8 @@ impl Trial {
         let mut trial = Self { child, line, timeout, deadline };
         let borrowed: Vec<_> = sockets.iter().map(AsFd::as_fd).collect();
         if let Err(error) = trial.line.hand_over(&borrowed, deadline) {
-            let why = match trial.child.try_wait() {
-                Ok(Some(_)) => trial.how_it_ended(None),
+            let why = match error.kind() {
+                io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => trial.how_it_ended(None),
                 _ => format!("it does not take the listening sockets: {error}"),
             };
             trial.end();

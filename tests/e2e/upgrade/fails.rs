@@ -12,7 +12,8 @@ use crate::support::{Conf, Gateway, Origin, eventually};
 fn refused(script: &str, timeout_s: i64) -> (String, String) {
     let origin = Origin::ok();
     let installed = Installed::new();
-    let gateway = Gateway::start(&Conf::of(&origin).program(&installed.path()).base("upgrade_timeout", timeout_s));
+    let conf = Conf::of(&origin).cores(2).base("upgrade_timeout", timeout_s);
+    let gateway = Gateway::start(&conf.program(&installed.path()));
     let mut kept = gateway.connect();
     assert_eq!(kept.get("/svc/a").status(), 200);
     installed.put_script(script);
@@ -52,8 +53,8 @@ fn one_that_is_not_there() {
 #[test]
 fn one_that_hangs() {
     let start = Instant::now();
-    let (why, _) = refused("exec sleep 1000", 1);
-    assert!(why.contains("not ready after 1 s (base.upgrade_timeout)"), "{why}");
+    let (why, _) = refused("exec sleep 1000", 3);
+    assert!(why.contains("not ready after 3 s (base.upgrade_timeout)"), "{why}");
     assert!(start.elapsed() < Duration::from_secs(60));
 }
 

@@ -13,8 +13,7 @@ const FUNCTION_LINES_MAX: usize = 70;
 /// The only files where `unsafe` may stand, each block with its SAFETY comment.
 const UNSAFE_FILES: &[&str] = &[
     "src/inherited.rs",
-    "src/worker/io/send.rs",
-    "src/worker/io/socket.rs",
+    "src/worker/io/open.rs",
     "tests/allocations.rs",
     "tests/e2e/driver/mod.rs",
     "tests/e2e/driver/seccomp.rs",

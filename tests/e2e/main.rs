@@ -26,3 +26,5 @@ mod tunnel;
 mod upgrade;
 #[cfg(test)]
 mod upstream;
+#[cfg(test)]
+mod workers;

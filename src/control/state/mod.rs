@@ -11,6 +11,7 @@ mod place;
 mod publish;
 mod reload;
 mod roll;
+mod stop;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use doors::Doors;
 use publish::Publisher;
 use reload::Reload;
 use roll::Roll;
+use stop::Stop;
 use upgrade::Upgrade;
 use vigil::Vigil;
 use workers::Workers;
@@ -59,6 +61,10 @@ pub(crate) struct Pace {
     pub(crate) settle_max: Duration,
     /// How long a worker may overrun the drain window.
     pub(crate) grace: Duration,
+    /// When a stop first says what it waits for.
+    pub(crate) first_notice: Duration,
+    /// Between two such lines.
+    pub(crate) notice: Duration,
 }
 
 impl Default for Pace {
@@ -69,6 +75,8 @@ impl Default for Pace {
             settle: Duration::from_millis(limits::FILE_SETTLE_MS),
             settle_max: Duration::from_millis(limits::FILE_SETTLE_MAX_MS),
             grace: Duration::from_millis(limits::DRAIN_GRACE_MS),
+            first_notice: Duration::from_millis(limits::DRAIN_FIRST_NOTICE_MS),
+            notice: Duration::from_millis(limits::DRAIN_NOTICE_MS),
         }
     }
 }
@@ -101,8 +109,7 @@ pub(crate) struct State {
     /// First and last change seen in the watched directories.
     touched: Option<(Instant, Instant)>,
     timer_due: Option<Instant>,
-    /// When to stop waiting for workers that drain.
-    stop_due: Option<Instant>,
+    stop: Option<Stop>,
     /// A signal has said so; a drain after an upgrade comes without one.
     told_to_stop: bool,
     /// Every worker has run on an epoch.
@@ -133,13 +140,13 @@ impl State {
             fingerprint,
             publisher,
             roll,
-            workers: Workers::new(workers),
+            workers: Workers::new(workers, now),
             doors: Doors::default(),
             opening: None,
             reload: Reload::default(),
             touched: None,
             timer_due: timer_after(now, &process),
-            stop_due: None,
+            stop: None,
             told_to_stop: false,
             serving: false,
             upgrade: Upgrade::new(birth.has_predecessor),
@@ -161,7 +168,8 @@ impl State {
     pub(crate) fn apply(&mut self, now: Instant, event: Event) -> Vec<Effect> {
         match event {
             Event::Report(report) => self.hear(now, report),
-            Event::Silence => self.all_dead("its end of the link is closed"),
+            Event::NotReplaced { worker, cause } => self.died(now, worker, &cause),
+            Event::Silence => self.all_dead(now, "its end of the link is closed"),
             Event::Asked(asker) => self.ask(now, asker),
             Event::Touched => self.touched = Some((self.touched.map_or(now, |(first, _)| first), now)),
             Event::Loaded(reading) => self.loaded(now, reading),
@@ -175,7 +183,7 @@ impl State {
                 self.outdate_if(changed);
             }
             Event::UpgradeAsked { wisher, cores } => {
-                let (timeout_ms, stopping) = (self.process.upgrade_timeout_ms, self.stop_due.is_some());
+                let (timeout_ms, stopping) = (self.process.upgrade_timeout_ms, self.stop.is_some());
                 self.upgrade.ask(wisher, cores, timeout_ms, stopping, &mut self.out);
             }
             Event::Successor(news) => {
@@ -202,7 +210,8 @@ impl State {
             self.reload.due(),
             self.touch_due(),
             self.timer_due,
-            self.stop_due,
+            self.stop.as_ref().map(Stop::due),
+            self.workers.due().filter(|_| self.stop.is_none()),
             self.vigil.due(),
         ];
         times.into_iter().flatten().min()
@@ -223,8 +232,11 @@ impl State {
             let replaced = self.publisher.publish_health(health, now);
             self.out.push(Effect::Free(replaced));
         }
+        if self.stop.is_none() {
+            self.workers.replace(now, &mut self.out);
+        }
         self.workers.offer(self.publisher.current(), &mut self.out);
-        if self.stop_due.is_none() {
+        if self.stop.is_none() {
             self.doors.offer(&self.workers, &mut self.out);
         }
         self.reload.settle(now, self.pace.answer, &self.workers, &mut self.out);
@@ -235,7 +247,7 @@ impl State {
 
     fn hear(&mut self, now: Instant, report: Report) {
         match report {
-            Report::Ready { worker, driver } => self.workers.ready(worker, driver),
+            Report::Ready { worker, driver } => self.workers.ready(worker, driver, &mut self.out),
             Report::Adopted { worker, epoch } => self.workers.adopted(worker, epoch, &mut self.out),
             Report::Listening { worker: _, listener } => self.doors.confirmed(listener),
             Report::Released { worker: _, epoch } => self.out.push(Effect::Free(epoch)),
@@ -249,20 +261,32 @@ impl State {
                     self.all_alive();
                 }
             }
+            Report::Draining { worker, open } => {
+                if let Some(stop) = &mut self.stop {
+                    stop.draining(worker, open);
+                }
+            }
             Report::Drained { worker, cut, summary } => {
                 self.vigil.ended(worker);
+                if let Some(stop) = &mut self.stop {
+                    stop.ended(worker);
+                }
                 self.out.push(Effect::Say(Level::Info, format!("worker {worker} has ended: {summary}")));
                 self.workers.drained(worker, cut, &mut self.out);
             }
-            Report::Died { worker, cause } => self.died(worker, &cause),
+            Report::Died { worker, cause } => self.died(now, worker, &cause),
         }
     }
 
-    fn died(&mut self, worker: WorkerId, cause: &str) {
+    fn died(&mut self, now: Instant, worker: WorkerId, cause: &str) {
         self.out.push(Effect::Say(Level::Error, format!("worker {worker} has died: {cause}")));
         self.vigil.ended(worker);
-        self.workers.died(worker, &mut self.out);
+        self.workers.died(now, worker, &mut self.out);
         self.doors.orphan(worker);
+        self.reload.forget(worker);
+        if let Some(stop) = &mut self.stop {
+            stop.ended(worker);
+        }
         if self.upgrade.is_on_trial() {
             let why = format!("worker {worker} has died: {cause}");
             self.out.push(Effect::TellPredecessor(Said::Failed(why)));
@@ -271,7 +295,7 @@ impl State {
 
     /// Says once that every worker serves.
     fn serve_if_ready(&mut self, now: Instant) {
-        if self.serving || self.stop_due.is_some() || !self.workers.all_started() || !self.doors.all_open() {
+        if self.serving || self.stop.is_some() || !self.workers.all_started() || !self.doors.all_open() {
             return;
         }
         self.serving = true;
@@ -305,10 +329,10 @@ impl State {
         }
     }
 
-    fn all_dead(&mut self, cause: &str) {
+    fn all_dead(&mut self, now: Instant, cause: &str) {
         let left: Vec<WorkerId> = self.workers.running().collect();
         for worker in left {
-            self.died(worker, cause);
+            self.died(now, worker, cause);
         }
     }
 
@@ -320,7 +344,7 @@ impl State {
 
     fn ask(&mut self, now: Instant, asker: Asker) {
         self.reload.ask(asker);
-        if self.stop_due.is_some() {
+        if self.stop.is_some() {
             self.reload.refuse(&mut self.out);
         }
         self.start_load(now);
@@ -448,7 +472,8 @@ impl State {
             return;
         }
         if self.upgrade.has_handed_over() {
-            self.out.push(Effect::Say(Level::Info, "draining already, since another process serves".into()));
+            let line = "draining already, since another process serves; another signal ends at once".to_owned();
+            self.out.push(Effect::Say(Level::Info, line));
             return;
         }
         self.upgrade.stop(&mut self.out);
@@ -459,34 +484,43 @@ impl State {
     /// Another process serves from these sockets.
     fn hand_over(&mut self, now: Instant) {
         self.vigil.keep(None, now);
+        // Nobody has to notice that this one goes.
+        self.process.drain_delay_ms = 0;
         self.drain(now);
     }
 
     fn drain(&mut self, now: Instant) {
-        let window_ms = self.process.drain_window_ms;
-        self.stop_due = Some(now + Duration::from_millis(window_ms) + self.pace.grace);
+        let (delay_ms, window_ms) = (self.process.drain_delay_ms, self.process.drain_window_ms);
+        self.stop = Some(Stop::begin(now, &self.process, &self.pace));
         (self.touched, self.timer_due) = (None, None);
-        self.out.push(Effect::Say(Level::Info, format!("stopping; exchanges have {window_ms} ms to finish")));
+        self.out.push(Effect::Say(Level::Info, Stop::announcement(&self.process)));
         self.reload.refuse(&mut self.out);
+        let goes_on = self.upgrade.has_handed_over();
         for worker in self.workers.running() {
-            self.out.push(Effect::Send { worker, order: Order::Drain { window_ms } });
+            let order = Order::Drain { delay_ms, window_ms, goes_on };
+            self.out.push(Effect::Send { worker, order });
         }
+        // The workers' handles are the last now: a port is given up when its worker closes it.
+        self.doors.let_go(&mut self.out);
     }
 
     fn end_if_over(&mut self, now: Instant) {
         let left = self.workers.running().count();
-        if left == 0 && self.stop_due.is_none() {
+        if self.stop.is_none() && self.workers.is_hopeless() {
             self.out.push(Effect::End(Err("no worker is left".into())));
-        } else if left == 0 {
+        } else if left == 0 && self.stop.is_some() {
             self.end(self.workers.died_total() == 0);
-        } else if self.stop_due.is_some_and(|due| now >= due) {
+        } else if self.stop.as_ref().is_some_and(|stop| stop.is_overdue(now)) {
             self.out.push(Effect::Say(Level::Error, format!("{left} workers have not ended in time")));
             self.end(false);
+        } else if let Some(line) = self.stop.as_mut().and_then(|stop| stop.notice(now, self.pace.notice)) {
+            self.out.push(Effect::Say(Level::Info, line));
         }
     }
 
     fn end(&mut self, clean: bool) {
-        let outcome = Outcome { clean, epochs: self.publisher.current().id.0, cut: self.workers.cut_total() };
+        let (epochs, cut) = (self.publisher.current().id.0, self.workers.cut_total());
+        let outcome = Outcome { clean, epochs, cut, replaced: self.workers.replaced_total() };
         self.out.push(Effect::End(Ok(outcome)));
     }
 }

@@ -146,6 +146,8 @@ fn a_signal_does_it_too_and_what_stands_on_the_disk_then_is_run() {
     installed.put_script("echo a newer version >&2; exec $PROGRAM \"$@\"");
     gateway.signal(Signal::USR2);
     assert_eq!(gateway.wait(Duration::from_secs(30)).code(), Some(0));
+    // The last lines may still be on their way to this test.
+    assert!(eventually(|| gateway.stderr().contains("upgraded: process ")), "{}", gateway.stderr());
     let said = gateway.stderr();
     assert!(said.contains("a newer version"), "{said}");
     let number = said.split("upgraded: process ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok());
@@ -190,6 +192,20 @@ fn a_request_under_way_is_answered_by_the_old_process() {
     assert_eq!((answer.text().as_str(), answer.closes()), ("slow", true));
     assert_eq!(gateway.wait(Duration::from_secs(15)).code(), Some(0));
     successor.stop();
+}
+
+#[test]
+fn the_old_process_does_not_say_that_the_gateway_ends() {
+    let origin = Origin::ok();
+    // The delay is for a load balancer that has to notice; here there is nothing to notice.
+    let mut gateway = Gateway::start(&Conf::of(&origin).base("drain_delay", 60).base("drain_window", 20));
+    let mut kept = gateway.connect();
+    assert_eq!(kept.get("/svc/a").status(), 200);
+    let successor = upgrade(&gateway, &[]).expect("an upgrade");
+    let answer = kept.get("/ping");
+    assert_eq!((answer.status(), answer.closes()), (200, true), "{}", answer.text());
+    assert_eq!(gateway.wait(Duration::from_secs(15)).code(), Some(0));
+    assert!(successor.runs());
 }
 
 #[test]

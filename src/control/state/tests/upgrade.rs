@@ -50,8 +50,9 @@ fn the_old_process_drains_only_when_the_new_one_has_proven_itself() {
             "tell MainProcess(77)",
             "yield",
             "desk 1: Ok(\"upgraded: process 77 serves, the one before it drains\")",
-            "drain 1000 to 0",
-            "drain 1000 to 1"
+            "drain 0+1000 to 0 and go on",
+            "drain 0+1000 to 1 and go on",
+            "close 0"
         ]
     );
 }
@@ -105,7 +106,7 @@ fn a_stop_takes_a_process_on_trial_along() {
     desk.apply(Event::Stop);
     let said = desk.did();
     assert_eq!(said[0], "abandon");
-    assert!(said.contains(&"drain 1000 to 0".to_owned()), "{said:?}");
+    assert!(said.contains(&"drain 0+1000 to 0".to_owned()), "{said:?}");
     // Its end is no news any more.
     news(&mut desk, Successor::Proven { pid: PID });
     assert_eq!(desk.did(), [""; 0]);

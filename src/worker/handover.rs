@@ -157,6 +157,8 @@ impl Evenness {
     #[must_use]
     pub fn better(&self, all: &Handovers, open: usize, since: EpochId, now_ms: u64) -> Option<WorkerId> {
         let workers = all.places.len();
+        // What others have given counts, too: on a busy machine much waits while this worker accepts.
+        let open = open + all.places[self.own].take.len();
         if workers < 2 || open < HANDOVER_MARGIN_MIN {
             return None;
         }
@@ -235,6 +237,20 @@ mod tests {
         let all = with(&[80, 40, 40, 40]);
         all.adopted(WorkerId(2), EpochId(0));
         assert_eq!(chosen(&all, 80), [1, 3]);
+    }
+
+    #[test]
+    fn what_waits_in_its_own_inlet_makes_a_worker_give_more() {
+        let all = with(&[25, 25, 20]);
+        let (listener, evenness) = (TcpListener::bind("127.0.0.1:0").expect("a port"), Evenness::new(WorkerId(0)));
+        let peer = listener.local_addr().expect("bound");
+        let gives = |tick| (0..100).any(|_| evenness.better(&all, 25, EpochId(1), tick).is_some());
+        assert!(!gives(1));
+        for _ in 0..20 {
+            let stream = TcpStream::connect(peer).expect("listens");
+            all.give(WorkerId(0), Fresh { stream, peer, entrance: Entrance::Http }).expect("room");
+        }
+        assert!(gives(2));
     }
 
     #[test]

@@ -32,7 +32,7 @@ REQUESTS = [
      b"POST /first HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: %d\r\n\r\nabc%s" % (3 + len(NEXT), NEXT)),
     ("empty line where a chunk's size belongs", "refuse",
      b"POST /first HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\r\n\r\n" + NEXT),
-    ("head of bare line feeds, then a good request", "refuse",
+    ("head of bare line feeds, then good requests for /lost and /hidden", "refuse",
      b"GET /first HTTP/1.1\nHost: a\n\nGET /lost HTTP/1.1\r\nHost: a\r\n\r\n" + NEXT),
     ("no Host", "refuse", b"GET /first HTTP/1.1\r\n\r\n"),
     ("a chunk extension", "serve",
@@ -181,6 +181,7 @@ def page(scratch):
         report.markdown(summary), "", "## Every difference", "", report.markdown(rows), "",
         "## Single requests to a process", "",
         "The decoder behind a socket, one task per connection, as in its own example. `request` is one that it hands to its",
-        "user: a `/hidden` one after a message that must be refused is request smuggling. Code 101 is a panic, which monoio",
-        "does not catch; negative codes are signals.", "",
+        "user: a `/hidden` one after a message that must be refused is request smuggling. After bare line feeds it throws",
+        "everything away up to the next empty line, a whole request among it. Code 101 is a panic, which monoio does not",
+        "catch; negative codes are signals.", "",
         report.markdown(served(scratch)), ""])

@@ -16,7 +16,6 @@ from instrument.proxies import BENCH
 
 PROGRAM = BENCH / "rt-compare" / "target" / "release" / "decode-with-monoio-http"
 CORPUS = BENCH.parent / "tests" / "corpus"
-PORT = 18725
 ENDLESS_HEAD_BYTES = 32 << 20
 NEXT = b"GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -43,6 +42,10 @@ REQUESTS = [
     ("97 fields", "serve", b"GET /first HTTP/1.1\r\nHost: a\r\n" + b"A: b\r\n" * 96 + b"\r\n"),
     ("a field name of 70,000 bytes", "refuse", b"GET /first HTTP/1.1\r\n" + b"a" * 70_000 + b": b\r\n\r\n"),
 ]
+
+
+# One for each server: a ring lets go of its listener only some time after its process has ended.
+PORTS = range(18730, 18730 + len(REQUESTS) + 1)
 
 
 def corpus():
@@ -104,15 +107,16 @@ def served(scratch):
     """What a process that uses the decoder, as monoio-http's own example does, makes of each request."""
     rows = [["request", "a gateway must", "monoio-http"]]
     for number, (name, duty, request) in enumerate(REQUESTS):
-        rows.append([name, duty, one_request(request, f"{scratch}/served{number}.log")])
-    rows.append([f"a head of {ENDLESS_HEAD_BYTES >> 20} MiB without an end", "refuse", endless_head(f"{scratch}/endless.log")])
+        rows.append([name, duty, one_request(request, PORTS[number], f"{scratch}/served{number}.log")])
+    rows.append([f"a head of {ENDLESS_HEAD_BYTES >> 20} MiB without an end", "refuse",
+                 endless_head(PORTS[-1], f"{scratch}/endless.log")])
     rows.append(["(in the process) `DecodeError::clone`", "return", cloned()])
     return rows
 
 
-def server(log):
+def server(port, log):
     """The decoder behind a socket, once it listens."""
-    process = Process("monoio-http", [PROGRAM, "serve", str(PORT)], PROXY_CORE, log)
+    process = Process("monoio-http", [PROGRAM, "serve", str(port)], PROXY_CORE, log)
     try:
         wait_until(lambda: "ready" in read(log), 10, "the decoder's server listens")
     except RuntimeError:
@@ -121,10 +125,10 @@ def server(log):
     return process
 
 
-def one_request(request, log):
+def one_request(request, port, log):
     """Sends the bytes, ends the connection, and returns what the server said."""
-    with server(log) as process:
-        with socket.create_connection(("127.0.0.1", PORT), timeout=10) as client:
+    with server(port, log) as process:
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
             client.sendall(request)
             client.shutdown(socket.SHUT_WR)
             wait_until(lambda: process.popen.poll() is not None or last_word(log) in ("end", "refused"), 10, "an answer")
@@ -141,10 +145,10 @@ def last_word(log):
     return lines[-1].split(" ")[0] if lines else ""
 
 
-def endless_head(log):
+def endless_head(port, log):
     """Sends one field that never ends, and reads how much of it the process holds."""
-    with server(log) as process:
-        with socket.create_connection(("127.0.0.1", PORT), timeout=20) as client:
+    with server(port, log) as process:
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
             sent, deadline_s = 0, time.monotonic() + 20
             try:
                 client.sendall(b"GET / HTTP/1.1\r\nA: ")

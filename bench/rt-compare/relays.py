@@ -87,7 +87,8 @@ def run_one(args, relay, scenario, round_number, scratch, upstream, samples):
         print(f"{label}  {sample.cpu_us:6.2f} µs  busy {sample.busy:4.0%}  errors {sample.errors}"
               f"{f'  disturbed by {sample.foreign_cores:.1f} cores' if disturbed else ''}{', once more' if again else ''}",
               flush=True)
-        time.sleep(0.1 + scenario.connections / 20_000)
+        # A ring lets go of its sockets some time after its process has ended.
+        time.sleep(0.3 + scenario.connections / 20_000)
         if not again:
             samples.append(sample)
             return

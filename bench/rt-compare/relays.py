@@ -42,7 +42,7 @@ is the median of the ratios within each round; `idle KiB` is what the resident s
 {IDLE_CONNECTIONS:,} clients had each made one request and then did nothing (the kernel's own memory is not in it).
 
 Measured on a shared machine. `disturbed` counts the measurements during which other programs used more than
-{FOREIGN_CORES_MAX:.0%} of a core even after waiting and measuring again; the CPU times of such a run are higher than on
+{FOREIGN_CORES_MAX:.0%} of a core even after waiting and measuring again; the CPU times of such a run are not those of
 a quiet machine and vary more, requests per second say little, and only ratios count."""
 
 

@@ -19,14 +19,16 @@ use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::ids::{EpochId, WorkerId};
+use crate::ids::WorkerId;
 use crate::limits::{HANDOVER_INLET_MAX, HANDOVER_MARGIN_MIN, HANDOVER_MARGIN_PARTS};
 use crate::wall::link::{Bell, doorbell};
 use crate::wall::listen::Entrance;
+use crate::wall::snapshot::Snapshot;
 
 /// The count of a worker that takes none.
 const CLOSED: usize = usize::MAX;
@@ -54,7 +56,8 @@ pub struct Handovers {
 #[repr(align(128))]
 struct Place {
     open: AtomicUsize,
-    epoch: AtomicU64,
+    /// Where the snapshot is that it runs on, as a name for it: whoever publishes it keeps it alive.
+    snapshot: AtomicUsize,
     give: Sender<Fresh>,
     take: Receiver<Fresh>,
     bell: Bell,
@@ -70,7 +73,7 @@ impl Handovers {
         let place = |_| {
             let (give, take) = bounded(HANDOVER_INLET_MAX);
             let (bell, heard) = doorbell()?;
-            Ok(Place { open: AtomicUsize::new(CLOSED), epoch: AtomicU64::new(0), give, take, bell, heard })
+            Ok(Place { open: AtomicUsize::new(CLOSED), snapshot: AtomicUsize::new(0), give, take, bell, heard })
         };
         Ok(Self { places: (0..workers).map(place).collect::<io::Result<_>>()? })
     }
@@ -84,10 +87,10 @@ impl Handovers {
         self.place(worker).open.store(open.unwrap_or(CLOSED), Ordering::Relaxed);
     }
 
-    /// That worker runs on this epoch. One that runs on an older one than the giver is given nothing, as it may not
+    /// That worker runs on this snapshot. One that runs on another than the giver is given nothing, as it may not
     /// know what the connection came in by.
-    pub fn adopted(&self, worker: WorkerId, epoch: EpochId) {
-        self.place(worker).epoch.store(epoch.0, Ordering::Relaxed);
+    pub fn adopted(&self, worker: WorkerId, snapshot: &Arc<Snapshot>) {
+        self.place(worker).snapshot.store(Arc::as_ptr(snapshot).addr(), Ordering::Relaxed);
     }
 
     /// What has been given to that worker and not taken.
@@ -113,18 +116,19 @@ impl Handovers {
         Ok(())
     }
 
-    /// What that worker has, and is about to have. `None` where it takes none, or not yet.
-    fn load(&self, position: usize, epoch: u64) -> Option<usize> {
+    fn runs_on(&self, position: usize) -> usize {
+        self.places[position].snapshot.load(Ordering::Relaxed)
+    }
+
+    /// What that worker has, and is about to have. `None` where it takes none.
+    fn load(&self, position: usize) -> Option<usize> {
         let place = &self.places[position];
-        if place.epoch.load(Ordering::Relaxed) < epoch {
-            return None;
-        }
         let open = place.open.load(Ordering::Relaxed);
         (open != CLOSED).then(|| open + place.take.len())
     }
 
     fn mean(&self) -> usize {
-        let loads = (0..self.places.len()).filter_map(|position| self.load(position, 0));
+        let loads = (0..self.places.len()).filter_map(|position| self.load(position));
         let (count, sum) = loads.fold((0, 0), |(count, sum), load| (count + 1, sum + load));
         sum / count.max(1)
     }
@@ -156,6 +160,8 @@ impl Evenness {
     #[must_use]
     pub fn better(&self, all: &Handovers, open: usize, now_ms: u64) -> Option<WorkerId> {
         let workers = all.places.len();
+        // What it has been given and not taken yet is its own, too.
+        let open = open + all.places[self.own].take.len();
         if workers < 2 || open < HANDOVER_MARGIN_MIN {
             return None;
         }
@@ -167,9 +173,11 @@ impl Evenness {
         if open < mean + margin {
             return None;
         }
-        let epoch = all.places[self.own].epoch.load(Ordering::Relaxed);
-        let candidate = |position: usize| all.load(position, epoch).map(|load| (load, position));
-        let (load, position) = [self.roll(workers), self.roll(workers)].into_iter().filter_map(candidate).min()?;
+        let own = all.runs_on(self.own);
+        let alike = |position: &usize| all.runs_on(*position) == own;
+        let candidate = |position: usize| all.load(position).map(|load| (load, position));
+        let (load, position) =
+            [self.roll(workers), self.roll(workers)].into_iter().filter(alike).filter_map(candidate).min()?;
         let gains = position != self.own && load + margin <= open;
         gains.then(|| WorkerId(u16::try_from(position).expect("fewer workers than limits::WORKERS_MAX")))
     }
@@ -229,10 +237,10 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_on_an_older_epoch_is_given_none() {
+    fn a_worker_on_another_configuration_is_given_none() {
         let all = with(&[80, 40, 40, 40]);
         for worker in [0, 1, 3] {
-            all.adopted(WorkerId(worker), EpochId(2));
+            all.places[worker].snapshot.store(64, Ordering::Relaxed);
         }
         assert_eq!(chosen(&all, 80), [1, 3]);
     }
@@ -255,7 +263,7 @@ mod tests {
             assert!(all.give(WorkerId(1), fresh()).is_ok());
         }
         assert!(all.give(WorkerId(1), fresh()).is_err());
-        assert_eq!(all.load(1, 0), Some(HANDOVER_INLET_MAX));
+        assert_eq!(all.load(1), Some(HANDOVER_INLET_MAX));
         assert_eq!(all.inlet(WorkerId(1)).try_iter().count(), HANDOVER_INLET_MAX);
     }
 }

@@ -19,16 +19,14 @@ use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::ids::WorkerId;
+use crate::ids::{EpochId, WorkerId};
 use crate::limits::{HANDOVER_INLET_MAX, HANDOVER_MARGIN_MIN, HANDOVER_MARGIN_PARTS};
 use crate::wall::link::{Bell, doorbell};
 use crate::wall::listen::Entrance;
-use crate::wall::snapshot::Snapshot;
 
 /// The count of a worker that takes none.
 const CLOSED: usize = usize::MAX;
@@ -56,8 +54,7 @@ pub struct Handovers {
 #[repr(align(128))]
 struct Place {
     open: AtomicUsize,
-    /// Where the snapshot is that it runs on, as a name for it: whoever publishes it keeps it alive.
-    snapshot: AtomicUsize,
+    epoch: AtomicU64,
     give: Sender<Fresh>,
     take: Receiver<Fresh>,
     bell: Bell,
@@ -73,7 +70,7 @@ impl Handovers {
         let place = |_| {
             let (give, take) = bounded(HANDOVER_INLET_MAX);
             let (bell, heard) = doorbell()?;
-            Ok(Place { open: AtomicUsize::new(CLOSED), snapshot: AtomicUsize::new(0), give, take, bell, heard })
+            Ok(Place { open: AtomicUsize::new(CLOSED), epoch: AtomicU64::new(0), give, take, bell, heard })
         };
         Ok(Self { places: (0..workers).map(place).collect::<io::Result<_>>()? })
     }
@@ -87,10 +84,10 @@ impl Handovers {
         self.place(worker).open.store(open.unwrap_or(CLOSED), Ordering::Relaxed);
     }
 
-    /// That worker runs on this snapshot. One that runs on another than the giver is given nothing, as it may not
-    /// know what the connection came in by.
-    pub fn adopted(&self, worker: WorkerId, snapshot: &Arc<Snapshot>) {
-        self.place(worker).snapshot.store(Arc::as_ptr(snapshot).addr(), Ordering::Relaxed);
+    /// That worker runs on this epoch. One that runs on an older one than the listener is of is given nothing, as it may
+    /// not know what the connection came in by.
+    pub fn adopted(&self, worker: WorkerId, epoch: EpochId) {
+        self.place(worker).epoch.store(epoch.0, Ordering::Relaxed);
     }
 
     /// What has been given to that worker and not taken.
@@ -116,19 +113,18 @@ impl Handovers {
         Ok(())
     }
 
-    fn runs_on(&self, position: usize) -> usize {
-        self.places[position].snapshot.load(Ordering::Relaxed)
-    }
-
-    /// What that worker has, and is about to have. `None` where it takes none.
-    fn load(&self, position: usize) -> Option<usize> {
+    /// What that worker has, and is about to have. `None` where it takes none, or not yet.
+    fn load(&self, position: usize, epoch: u64) -> Option<usize> {
         let place = &self.places[position];
+        if place.epoch.load(Ordering::Relaxed) < epoch {
+            return None;
+        }
         let open = place.open.load(Ordering::Relaxed);
         (open != CLOSED).then(|| open + place.take.len())
     }
 
     fn mean(&self) -> usize {
-        let loads = (0..self.places.len()).filter_map(|position| self.load(position));
+        let loads = (0..self.places.len()).filter_map(|position| self.load(position, 0));
         let (count, sum) = loads.fold((0, 0), |(count, sum), load| (count + 1, sum + load));
         sum / count.max(1)
     }
@@ -156,9 +152,10 @@ impl Evenness {
         Self { own: worker.index(), mean: Cell::new(0), mean_of_ms: Cell::new(u64::MAX), dice: Cell::new(seed) }
     }
 
-    /// Who should have a connection that was accepted here. `None`: whoever accepted it.
+    /// Who should have a connection that was accepted here, on a listener that workers know from epoch `since` on.
+    /// `None`: whoever accepted it.
     #[must_use]
-    pub fn better(&self, all: &Handovers, open: usize, now_ms: u64) -> Option<WorkerId> {
+    pub fn better(&self, all: &Handovers, open: usize, since: EpochId, now_ms: u64) -> Option<WorkerId> {
         let workers = all.places.len();
         // What it has been given and not taken yet is its own, too.
         let open = open + all.places[self.own].take.len();
@@ -173,11 +170,8 @@ impl Evenness {
         if open < mean + margin {
             return None;
         }
-        let own = all.runs_on(self.own);
-        let alike = |position: &usize| all.runs_on(*position) == own;
-        let candidate = |position: usize| all.load(position).map(|load| (load, position));
-        let (load, position) =
-            [self.roll(workers), self.roll(workers)].into_iter().filter(alike).filter_map(candidate).min()?;
+        let candidate = |position: usize| all.load(position, since.0).map(|load| (load, position));
+        let (load, position) = [self.roll(workers), self.roll(workers)].into_iter().filter_map(candidate).min()?;
         let gains = position != self.own && load + margin <= open;
         gains.then(|| WorkerId(u16::try_from(position).expect("fewer workers than limits::WORKERS_MAX")))
     }
@@ -203,6 +197,7 @@ mod tests {
         let all = Handovers::new(loads.len()).expect("descriptors");
         for (worker, load) in (0..).map(WorkerId).zip(loads) {
             all.publish(worker, Some(*load));
+            all.adopted(worker, EpochId(1));
         }
         all
     }
@@ -210,7 +205,8 @@ mod tests {
     /// Who is chosen, over many tries on one tick.
     fn chosen(all: &Handovers, open: usize) -> Vec<u16> {
         let evenness = Evenness::new(WorkerId(0));
-        let mut chosen: Vec<u16> = (0..1_000).filter_map(|_| evenness.better(all, open, 1)).map(|to| to.0).collect();
+        let mut chosen: Vec<u16> =
+            (0..1_000).filter_map(|_| evenness.better(all, open, EpochId(1), 1)).map(|to| to.0).collect();
         chosen.sort_unstable();
         chosen.dedup();
         chosen
@@ -237,11 +233,9 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_on_another_configuration_is_given_none() {
+    fn a_worker_on_an_older_epoch_is_given_none() {
         let all = with(&[80, 40, 40, 40]);
-        for worker in [0, 1, 3] {
-            all.places[worker].snapshot.store(64, Ordering::Relaxed);
-        }
+        all.adopted(WorkerId(2), EpochId(0));
         assert_eq!(chosen(&all, 80), [1, 3]);
     }
 
@@ -263,7 +257,7 @@ mod tests {
             assert!(all.give(WorkerId(1), fresh()).is_ok());
         }
         assert!(all.give(WorkerId(1), fresh()).is_err());
-        assert_eq!(all.load(1), Some(HANDOVER_INLET_MAX));
+        assert_eq!(all.load(1, 0), Some(HANDOVER_INLET_MAX));
         assert_eq!(all.inlet(WorkerId(1)).try_iter().count(), HANDOVER_INLET_MAX);
     }
 }

@@ -125,11 +125,11 @@ impl Shard {
     /// New requests run on this epoch from now on.
     pub fn adopt(&self, epoch: Arc<Epoch>) {
         let id = epoch.id;
-        self.shared.handovers.adopted(self.worker, &epoch.snapshot);
         let replicas = (0..epoch.snapshot.services.len()).map(|_| RefCell::default()).collect();
         let next =
             Rc::new(ShardEpoch { epoch: Some(epoch), replicas, reports: self.reports.clone(), worker: self.worker });
         *self.epoch.borrow_mut() = Some(next);
+        self.shared.handovers.adopted(self.worker, id);
         self.publish_load();
         self.reports.send(Report::Adopted { worker: self.worker, epoch: id });
     }

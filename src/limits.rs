@@ -7,6 +7,8 @@
 pub const SMALL_BUFFER_BYTES: usize = 4 * 1024;
 /// A leased buffer while a body flows; measured cheapest between 64 and 256 KiB for bodies.
 pub const LARGE_BUFFER_BYTES: usize = 64 * 1024;
+/// A leased buffer while much flows through a tunnel.
+pub const HUGE_BUFFER_BYTES: usize = 256 * 1024;
 /// A small buffer that grew to this is freed, not kept: thousands are kept.
 pub const OVERGROWN_SMALL_BUFFER_BYTES: usize = 4 * SMALL_BUFFER_BYTES;
 /// A buffer that grew to this is freed, not kept.
@@ -15,6 +17,8 @@ pub const OVERGROWN_BUFFER_BYTES: usize = 4 * LARGE_BUFFER_BYTES;
 pub const SMALL_BUFFERS_KEPT: usize = 4_096;
 /// Large buffers a core keeps for reuse.
 pub const LARGE_BUFFERS_KEPT: usize = 64;
+/// Huge buffers a core keeps for reuse.
+pub const HUGE_BUFFERS_KEPT: usize = 8;
 
 /// The largest request head a user may allow (`max_header_bytes` = 20 in GateKeeper's files).
 pub const HEAD_BYTES_CEILING: usize = 1024 * 1024;
@@ -70,6 +74,12 @@ pub const CUT_GRACE_MS: u64 = 500;
 pub const SLOW_EXCHANGE_MS: u64 = 1_000;
 /// Bytes that one direction of a tunnel moves before others have their turn.
 pub const TUNNEL_TURN_BYTES: usize = 256 * 1024;
+/// A pipe that a tunnel's bytes are spliced through.
+pub const PIPE_BYTES: usize = 256 * 1024;
+/// Pipes a core uses at once; tunnels beyond these copy. The kernel grants a user 64 MiB of pipes by default.
+pub const PIPES_MAX: usize = 64;
+/// After the kernel refused a pipe: how often none is asked for.
+pub const PIPE_REFUSALS_PAUSE: u32 = 256;
 /// How long a WebSocket that was told goodbye may take to answer.
 pub const FAREWELL_WAIT_MS: u64 = 1_000;
 /// Between two epochs that only health has changed; the first of a burst goes out at once.
@@ -168,6 +178,7 @@ pub const REWRITE_CACHES_MAX: usize = 256;
 pub const REWRITE_MATCHES_MAX: usize = 256;
 
 const _: () = assert!(OVERGROWN_SMALL_BUFFER_BYTES <= LARGE_BUFFER_BYTES);
+const _: () = assert!(OVERGROWN_BUFFER_BYTES <= HUGE_BUFFER_BYTES);
 const _: () = assert!(URI_BYTES_MAX < LARGE_BUFFER_BYTES);
 const _: () = assert!(LARGE_BUFFER_BYTES < HEAD_BYTES_CEILING);
 const _: () = assert!(PROXY_HEADER_BYTES_MAX < SMALL_BUFFER_BYTES);

@@ -13,6 +13,7 @@ use super::buffer::Buffers;
 use super::clock::Clock;
 use super::deadline::{Deadlines, Early};
 use super::handover::{Evenness, Handovers};
+use super::io::Pipes;
 use super::meter::Meter;
 use super::request_id::{RequestId, RequestIds};
 use super::tickets::Tickets;
@@ -53,6 +54,8 @@ pub struct Shard {
     pub deadlines: Rc<Deadlines>,
     /// Buffers.
     pub buffers: Buffers,
+    /// Pipes of tunnels.
+    pub pipes: Pipes,
     /// Counters.
     pub meter: Meter,
     /// Questions to control that wait for an answer.
@@ -99,6 +102,7 @@ impl Shard {
             clock,
             reports: Rc::new(reports),
             buffers: Buffers::default(),
+            pipes: Pipes::default(),
             meter: Meter::default(),
             tickets: Tickets::default(),
             rewriting: RefCell::default(),

@@ -5,6 +5,7 @@ mod admission;
 mod faults;
 mod listeners;
 mod proxy_header;
+mod relay;
 mod spread;
 
 use std::net::{Ipv4Addr, SocketAddr};

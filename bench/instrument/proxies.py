@@ -57,37 +57,38 @@ PEERS = ("nginx", "haproxy")
 
 
 class TunnelProxy(Proxy):
-    """One contestant that carries opaque bytes; `port` is for TCP."""
+    """One contestant that carries opaque bytes; `port` is for TCP. It may be made for messages or for bulk alone."""
 
-    def __init__(self, name, port, websocket_port, command, **rest):
+    def __init__(self, name, port, websocket_port, command, messages=True, bulk=True, **rest):
         super().__init__(name, port, command, **rest)
-        self.websocket_port = websocket_port
+        self.websocket_port, self.messages, self.bulk = websocket_port, messages, bulk
 
     def port_for(self, scenario):
         """Where the scenario's clients connect."""
         return self.websocket_port if scenario.websocket else self.port
 
     def takes_part(self, scenario):
-        """The floor holds what a slow peer does not take, which bulk would show: it is a floor of messages only."""
-        return self.name != "floor" or not scenario.is_bulk()
+        """It is made for what the scenario is about."""
+        return self.bulk if scenario.is_bulk() else self.messages
 
 
 MESSAGES = RELEASE / "bench-messages"
 MESSAGE_ORIGIN_PORT = 18702
 MESSAGE_ORIGIN_COMMAND = [MESSAGES, "origin", "--listen", f"127.0.0.1:{MESSAGE_ORIGIN_PORT}"]
 NGINX_STREAM = pathlib.Path("/usr/lib/nginx/modules/ngx_stream_module.so")
+HAPROXY_TUNNELS = ["/usr/sbin/haproxy", "-db", "-q", "-f", BENCH / "peers" / "tunnels-haproxy.cfg"]
 
 TUNNEL_PROXIES = [
-    # To a shuttle of bytes a WebSocket is bytes.
+    # To a shuttle of bytes a WebSocket is bytes. It holds what a slow peer does not take, so it is no floor of bulk.
     TunnelProxy("floor", 18720, 18720, [RELEASE / "bench-floor", "--listen", "127.0.0.1:18720", "--upstream",
-                                        f"127.0.0.1:{MESSAGE_ORIGIN_PORT}"]),
+                                        f"127.0.0.1:{MESSAGE_ORIGIN_PORT}"], bulk=False),
     TunnelProxy("gatekeeper", 18721, 18731,
                 [RELEASE / "gatekeeper", "--cores", "1", BENCH / "conf" / "tunnels" / "module.toml"]),
     TunnelProxy("nginx", 18722, 18732,
                 ["/usr/sbin/nginx", "-p", "{scratch}", "-e", "stderr", "-c", BENCH / "peers" / "tunnels-nginx.conf"],
                 version=["/usr/sbin/nginx", "-v"], package="libnginx-mod-stream", needs=NGINX_STREAM),
-    TunnelProxy("haproxy", 18723, 18733, ["/usr/sbin/haproxy", "-db", "-q", "-f", BENCH / "peers" / "tunnels-haproxy.cfg"],
-                version=["/usr/sbin/haproxy", "-v"], package="haproxy"),
+    TunnelProxy("haproxy", 18723, 18733, HAPROXY_TUNNELS, version=["/usr/sbin/haproxy", "-v"], package="haproxy"),
+    TunnelProxy("haproxy-splice", 18724, 18724, HAPROXY_TUNNELS, messages=False),
 ]
 
 

@@ -31,7 +31,7 @@ FLOOR = {"× floor": lambda costs: costs.get("floor")}
 REPLIES = Form("connections", "request", FLOOR | {"× cheaper peer": cheaper_peer}, "")
 EXCHANGES = Form(
     "exchange", "exchange",
-    FLOOR | {"× haproxy": lambda costs: costs.get("haproxy"), "× nginx": lambda costs: costs.get("nginx")},
+    FLOOR | {f"× {name}": lambda costs, name=name: costs.get(name) for name in ("haproxy", "haproxy-splice", "nginx")},
     """An exchange is one message up and its answer down, one after the other on each connection: `tcp 64 B` and
 `websocket 64 B` have 64 bytes of payload each way and 64 connections, `download` and `upload` 1 MiB one way, 64 bytes
 the other and 16 connections. Both ends check every byte.

@@ -109,6 +109,8 @@ ends! {
     HeadTimeout = "head_timeout", 408, 408, Downstream, No, "request head not received in time";
     /// The request body made no progress in time.
     BodyTimeout = "body_timeout", 408, 408, Downstream, No, "request body not received in time";
+    /// A trusted proxy's connection does not begin with a PROXY protocol header.
+    BadProxyHeader = "bad_proxy_header", 0, 0, Downstream, No, "malformed PROXY protocol header";
     /// The client closed before its request body was complete.
     ClientTruncated = "client_truncated", 0, 0, Downstream, No, "client closed before the end of its request";
     /// The client left while the answer was awaited or relayed.
@@ -120,6 +122,8 @@ ends! {
     NoRoute = "no_route", 404, 400, Gateway, No, "module not found";
     /// The client's address is on the service's black list.
     BlackListed = "black_listed", 403, 401, Gateway, No, "address is on the black list";
+    /// The client's address is on no list of a tcp service that lets in only those.
+    NotListed = "not_listed", 0, 0, Gateway, No, "address is not on the white list";
     /// `/reload` from an address that may not, or with forwarding headers.
     ReloadDenied = "reload_denied", 403, 400, Gateway, No, "ClusterAuth error";
     /// The service demands a tenant and the request names none.

@@ -16,6 +16,7 @@ pub mod form;
 pub mod forward;
 pub mod framing;
 pub mod head;
+pub mod proxy_header;
 pub mod reply;
 mod request_line;
 mod scan;

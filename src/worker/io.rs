@@ -231,6 +231,29 @@ impl Sender {
         self.shutdown(rustix::net::Shutdown::Both);
     }
 
+    /// Has the kernel watch the peer: asks after silence, breaks off what is not acknowledged; 0 leaves either as it
+    /// is.
+    pub fn guard(&self, keepalive_ms: u32, user_timeout_ms: u32) {
+        use rustix::net::sockopt;
+        let socket = self.descriptor();
+        if keepalive_ms > 0 {
+            let seconds = Duration::from_secs(u64::from(keepalive_ms.div_ceil(1_000)));
+            // A Unix socket has neither; its peer cannot vanish without the kernel knowing.
+            let _ = sockopt::set_socket_keepalive(socket, true);
+            let _ = sockopt::set_tcp_keepidle(socket, seconds);
+            let _ = sockopt::set_tcp_keepintvl(socket, seconds);
+        }
+        if user_timeout_ms > 0 {
+            let _ = sockopt::set_tcp_user_timeout(socket, user_timeout_ms);
+        }
+    }
+
+    /// The connection's own end.
+    #[must_use]
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        rustix::net::getsockname(self.descriptor()).ok().and_then(|address| address.try_into().ok())
+    }
+
     fn shutdown(&self, how: rustix::net::Shutdown) {
         // A connection that is broken already needs no shutdown.
         let _ = rustix::net::shutdown(self.descriptor(), how);

@@ -3,13 +3,14 @@
 //! In scope: the keep-alive loop, metering, lingering. Only here is an exchange counted, so no path can
 //! forget. Out of scope: what happens in an exchange.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use super::buffer::Class;
-use super::downstream::Downstream;
+use super::downstream::{Downstream, Peer};
 use super::exchange;
 use super::io::{Connection, Received};
+use super::proxied;
 use super::shard::Shard;
 use crate::end::End;
 use crate::limits::{LINGER_BYTES_MAX, LINGER_MS};
@@ -34,8 +35,12 @@ pub struct Done {
 }
 
 /// Serves a client connection to its end.
-pub async fn run(shard: Rc<Shard>, connection: Connection, peer: IpAddr) {
-    let mut down = Downstream::new(connection, peer, &shard.deadlines);
+pub async fn run(shard: Rc<Shard>, connection: Connection, peer: SocketAddr) {
+    let mut down = Downstream::new(connection, peer.ip().to_canonical(), &shard.deadlines);
+    if let Err(end) = name_client(&shard, &mut down, peer).await {
+        shard.meter.exchange(Err(end));
+        return down.tx.sever();
+    }
     let mut first = true;
     let mut after = After::Close;
     while let Some(done) = exchange::run(&shard, &mut down, first).await {
@@ -50,6 +55,19 @@ pub async fn run(shard: Rc<Shard>, connection: Connection, peer: IpAddr) {
         linger(&mut down).await;
     }
     down.tx.sever();
+}
+
+/// The client is whom a trusted proxy says it is, where its connections begin with saying so.
+async fn name_client(shard: &Shard, down: &mut Downstream, peer: SocketAddr) -> Result<(), End> {
+    let Some(epoch) = shard.epoch() else { return Ok(()) };
+    let rules = &epoch.snapshot().http;
+    if rules.proxy_from.contains(peer.ip()) {
+        let timeout_ms = u64::from(rules.head_timeout_ms);
+        drop(epoch);
+        let client = Box::pin(proxied::client(&mut down.source, peer, timeout_ms)).await?;
+        down.peer = Peer::new(client.ip().to_canonical());
+    }
+    Ok(())
 }
 
 /// Reads and forgets for a while, because closing over unread bytes would reset the connection and take

@@ -9,8 +9,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use monoio::io::Canceller;
-
 use super::buffer::Buffers;
 use super::clock::Clock;
 use super::deadline::Deadlines;
@@ -60,8 +58,6 @@ pub struct Shard {
     pub rewriting: RefCell<RewriteScratch>,
     /// Working memory of the path normaliser and of credentials.
     pub scratch: RefCell<Scratch>,
-    /// Stops the accept loops; taken by the first who does.
-    pub accepting: RefCell<Option<Canceller>>,
     epoch: RefCell<Option<Rc<ShardEpoch>>>,
     replicas: RefCell<HashMap<Box<str>, Rc<Replica>>>,
     draining: Cell<bool>,
@@ -98,7 +94,6 @@ impl Shard {
             tickets: Tickets::default(),
             rewriting: RefCell::default(),
             scratch: RefCell::default(),
-            accepting: RefCell::default(),
             epoch: RefCell::default(),
             replicas: RefCell::default(),
             draining: Cell::new(false),

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 
+use crate::support::gateway::free_port;
 use crate::support::{Client, Conf, Gateway, Origin, Service, eventually};
 
 /// How many of everything; many workers on few cores get less to do.
@@ -153,10 +154,23 @@ fn talk(mut tunnels: Vec<Tunnel>, done: &AtomicBool) -> usize {
     rounds
 }
 
-/// Configuration number `k`: the tunnels' service first or last among others that come, go and change.
-fn numbered(k: usize, origin: &Origin, websocket_port: u16) -> Conf {
-    let chat = Service::with_nodes("/ws", vec![format!("127.0.0.1:{websocket_port}")]);
-    let chat = chat.balance("check_method", "tcpchk");
+/// What the tunnels need: where their services are, and ports for listeners.
+struct Places {
+    origin: Origin,
+    /// Of the two servers that send back what they get: WebSocket, bytes.
+    echoes: [u16; 2],
+    /// Of the tcp service under test, and of two that come and go.
+    listeners: [u16; 3],
+}
+
+/// Configuration number `k`: the tunnels' services first or last among others that come, go and change.
+fn numbered(k: usize, places: &Places) -> Conf {
+    let Places { origin, echoes, listeners } = places;
+    let [websockets, bytes] = echoes.map(|port| vec![format!("127.0.0.1:{port}")]);
+    let chat = Service::with_nodes("/ws", websockets).balance("check_method", "tcpchk");
+    let chat = chat.balance("slow_connections_max", 4_000);
+    let messages = Service::tcp("messages", listeners[0], bytes.clone());
+    let guest = |n: usize| Service::tcp(&format!("guest-{}", k % 3), listeners[1 + n], bytes.clone());
     let weight = 10 + u32::try_from(k % 7).expect("small");
     let marker = Service::at(&format!("/mark-{k}"), &[origin])
         .weights(&[weight])
@@ -166,16 +180,20 @@ fn numbered(k: usize, origin: &Origin, websocket_port: u16) -> Conf {
         .access("client_flow_limit", i64::from(k % 3 == 0) * 1_000_000);
     let seasonal = (0..k % 5).map(|n| Service::at(&format!("/season-{n}-{}", k % 11), &[origin]));
     let conf = Conf::new().http("read_timeout", 20 + i64::try_from(k % 10).expect("small"));
-    let conf = if k.is_multiple_of(2) { conf.service(chat.clone()) } else { conf };
     let conf = seasonal.fold(conf.service(marker), Conf::service);
-    if k.is_multiple_of(2) { conf } else { conf.service(chat) }
+    let conf = match k % 4 {
+        0 => conf,
+        which => conf.service(guest(which % 2)),
+    };
+    if k.is_multiple_of(2) { conf.service(chat).service(messages) } else { conf.service(messages).service(chat) }
 }
 
 /// SIGHUP with other files, and the moment when they are in force. An old answer may be a pooled connection's.
 fn reload(gateway: &Gateway, conf: &Conf, k: usize, asking: &mut Client) {
     gateway.rewrite_files(conf);
     gateway.signal(Signal::HUP);
-    assert!(eventually(|| asking.get(&format!("/mark-{k}/x")).status() == 200), "reload {k} is not in force");
+    let in_force = eventually(|| asking.get(&format!("/mark-{k}/x")).status() == 200);
+    assert!(in_force, "reload {k} is not in force: {}", gateway.stderr().lines().last().unwrap_or("no log"));
 }
 
 fn raise_descriptor_limit() {
@@ -188,12 +206,17 @@ fn tunnels_live_through_a_storm_of_reloads() {
     raise_descriptor_limit();
     let scale = if Conf::new().workers() > WORKERS_OF_WHOLE_MAX { SMALL } else { WHOLE };
     let mut echoes = Peers::start(&["origin"]);
-    let [websocket_port, _tcp_port] = [0; 2].map(|_: i32| echoes.line().parse().expect("a port"));
-    let origin = Origin::ok();
-    let gateway = Gateway::start(&numbered(0, &origin, websocket_port));
+    let places = Places {
+        origin: Origin::ok(),
+        echoes: [(); 2].map(|()| echoes.line().parse().expect("a port")),
+        listeners: [(); 3].map(|()| free_port()),
+    };
+    let gateway = Gateway::start(&numbered(0, &places));
     let url = format!("ws://{}/ws/chat", gateway.address());
     let mut library = Peers::start(&["clients", &url, &scale.library_websockets.to_string()]);
-    let mut tunnels: Vec<_> = (0..scale.raw_websockets).map(|n| Tunnel::websocket(gateway.address(), n)).collect();
+    let websockets = (0..scale.raw_websockets).map(|n| Tunnel::websocket(gateway.address(), n));
+    let frontend = SocketAddr::from(([127, 0, 0, 1], places.listeners[0]));
+    let mut tunnels: Vec<_> = websockets.chain((0..scale.tcp).map(|n| Tunnel::tcp(frontend, n))).collect();
     assert_eq!(library.line(), "open");
 
     let done = AtomicBool::new(false);
@@ -208,7 +231,7 @@ fn tunnels_live_through_a_storm_of_reloads() {
             let mut asking = gateway.connect();
             let mut settled = (0, 0);
             for k in 1..=scale.reloads {
-                reload(&gateway, &numbered(k, &origin, websocket_port), k, &mut asking);
+                reload(&gateway, &numbered(k, &places), k, &mut asking);
                 if k == SETTLED_AFTER {
                     settled = (gateway.resident_bytes(), gateway.descriptors());
                 }
@@ -222,10 +245,10 @@ fn tunnels_live_through_a_storm_of_reloads() {
         assert!(rounds.iter().all(|rounds| *rounds > 1), "bytes flowed all the time: {rounds:?}");
         let said = library.finish();
         assert!(said.starts_with("said "), "{said}");
+        eprintln!("before {before:?} after {after:?} {rounds:?} {said}");
         // Pools, probes and lookups come and go with the configurations; a leak would be one for each reload at least.
         assert!(after.1 <= before.1 + scale.reloads / 2, "descriptors: {} and then {}", before.1, after.1);
         let slack = before.0 / 5 + 4 * 1024 * 1024;
         assert!(after.0 <= before.0 + slack, "resident bytes: {} and then {}", before.0, after.0);
-        eprintln!("before {before:?} after {after:?} {rounds:?} {said}");
     });
 }

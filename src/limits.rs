@@ -66,8 +66,10 @@ pub const DRAIN_IDLE_GRACE_MS: u64 = 300;
 pub const CUT_GRACE_MS: u64 = 500;
 /// An exchange that relays its body for longer than this is a stream and moves to the slow share.
 pub const SLOW_EXCHANGE_MS: u64 = 1_000;
-/// A tunnel (after 101) without a byte either way for this long is closed.
-pub const TUNNEL_IDLE_MS: u64 = 3_600_000;
+/// Bytes that one direction of a tunnel moves before others have their turn.
+pub const TUNNEL_TURN_BYTES: usize = 256 * 1024;
+/// How long a WebSocket that was told goodbye may take to answer.
+pub const FAREWELL_WAIT_MS: u64 = 1_000;
 /// Between two epochs that only health has changed; the first of a burst goes out at once.
 pub const HEALTH_EPOCH_GAP_MS: u64 = 50;
 /// A changed file is read when its directory has been quiet this long.

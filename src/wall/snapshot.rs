@@ -176,6 +176,10 @@ pub struct Upstream {
     /// A response body, or an upstream taking the request, must make progress within this;
     /// 0 is no limit.
     pub body_timeout_ms: u32,
+    /// A tunnel on which nothing moves for this long ends; 0 is no limit.
+    pub tunnel_idle_ms: u32,
+    /// The longest life of a tunnel; 0 is no limit.
+    pub tunnel_life_ms: u32,
     /// Idle connections kept per endpoint over the whole process.
     pub idle_max: u32,
     /// How long an idle connection is kept.

@@ -51,6 +51,16 @@ impl Buffers {
         Lease { bytes, start: 0, home: self.clone() }
     }
 
+    /// The same bytes in the smallest buffer that holds them, for when they stay in hand.
+    pub(super) fn fitting(&self, lease: Lease) -> Lease {
+        if lease.bytes().len() > SMALL_BUFFER_BYTES || lease.capacity() < LARGE_BUFFER_BYTES {
+            return lease;
+        }
+        let mut small = self.lease(Class::Small);
+        small.append(lease.bytes());
+        small
+    }
+
     /// A lease made of bytes that were on loan to the kernel.
     pub(super) fn adopt(&self, bytes: Vec<u8>) -> Lease {
         Lease { bytes, start: 0, home: self.clone() }

@@ -31,7 +31,7 @@ pub async fn obey(shard: &Rc<Shard>, link: WorkerEnd) -> io::Result<u64> {
     loop {
         for order in link.orders.try_iter() {
             if let Some(window_ms) = carry_out(shard, order, &accepting)? {
-                shard.start_draining();
+                shard.start_draining(window_ms);
                 stop_accepting(accepting.take()).await;
                 return Ok(drain(shard, &link, window_ms).await);
             }

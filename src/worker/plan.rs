@@ -90,6 +90,10 @@ pub struct Terms {
     pub header_timeout_ms: u64,
     /// As `Upstream::body_timeout_ms`.
     pub body_timeout_ms: u64,
+    /// As `Upstream::tunnel_idle_ms`.
+    pub tunnel_idle_ms: u32,
+    /// As `Upstream::tunnel_life_ms`.
+    pub tunnel_life_ms: u32,
 }
 
 impl Terms {
@@ -113,6 +117,8 @@ impl Terms {
             half_close_grace_ms: u64::from(rules.half_close_grace_ms),
             header_timeout_ms: 0,
             body_timeout_ms: 0,
+            tunnel_idle_ms: 0,
+            tunnel_life_ms: 0,
         }
     }
 
@@ -135,6 +141,8 @@ impl Terms {
         self.body_bytes_max = service.body_bytes_max;
         self.header_timeout_ms = u64::from(service.upstream.header_timeout_ms);
         self.body_timeout_ms = u64::from(service.upstream.body_timeout_ms);
+        self.tunnel_idle_ms = service.upstream.tunnel_idle_ms;
+        self.tunnel_life_ms = service.upstream.tunnel_life_ms;
     }
 }
 

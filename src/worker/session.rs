@@ -22,6 +22,8 @@ pub enum After {
     Keep,
     /// It is closed.
     Close,
+    /// It becomes a tunnel.
+    Tunnel,
     /// It is closed once the client has had time to read the answer to a request it is still sending.
     Linger,
 }
@@ -38,7 +40,7 @@ pub struct Done {
 pub async fn run(shard: Rc<Shard>, connection: Connection, peer: SocketAddr) {
     let mut down = Downstream::new(connection, peer.ip().to_canonical(), &shard.deadlines);
     if let Err(end) = name_client(&shard, &mut down, peer).await {
-        shard.meter.exchange(Err(end));
+        shard.meter.refused(end);
         return down.tx.sever();
     }
     let mut first = true;
@@ -51,8 +53,10 @@ pub async fn run(shard: Rc<Shard>, connection: Connection, peer: SocketAddr) {
             break;
         }
     }
-    if after == After::Linger {
-        linger(&mut down).await;
+    match after {
+        After::Tunnel => return down.become_tunnel(&shard),
+        After::Linger => linger(&mut down).await,
+        After::Keep | After::Close => {}
     }
     down.tx.sever();
 }

@@ -60,7 +60,8 @@ pub struct Shard {
     pub scratch: RefCell<Scratch>,
     epoch: RefCell<Option<Rc<ShardEpoch>>>,
     replicas: RefCell<HashMap<Box<str>, Rc<Replica>>>,
-    draining: Cell<bool>,
+    /// By the clock.
+    drain_ends_ms: Cell<Option<u64>>,
     cut: Cell<bool>,
     sessions: Cell<usize>,
     request_ids: RequestIds,
@@ -96,7 +97,7 @@ impl Shard {
             scratch: RefCell::default(),
             epoch: RefCell::default(),
             replicas: RefCell::default(),
-            draining: Cell::new(false),
+            drain_ends_ms: Cell::new(None),
             cut: Cell::new(false),
             sessions: Cell::new(0),
             request_ids: RequestIds::new(),
@@ -161,12 +162,19 @@ impl Shard {
     /// Whether this worker is stopping.
     #[must_use]
     pub fn draining(&self) -> bool {
-        self.draining.get()
+        self.drain_ends_ms.get().is_some()
     }
 
-    /// From now on this worker is stopping.
-    pub fn start_draining(&self) {
-        self.draining.set(true);
+    /// From now on this worker is stopping, and exchanges may last for as long as the window.
+    pub fn start_draining(&self, window_ms: u64) {
+        self.clock.refresh();
+        self.drain_ends_ms.set(Some(self.clock.now_ms() + window_ms));
+    }
+
+    /// When the drain window ends, by the clock. `None` while this worker is not stopping.
+    #[must_use]
+    pub fn drain_ends_ms(&self) -> Option<u64> {
+        self.drain_ends_ms.get()
     }
 
     /// Whether exchanges end now, finished or not.

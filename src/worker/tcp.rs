@@ -7,12 +7,12 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use super::buffer::Class;
-use super::downstream::Downstream;
+use super::downstream::{Downstream, Switched};
 use super::io::Connection;
 use super::policy;
 use super::proxied;
 use super::shard::{Shard, ShardEpoch};
-use super::tunnel;
+use super::tunnel::Terms;
 use super::upstream::connect::{self, Leased};
 use super::upstream::replica::{Replica, Tried};
 use crate::end::{End, Retry};
@@ -24,20 +24,20 @@ use crate::wall::snapshot::{ProxyHeader, TcpRules};
 /// Serves a connection that came in by the listener of this service.
 pub async fn run(shard: Rc<Shard>, connection: Connection, peer: SocketAddr, service: Box<str>) {
     let mut down = Downstream::new(connection, peer.ip().to_canonical(), &shard.deadlines);
-    let outcome = match open(&shard, &mut down, peer, &service).await {
-        Ok(leased) => {
-            let Leased { connection: mut up, mut seat, .. } = leased;
-            seat.slow_down();
-            tunnel::run(&shard, &mut down, &mut up, None).await.map_or(Ok(()), Err)
+    match open(&shard, &mut down, peer, &service).await {
+        Ok(switched) => {
+            down.switched = Some(Box::new(switched));
+            down.become_tunnel(&shard);
         }
-        Err(end) => Err(end),
-    };
-    shard.meter.exchange(outcome);
-    down.tx.sever();
+        Err(end) => {
+            shard.meter.refused(end);
+            down.tx.sever();
+        }
+    }
 }
 
 /// A connection to an endpoint on behalf of a client that may have one.
-async fn open(shard: &Rc<Shard>, down: &mut Downstream, peer: SocketAddr, name: &str) -> Result<Leased, End> {
+async fn open(shard: &Rc<Shard>, down: &mut Downstream, peer: SocketAddr, name: &str) -> Result<Switched, End> {
     let epoch = shard.epoch().ok_or(End::NoRoute)?;
     let snapshot = epoch.snapshot();
     let (id, rules) = snapshot.tcp_service(name).ok_or(End::NoRoute)?;
@@ -47,11 +47,14 @@ async fn open(shard: &Rc<Shard>, down: &mut Downstream, peer: SocketAddr, name: 
         let timeout_ms = u64::from(snapshot.http.head_timeout_ms);
         client = Box::pin(proxied::client(&mut down.source, peer, timeout_ms)).await?;
     }
-    policy::admit_connection(shard, snapshot.service(id), client.ip().to_canonical())?;
-    let mut leased = dial(shard, &epoch, id, down).await?;
-    leased.connection.tx.guard(rules.keepalive_ms, rules.user_timeout_ms);
-    introduce(shard, rules, client, down, &mut leased.connection).await?;
-    Ok(leased)
+    let service = snapshot.service(id);
+    policy::admit_connection(shard, service, client.ip().to_canonical())?;
+    let Leased { mut connection, mut seat, .. } = dial(shard, &epoch, id, down).await?;
+    connection.tx.guard(rules.keepalive_ms, rules.user_timeout_ms);
+    introduce(shard, rules, client, down, &mut connection).await?;
+    seat.slow_down();
+    let terms = Terms::tcp(service.upstream.tunnel_idle_ms, service.upstream.tunnel_life_ms);
+    Ok(Switched { connection, seat, early: None, terms })
 }
 
 /// A connection to an endpoint, or to another where the first cannot be reached.

@@ -157,6 +157,8 @@ fn upstream(world: &World<'_>, module: &Section, ids: &mut EndpointIds, is_tcp: 
         connect_timeout_ms: section.ms("proxy_connect_timeout"),
         header_timeout_ms: section.ms("proxy_header_timeout"),
         body_timeout_ms: section.ms("proxy_body_timeout"),
+        tunnel_idle_ms: section.ms("tunnel_idle_timeout"),
+        tunnel_life_ms: section.ms("tunnel_life_max"),
         idle_max: section.int_u32("max_idle_conn"),
         idle_timeout_ms: section.ms("idle_conn_timeout"),
         connections_max: if unbounded { u32::MAX } else { section.int_u32("connections_max") },

@@ -197,6 +197,21 @@ const LOAD_BALANCE: &[Key] = &[
     .unit("ms")
     .zero(Zero::Means("no limit")),
     int(
+        "tunnel_idle_timeout",
+        100,
+        DAY_MS,
+        3_600_000,
+        "A tunnel (a WebSocket, or a connection of a tcp module) ends when nothing moves in it, or one side does not \
+         take what the other has sent, for this long.",
+    )
+    .unit("ms")
+    .zero(Zero::Means("no limit"))
+    .ours(),
+    int("tunnel_life_max", 100, 30 * DAY_MS, 0, "How long a tunnel may last in all.")
+        .unit("ms")
+        .zero(Zero::Means("no limit"))
+        .ours(),
+    int(
         "max_idle_conn",
         1,
         1_000_000,

@@ -56,6 +56,8 @@ fn service(number: usize, address: Address, check: Check) -> Service {
             connect_timeout_ms: 1,
             header_timeout_ms: 1,
             body_timeout_ms: 1,
+            tunnel_idle_ms: 1,
+            tunnel_life_ms: 0,
             idle_max: 1,
             idle_timeout_ms: 1,
             connections_max: 1,

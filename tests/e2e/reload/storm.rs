@@ -159,8 +159,20 @@ struct Places {
     origin: Origin,
     /// Of the two servers that send back what they get: WebSocket, bytes.
     echoes: [u16; 2],
-    /// Of the tcp service under test, and of two that come and go.
-    listeners: [u16; 3],
+    /// Of the tcp service under test, and of two that come and go. On an address of this process's own, because
+    /// another's test may take a port while it is let go of.
+    listeners: [SocketAddr; 3],
+}
+
+fn own_address() -> SocketAddr {
+    let [high, low] = std::process::id().to_be_bytes()[2..].try_into().expect("two bytes");
+    SocketAddr::from(([127, 77, high, low.max(1)], free_port()))
+}
+
+/// A service of load type tcp.
+fn tcp(name: &str, listener: SocketAddr, nodes: Vec<String>) -> Service {
+    let service = Service::with_nodes(name, nodes).base("load_type", "tcp").base("frontend_addr", listener.to_string());
+    service.balance("check_method", "tcpchk")
 }
 
 /// Configuration number `k`: the tunnels' services first or last among others that come, go and change.
@@ -169,8 +181,8 @@ fn numbered(k: usize, places: &Places) -> Conf {
     let [websockets, bytes] = echoes.map(|port| vec![format!("127.0.0.1:{port}")]);
     let chat = Service::with_nodes("/ws", websockets).balance("check_method", "tcpchk");
     let chat = chat.balance("slow_connections_max", 4_000);
-    let messages = Service::tcp("messages", listeners[0], bytes.clone());
-    let guest = |n: usize| Service::tcp(&format!("guest-{}", k % 3), listeners[1 + n], bytes.clone());
+    let messages = tcp("messages", listeners[0], bytes.clone());
+    let guest = |n: usize| tcp(&format!("guest-{}", k % 3), listeners[1 + n], bytes.clone());
     let weight = 10 + u32::try_from(k % 7).expect("small");
     let marker = Service::at(&format!("/mark-{k}"), &[origin])
         .weights(&[weight])
@@ -209,14 +221,13 @@ fn tunnels_live_through_a_storm_of_reloads() {
     let places = Places {
         origin: Origin::ok(),
         echoes: [(); 2].map(|()| echoes.line().parse().expect("a port")),
-        listeners: [(); 3].map(|()| free_port()),
+        listeners: [(); 3].map(|()| own_address()),
     };
     let gateway = Gateway::start(&numbered(0, &places));
     let url = format!("ws://{}/ws/chat", gateway.address());
     let mut library = Peers::start(&["clients", &url, &scale.library_websockets.to_string()]);
     let websockets = (0..scale.raw_websockets).map(|n| Tunnel::websocket(gateway.address(), n));
-    let frontend = SocketAddr::from(([127, 0, 0, 1], places.listeners[0]));
-    let mut tunnels: Vec<_> = websockets.chain((0..scale.tcp).map(|n| Tunnel::tcp(frontend, n))).collect();
+    let mut tunnels: Vec<_> = websockets.chain((0..scale.tcp).map(|n| Tunnel::tcp(places.listeners[0], n))).collect();
     assert_eq!(library.line(), "open");
 
     let done = AtomicBool::new(false);

@@ -50,7 +50,7 @@ fn write_table(text: &mut String, header: &str, table: &Table) {
     }
 }
 
-/// One `[[module]]`.
+/// One `[[module]]` of load type http.
 #[derive(Clone, Debug)]
 pub(crate) struct Service {
     base: Table,
@@ -84,12 +84,10 @@ impl Service {
         service.access("open", 0)
     }
 
-    /// Of load type tcp, with a listener of its own on that port.
-    pub(crate) fn tcp(name: &str, port: u16, nodes: Vec<String>) -> Self {
-        let mut service = Self::with_nodes(name, nodes).base("load_type", "tcp");
-        service.rules.clear();
-        service.load_balance.remove("check_url");
-        service.base("frontend_addr", format!("127.0.0.1:{port}")).balance("check_method", "tcpchk")
+    /// Replaces the endpoints.
+    pub(crate) fn nodes(mut self, nodes: Vec<String>) -> Self {
+        self.nodes = nodes;
+        self
     }
 
     /// Replaces the rewrite of the first rule.

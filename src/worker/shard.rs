@@ -159,6 +159,22 @@ impl Shard {
         idle > 0
     }
 
+    /// The last line of the log: what was counted, and what is left when all have gone, which is nothing.
+    #[must_use]
+    pub fn last_words(&self) -> String {
+        let mut upstream = 0;
+        for replica in self.replicas.borrow().values() {
+            replica.pools.iter().for_each(|pool| pool.clear());
+            upstream += replica.pools.iter().map(|pool| pool.open()).sum::<usize>();
+        }
+        let (counted, sessions) = (self.meter.summary(), self.sessions());
+        let (leases, deadlines) = (self.buffers.leased(), self.deadlines.in_use());
+        format!(
+            "{counted}; left: {sessions} sessions, {leases} buffers, {deadlines} deadlines, \
+             {upstream} upstream connections"
+        )
+    }
+
     /// Whether this worker is stopping.
     #[must_use]
     pub fn draining(&self) -> bool {

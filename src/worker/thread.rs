@@ -62,7 +62,7 @@ fn serve(post: Post) -> std::io::Result<()> {
         let sweeping = shard.clone();
         monoio::spawn(shard.deadlines.clone().sweep(move || sweeping.sweep()));
         let cut = orders::obey(&shard, post.link).await?;
-        std::io::Result::Ok(Report::Drained { worker, cut, summary: shard.meter.summary() })
+        std::io::Result::Ok(Report::Drained { worker, cut, summary: shard.last_words() })
     })?;
     reports.send(drained);
     Ok(())

@@ -47,6 +47,7 @@ impl Peers {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/reload/storm_peers.py");
         let mut child = Command::new("python3")
             .args([&["-B", script], arguments].concat())
+            .env("PYTHONPATH", concat!(env!("CARGO_MANIFEST_DIR"), "/target/test-python"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -256,7 +257,6 @@ fn tunnels_live_through_a_storm_of_reloads() {
         assert!(rounds.iter().all(|rounds| *rounds > 1), "bytes flowed all the time: {rounds:?}");
         let said = library.finish();
         assert!(said.starts_with("said "), "{said}");
-        eprintln!("before {before:?} after {after:?} {rounds:?} {said}");
         // Pools, probes and lookups come and go with the configurations; a leak would be one for each reload at least.
         assert!(after.1 <= before.1 + scale.reloads / 2, "descriptors: {} and then {}", before.1, after.1);
         let slack = before.0 / 5 + 4 * 1024 * 1024;

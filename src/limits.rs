@@ -58,11 +58,13 @@ pub const RELOAD_ANSWER_MS: u64 = 5_000;
 /// Wait for an upstream's `100 Continue` before the body is asked for anyway.
 pub const CONTINUE_WAIT_MS: u64 = 1_000;
 
-/// When stopping: how long an idle kept connection is still listened to, so that a request that
-/// crosses the stop on the wire is answered.
-pub const DRAIN_IDLE_GRACE_MS: u64 = 300;
-
-/// After the drain window: how long exchanges that are cut may take to say so.
+/// Between two reports of a draining worker on what it waits for.
+pub const DRAIN_REPORT_MS: u64 = 500;
+/// Between two lines of the log on what a stop waits for; the first comes after `DRAIN_FIRST_NOTICE_MS`.
+pub const DRAIN_NOTICE_MS: u64 = 5_000;
+/// How long a stop may take before the log says what it waits for.
+pub const DRAIN_FIRST_NOTICE_MS: u64 = 1_000;
+/// After the drain window: how long exchanges that are cut, and idle connections, may take to end.
 pub const CUT_GRACE_MS: u64 = 500;
 /// An exchange that relays its body for longer than this is a stream and moves to the slow share.
 pub const SLOW_EXCHANGE_MS: u64 = 1_000;
@@ -119,6 +121,21 @@ pub const LISTEN_BACKLOG: i32 = 4_096;
 pub const RATE_SLOTS_MIN: usize = 32;
 /// The most slots of the limits table a user may ask for: 256 MiB.
 pub const RATE_SLOTS_CEILING: usize = 16 * 1024 * 1024;
+/// A worker keeps what it accepts until it has this many connections more than the mean.
+pub const HANDOVER_MARGIN_MIN: usize = 3;
+/// The same as a part of the mean: one tenth of it.
+pub const HANDOVER_MARGIN_PARTS: usize = 10;
+/// Connections that wait for one worker to take them over; more stay where they were accepted.
+pub const HANDOVER_INLET_MAX: usize = 256;
+/// A worker that dies is replaced at once, but no sooner than this after it was started; twice that the next time,
+/// and so on.
+pub const REPLACE_GAP_MS: u64 = 1_000;
+/// The longest such gap.
+pub const REPLACE_GAP_MAX_MS: u64 = 30_000;
+/// A worker that lived this long starts over with the shortest gap.
+pub const REPLACE_CALM_MS: u64 = 60_000;
+/// Reports that wait for control; one that may be lost is, when there are more.
+pub const REPORTS_WAITING_MAX: usize = 4_096;
 /// Workers at most.
 pub const WORKERS_MAX: usize = 1_024;
 /// Endpoints of one service at most.
@@ -143,3 +160,4 @@ const _: () = assert!(FILE_SETTLE_MS < FILE_SETTLE_MAX_MS);
 const _: () = assert!(PROBE_GAP_MS <= PROBE_SPREAD_MS);
 const _: () = assert!(TTL_MIN_MS < LOOKUP_RETRY_MAX_MS && LOOKUP_RETRY_MAX_MS <= TTL_MAX_MS);
 const _: () = assert!(LINGER_MS > DEADLINE_TICK_MS);
+const _: () = assert!(DRAIN_REPORT_MS < DRAIN_FIRST_NOTICE_MS && CUT_GRACE_MS > 2 * DEADLINE_TICK_MS);

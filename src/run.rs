@@ -15,10 +15,11 @@ use crate::config::{self, Fault, Loaded};
 use crate::control::bind::{self, Group};
 use crate::control::{self, Office};
 use crate::ids::WorkerId;
-use crate::wall::link::{self, ControlEnd, ReportSender};
+use crate::wall::link;
 use crate::wall::listen::{Entrance, Listen};
 use crate::wall::rate::RateTable;
 use crate::worker::driver::Driver;
+use crate::worker::handover::Handovers;
 use crate::worker::shard::Shared;
 use crate::worker::thread::{self, Post};
 
@@ -46,16 +47,25 @@ pub fn run(options: &cli::Run) -> Result<ExitCode, String> {
         workers,
         pseudonym: format!("gatekeeper-{:016x}", RandomState::new().hash_one(Instant::now())).into(),
         rates: Arc::new(RateTable::new(process.rate_keys_max)),
+        handovers: Arc::new(Handovers::new(workers).map_err(|error| format!("cannot link the workers: {error}"))?),
         origin: Instant::now(),
     };
-    let links =
-        spawn(&cores, driver, may_descend, &shared, &up).map_err(|error| format!("cannot start a worker: {error}"))?;
+    let spawn = move |worker: WorkerId| {
+        let (control, link) = link::connect(worker, &up)?;
+        let core = (!cores.is_empty()).then(|| cores[worker.index() % cores.len()]);
+        thread::spawn(Post { link, core, driver, may_descend, shared: shared.clone() })?;
+        Ok(control)
+    };
+    let numbers = (0..workers).map(|index| WorkerId(u16::try_from(index).expect("at most limits::WORKERS_MAX")));
+    let links = numbers.map(&spawn).collect::<io::Result<_>>();
+    let links = links.map_err(|error| format!("cannot start a worker: {error}"))?;
     let office = Office {
         file: options.file.clone(),
         load: Box::new(config::load_if_changed),
         loaded,
         listening,
         links,
+        spawn: Box::new(spawn),
         reports,
         ready: Box::new(move |drivers| {
             print_start(&format!("  driver     {drivers}\ngatekeeper ready on http://{address}\n"));
@@ -63,23 +73,6 @@ pub fn run(options: &cli::Run) -> Result<ExitCode, String> {
     };
     let outcome = control::run(office).map_err(|error| error.to_string())?;
     Ok(if outcome.clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn spawn(
-    cores: &[core_affinity::CoreId],
-    driver: Driver,
-    may_descend: bool,
-    shared: &Shared,
-    up: &ReportSender,
-) -> io::Result<Vec<ControlEnd>> {
-    let post = |index: usize| {
-        let worker = WorkerId(u16::try_from(index).expect("fewer workers than limits::WORKERS_MAX"));
-        let (control, link) = link::connect(worker, up)?;
-        let core = (!cores.is_empty()).then(|| cores[index % cores.len()]);
-        thread::spawn(Post { link, core, driver, may_descend, shared: shared.clone() })?;
-        Ok(control)
-    };
-    (0..shared.workers).map(post).collect()
 }
 
 /// The rung to begin on. One asked for by name is used or refused, never exchanged.

@@ -63,6 +63,7 @@ fn hangup_reloads_and_terminate_drains() {
         loaded,
         listening,
         links: vec![control_end],
+        spawn: Box::new(|_| Err(std::io::ErrorKind::Unsupported.into())),
         reports,
         ready: Box::new(move |drivers| {
             let _ = ready.send(drivers.to_owned());

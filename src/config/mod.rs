@@ -51,7 +51,9 @@ pub struct Process {
     pub reload_interval_ms: u64,
     /// `base.watch`: reload on file change.
     pub reload_on_change: bool,
-    /// How long a stopping gateway lets exchanges finish.
+    /// How long a stopping gateway serves as before.
+    pub drain_delay_ms: u64,
+    /// How long a stopping gateway then lets what is open end.
     pub drain_window_ms: u64,
     /// `http.rate_keys_max`. Fixed at start.
     pub rate_keys_max: usize,

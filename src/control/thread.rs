@@ -17,7 +17,7 @@ use super::dns::Names;
 use super::health::Checkers;
 use super::state::{Effect, Event, Level, Opening, Pace, State};
 use super::watch::Watch;
-use super::{Office, Outcome, Ready, bind, reload, reports, signals};
+use super::{Office, Outcome, Ready, Spawn, bind, reload, reports, signals};
 use crate::ids::{ListenerId, WorkerId};
 use crate::wall::epoch::Epoch;
 use crate::wall::link::{ControlEnd, Order};
@@ -38,11 +38,11 @@ pub(super) async fn serve(office: Office) -> io::Result<Outcome> {
 
 /// The loop without its signals, so that a test can be the one who gives them.
 pub(super) async fn turn(office: Office, pace: Pace, (events, mut inbox): Channel) -> io::Result<Outcome> {
-    let Office { file, load, loaded, listening, links, reports, ready } = office;
+    let Office { file, load, loaded, listening, links, spawn, reports, ready } = office;
     reports::listen(reports, events.clone())?;
     let reader = reload::Reader::new(file, load.into());
     let workers: Vec<WorkerId> = links.iter().map(|link| link.worker).collect();
-    let mut hands = Hands::new(links, reader, events, ready);
+    let mut hands = Hands::new(links, spawn, reader, events, ready);
     let (mut state, mut effects) = State::open(loaded, listening, workers, Instant::now(), pace);
     loop {
         for effect in effects {
@@ -68,6 +68,7 @@ async fn until(due: Option<Instant>) {
 /// What carries out the effects.
 struct Hands {
     links: HashMap<WorkerId, ControlEnd>,
+    spawn: Box<Spawn>,
     /// The process's own handle on every listening socket.
     sockets: HashMap<ListenerId, Vec<TcpListener>>,
     reader: reload::Reader,
@@ -79,9 +80,16 @@ struct Hands {
 }
 
 impl Hands {
-    fn new(links: Vec<ControlEnd>, reader: reload::Reader, events: mpsc::Sender<Event>, ready: Box<Ready>) -> Self {
+    fn new(
+        links: Vec<ControlEnd>,
+        spawn: Box<Spawn>,
+        reader: reload::Reader,
+        events: mpsc::Sender<Event>,
+        ready: Box<Ready>,
+    ) -> Self {
         Self {
             links: links.into_iter().map(|link| (link.worker, link)).collect(),
+            spawn,
             sockets: HashMap::new(),
             reader,
             checkers: Checkers::new(events.clone()),
@@ -96,6 +104,7 @@ impl Hands {
     fn perform(&mut self, effect: Effect) -> Option<io::Result<Outcome>> {
         match effect {
             Effect::Send { worker, order } => self.send(worker, order),
+            Effect::Replace(worker) => self.replace(worker),
             Effect::Load { in_force } => self.reader.start(in_force, self.events.clone()),
             Effect::Open(wanted) => self.open(wanted),
             Effect::Hold(listener, sockets) => drop(self.sockets.insert(listener, sockets)),
@@ -138,6 +147,16 @@ impl Hands {
         }
     }
 
+    fn replace(&mut self, worker: WorkerId) {
+        match (self.spawn)(worker) {
+            Ok(link) => drop(self.links.insert(worker, link)),
+            Err(error) => {
+                let (events, cause) = (self.events.clone(), format!("cannot be started: {error}"));
+                tokio::spawn(async move { events.send(Event::NotReplaced { worker, cause }).await });
+            }
+        }
+    }
+
     fn send(&self, worker: WorkerId, order: Order) {
         if let Some(link) = self.links.get(&worker) {
             link.send(order);
@@ -163,6 +182,7 @@ fn say(level: Level, line: &str) {
 
 fn finish(end: Result<Outcome, String>) -> io::Result<Outcome> {
     let outcome = end.map_err(io::Error::other)?;
-    info!("stopped: {} epochs published, {} exchanges cut", outcome.epochs, outcome.cut);
+    let Outcome { epochs, cut, replaced, .. } = outcome;
+    info!("stopped: {epochs} epochs published, {cut} exchanges cut, {replaced} workers replaced");
     Ok(outcome)
 }

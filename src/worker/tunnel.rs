@@ -140,7 +140,7 @@ impl Tunnel {
             moved_ms: Cell::new(opened_ms),
             deadline: shard.deadlines.register(),
             farewell: terms.websocket.then(Box::default),
-            _presence: shard.enter(),
+            _presence: shard.enter_tunnel(),
             _seat: seat,
             shard: shard.clone(),
         };
@@ -279,7 +279,7 @@ impl Tunnel {
 
     fn arm(&self, left_ms: Option<u64>) {
         // Arming adds a tick, and so did working out what is left.
-        self.deadline.arm_idle(left_ms.map_or(0, |left_ms| left_ms.saturating_sub(DEADLINE_TICK_MS).max(1)));
+        self.deadline.arm_until_drain(left_ms.map_or(0, |left_ms| left_ms.saturating_sub(DEADLINE_TICK_MS).max(1)));
     }
 
     /// How long until something may have to be done. The clock may be a tick behind what it is compared with.

@@ -24,3 +24,5 @@ mod tcp;
 mod tunnel;
 #[cfg(test)]
 mod upstream;
+#[cfg(test)]
+mod workers;

@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-LAST_WORDS = re.compile(r"worker (\d+) has ended: .*?(\d+) panics.*; left: (\d+) sessions, (\d+) buffers, "
-                        r"(\d+) deadlines, (\d+) upstream connections")
+LAST_WORDS = re.compile(r"worker (\d+) has ended: .*?(\d+) panics.*; left: (\d+) sessions, (\d+) tunnels, "
+                        r"(\d+) buffers, (\d+) deadlines, (\d+) upstream connections")
 
 
 class Gateway:

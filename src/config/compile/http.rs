@@ -69,6 +69,7 @@ pub(super) fn process(page: &Page, faults: &mut Faults) -> Process {
         listens: vec![Listen { address, any, entrance: Entrance::Http }],
         reload_interval_ms: base.ms("conf_load_interval").into(),
         reload_on_change: base.flag("watch"),
+        drain_delay_ms: base.ms("drain_delay").into(),
         drain_window_ms: base.ms("drain_window").into(),
         rate_keys_max: desk.section.count("rate_keys_max"),
         dns_servers: dns,

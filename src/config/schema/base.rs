@@ -42,11 +42,22 @@ const BASE: &[Key] = &[
     .unit("ms")
     .zero(Zero::Means("off")),
     int(
+        "drain_delay",
+        0,
+        3_600,
+        0,
+        "How long a stopping gateway goes on as before, while `/ping` is answered 503 and every answer closes its \
+         connection: the time a load balancer needs to notice. Then it stops accepting.",
+    )
+    .unit("s")
+    .ours(),
+    int(
         "drain_window",
         0,
         3_600,
         30,
-        "How long a stopping gateway lets exchanges in flight finish before it cuts them.",
+        "How long a gateway that has stopped accepting lets what is open end: exchanges, tunnels, and idle \
+         connections, which live until their next request. Then it cuts them.",
     )
     .unit("s")
     .ours(),

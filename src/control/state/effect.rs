@@ -21,6 +21,8 @@ pub(crate) enum Effect {
         /// What.
         order: Order,
     },
+    /// Start this worker, which has died, again; `Event::NotReplaced` answers where it cannot be.
+    Replace(WorkerId),
     /// Read the files on a helper thread; `Event::Loaded` answers.
     Load {
         /// Stands for the text in force.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::{Asker, CheckerId};
 use crate::config::{Fault, Loaded};
 use crate::control::bind::Group;
+use crate::ids::WorkerId;
 use crate::wall::link::Report;
 
 /// Something that has happened.
@@ -12,6 +13,13 @@ use crate::wall::link::Report;
 pub(crate) enum Event {
     /// A worker says something.
     Report(Report),
+    /// A worker that died cannot be started again.
+    NotReplaced {
+        /// Which.
+        worker: WorkerId,
+        /// Why.
+        cause: String,
+    },
     /// Nobody is left to report: every worker's end is gone.
     Silence,
     /// The configuration shall be read again.

@@ -11,6 +11,7 @@ mod place;
 mod publish;
 mod reload;
 mod roll;
+mod stop;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use doors::Doors;
 use publish::Publisher;
 use reload::Reload;
 use roll::Roll;
+use stop::Stop;
 use workers::Workers;
 
 pub(crate) use doors::Opening;
@@ -52,6 +54,10 @@ pub(crate) struct Pace {
     pub(crate) settle_max: Duration,
     /// How long a worker may overrun the drain window.
     pub(crate) grace: Duration,
+    /// When a stop first says what it waits for.
+    pub(crate) first_notice: Duration,
+    /// Between two such lines.
+    pub(crate) notice: Duration,
 }
 
 impl Default for Pace {
@@ -62,6 +68,8 @@ impl Default for Pace {
             settle: Duration::from_millis(limits::FILE_SETTLE_MS),
             settle_max: Duration::from_millis(limits::FILE_SETTLE_MAX_MS),
             grace: Duration::from_millis(limits::DRAIN_GRACE_MS),
+            first_notice: Duration::from_millis(limits::DRAIN_FIRST_NOTICE_MS),
+            notice: Duration::from_millis(limits::DRAIN_NOTICE_MS),
         }
     }
 }
@@ -85,8 +93,7 @@ pub(crate) struct State {
     /// First and last change seen in the watched directories.
     touched: Option<(Instant, Instant)>,
     timer_due: Option<Instant>,
-    /// When to stop waiting for workers that drain.
-    stop_due: Option<Instant>,
+    stop: Option<Stop>,
     out: Vec<Effect>,
 }
 
@@ -109,13 +116,13 @@ impl State {
             fingerprint,
             publisher,
             roll,
-            workers: Workers::new(workers),
+            workers: Workers::new(workers, now),
             doors: Doors::default(),
             opening: None,
             reload: Reload::default(),
             touched: None,
             timer_due: timer_after(now, &process),
-            stop_due: None,
+            stop: None,
             out: Vec::new(),
             process,
         };
@@ -132,7 +139,8 @@ impl State {
     pub(crate) fn apply(&mut self, now: Instant, event: Event) -> Vec<Effect> {
         match event {
             Event::Report(report) => self.hear(now, report),
-            Event::Silence => self.all_dead("its end of the link is closed"),
+            Event::NotReplaced { worker, cause } => self.died(now, worker, &cause),
+            Event::Silence => self.all_dead(now, "its end of the link is closed"),
             Event::Asked(asker) => self.ask(now, asker),
             Event::Touched => self.touched = Some((self.touched.map_or(now, |(first, _)| first), now)),
             Event::Loaded(reading) => self.loaded(now, reading),
@@ -154,7 +162,14 @@ impl State {
 
     /// When `Event::Due` is wanted, unless another event comes first.
     pub(crate) fn due(&self) -> Option<Instant> {
-        let times = [self.publisher.due(), self.reload.due(), self.touch_due(), self.timer_due, self.stop_due];
+        let times = [
+            self.publisher.due(),
+            self.reload.due(),
+            self.touch_due(),
+            self.timer_due,
+            self.stop.as_ref().map(Stop::due),
+            self.workers.due().filter(|_| self.stop.is_none()),
+        ];
         times.into_iter().flatten().min()
     }
 
@@ -173,8 +188,11 @@ impl State {
             let replaced = self.publisher.publish_health(health, now);
             self.out.push(Effect::Free(replaced));
         }
+        if self.stop.is_none() {
+            self.workers.replace(now, &mut self.out);
+        }
         self.workers.offer(self.publisher.current(), &mut self.out);
-        if self.stop_due.is_none() {
+        if self.stop.is_none() {
             self.doors.offer(&self.workers, &mut self.out);
         }
         self.workers.announce(self.doors.all_open(), &mut self.out);
@@ -184,7 +202,7 @@ impl State {
 
     fn hear(&mut self, now: Instant, report: Report) {
         match report {
-            Report::Ready { worker, driver } => self.workers.ready(worker, driver),
+            Report::Ready { worker, driver } => self.workers.ready(worker, driver, &mut self.out),
             Report::Adopted { worker, epoch } => self.workers.adopted(worker, epoch, &mut self.out),
             Report::Listening { worker: _, listener } => self.doors.confirmed(listener),
             Report::Released { worker: _, epoch } => self.out.push(Effect::Free(epoch)),
@@ -193,24 +211,36 @@ impl State {
                 self.outdate_if(flipped);
             }
             Report::ReloadAsked { worker, ticket } => self.ask(now, Asker::Worker { worker, ticket }),
+            Report::Draining { worker, open } => {
+                if let Some(stop) = &mut self.stop {
+                    stop.draining(worker, open);
+                }
+            }
             Report::Drained { worker, cut, summary } => {
+                if let Some(stop) = &mut self.stop {
+                    stop.ended(worker);
+                }
                 self.out.push(Effect::Say(Level::Info, format!("worker {worker} has ended: {summary}")));
                 self.workers.drained(worker, cut, &mut self.out);
             }
-            Report::Died { worker, cause } => self.died(worker, &cause),
+            Report::Died { worker, cause } => self.died(now, worker, &cause),
         }
     }
 
-    fn died(&mut self, worker: WorkerId, cause: &str) {
+    fn died(&mut self, now: Instant, worker: WorkerId, cause: &str) {
         self.out.push(Effect::Say(Level::Error, format!("worker {worker} has died: {cause}")));
-        self.workers.died(worker, &mut self.out);
+        self.workers.died(now, worker, &mut self.out);
         self.doors.orphan(worker);
+        self.reload.forget(worker);
+        if let Some(stop) = &mut self.stop {
+            stop.ended(worker);
+        }
     }
 
-    fn all_dead(&mut self, cause: &str) {
+    fn all_dead(&mut self, now: Instant, cause: &str) {
         let left: Vec<WorkerId> = self.workers.running().collect();
         for worker in left {
-            self.died(worker, cause);
+            self.died(now, worker, cause);
         }
     }
 
@@ -222,7 +252,7 @@ impl State {
 
     fn ask(&mut self, now: Instant, asker: Asker) {
         self.reload.ask(asker);
-        if self.stop_due.is_some() {
+        if self.stop.is_some() {
             self.reload.refuse(&mut self.out);
         }
         self.start_load(now);
@@ -336,35 +366,40 @@ impl State {
 
     /// The first signal drains, the second ends at once.
     fn stop(&mut self, now: Instant) {
-        if self.stop_due.is_some() {
+        if self.stop.is_some() {
             self.out.push(Effect::Say(Level::Warn, "stopping at once".into()));
             self.end(false);
             return;
         }
-        let window_ms = self.process.drain_window_ms;
-        self.stop_due = Some(now + Duration::from_millis(window_ms) + self.pace.grace);
+        let (delay_ms, window_ms) = (self.process.drain_delay_ms, self.process.drain_window_ms);
+        self.stop = Some(Stop::begin(now, &self.process, &self.pace));
         (self.touched, self.timer_due) = (None, None);
-        self.out.push(Effect::Say(Level::Info, format!("stopping; exchanges have {window_ms} ms to finish")));
+        self.out.push(Effect::Say(Level::Info, Stop::announcement(&self.process)));
         self.reload.refuse(&mut self.out);
         for worker in self.workers.running() {
-            self.out.push(Effect::Send { worker, order: Order::Drain { window_ms } });
+            self.out.push(Effect::Send { worker, order: Order::Drain { delay_ms, window_ms } });
         }
+        // The workers' handles are the last now: a port is given up when its worker closes it.
+        self.doors.let_go(&mut self.out);
     }
 
     fn end_if_over(&mut self, now: Instant) {
         let left = self.workers.running().count();
-        if left == 0 && self.stop_due.is_none() {
+        if self.stop.is_none() && self.workers.is_hopeless() {
             self.out.push(Effect::End(Err("no worker is left".into())));
-        } else if left == 0 {
+        } else if left == 0 && self.stop.is_some() {
             self.end(self.workers.died_total() == 0);
-        } else if self.stop_due.is_some_and(|due| now >= due) {
+        } else if self.stop.as_ref().is_some_and(|stop| stop.is_overdue(now)) {
             self.out.push(Effect::Say(Level::Error, format!("{left} workers have not ended in time")));
             self.end(false);
+        } else if let Some(line) = self.stop.as_mut().and_then(|stop| stop.notice(now, self.pace.notice)) {
+            self.out.push(Effect::Say(Level::Info, line));
         }
     }
 
     fn end(&mut self, clean: bool) {
-        let outcome = Outcome { clean, epochs: self.publisher.current().id.0, cut: self.workers.cut_total() };
+        let (epochs, cut) = (self.publisher.current().id.0, self.workers.cut_total());
+        let outcome = Outcome { clean, epochs, cut, replaced: self.workers.replaced_total() };
         self.out.push(Effect::End(Ok(outcome)));
     }
 }

@@ -105,6 +105,16 @@ impl Reload {
         });
     }
 
+    /// This worker has died, and with it whoever asked there: its number is another's soon.
+    pub(super) fn forget(&mut self, worker: WorkerId) {
+        let is_theirs = |asker: &Asker| matches!(asker, Asker::Worker { worker: theirs, .. } if *theirs == worker);
+        let running = self.running.iter_mut().map(|run| &mut run.askers);
+        let adopting = self.adopting.iter_mut().map(|adopting| &mut adopting.askers);
+        for askers in running.chain(adopting).chain([&mut self.waiting]) {
+            askers.retain(|asker| !is_theirs(asker));
+        }
+    }
+
     /// Turns away everybody who waits: the gateway stops.
     pub(super) fn refuse(&mut self, out: &mut Vec<Effect>) {
         let running = self.running.take().map(|run| run.askers).unwrap_or_default();

@@ -97,6 +97,7 @@ pub(crate) fn process() -> Process {
         listens: vec![listen("127.0.0.1:8081", Entrance::Http)],
         reload_interval_ms: 0,
         reload_on_change: false,
+        drain_delay_ms: 0,
         drain_window_ms: 1_000,
         rate_keys_max: 32,
         dns_servers: Vec::new(),
@@ -285,7 +286,8 @@ impl House {
             })
             .unzip();
         let listening = unserved(&loaded.process.listens);
-        let office = Office { file: file.clone(), load, loaded, listening, links, reports, ready: Box::new(|_| {}) };
+        let (spawn, ready) = (Box::new(|_| Err(io::ErrorKind::Unsupported.into())), Box::new(|_: &str| {}));
+        let office = Office { file: file.clone(), load, loaded, listening, links, spawn, reports, ready };
         let channel = mpsc::channel(64);
         let events = channel.0.clone();
         let running = Some(thread::spawn(move || {

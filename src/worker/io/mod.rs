@@ -9,6 +9,7 @@
 //! touching a stage. Closing is asked of the kernel first (`shutdown`), then the descriptor goes when the last
 //! operation on it has completed. Out of scope: deadlines (`deadline`), what the bytes mean.
 
+mod open;
 mod receive;
 mod send;
 mod socket;
@@ -22,6 +23,7 @@ use std::path::Path;
 use monoio::io::Splitable;
 use monoio::net::{TcpStream, UnixStream};
 
+pub use self::open::sever_all;
 pub use self::receive::{Received, Receiver};
 pub use self::send::{SendFault, Sender};
 pub use self::socket::{Moved, Socket};

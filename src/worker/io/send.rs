@@ -11,6 +11,7 @@ use monoio::io::{AsyncWriteRent, OwnedReadHalf, OwnedWriteHalf};
 use monoio::net::{TcpStream, UnixStream};
 use rustix::net::sockopt;
 
+use super::open::Listed;
 use super::socket::{Socket, Stream};
 use super::turn::Turn;
 use crate::worker::buffer::Lease;
@@ -33,18 +34,18 @@ pub struct SendFault {
 
 /// The sending half.
 pub struct Sender {
+    listed: Listed,
     half: Half,
-    fd: RawFd,
     turn: Turn,
 }
 
 impl Sender {
     pub(super) fn tcp(half: OwnedWriteHalf<TcpStream>, fd: RawFd) -> Self {
-        Self { half: Half::Tcp(half), fd, turn: Turn::default() }
+        Self { listed: Listed::new(fd), half: Half::Tcp(half), turn: Turn::default() }
     }
 
     pub(super) fn unix(half: OwnedWriteHalf<UnixStream>, fd: RawFd) -> Self {
-        Self { half: Half::Unix(half), fd, turn: Turn::default() }
+        Self { listed: Listed::new(fd), half: Half::Unix(half), turn: Turn::default() }
     }
 
     /// Sends everything readable in the lease and gives the lease back. The peer must take some bytes
@@ -123,12 +124,8 @@ impl Sender {
         })
     }
 
-    #[expect(unsafe_code, reason = "the runtime's stream gives only a raw descriptor")]
     fn descriptor(&self) -> BorrowedFd<'_> {
-        // SAFETY: `fd` was read from the stream whose write half is in `self.half`. The runtime closes a
-        // descriptor only when the last half and the last operation on it are gone, so it stays open,
-        // and stays this socket, for as long as `self` is borrowed.
-        unsafe { BorrowedFd::borrow_raw(self.fd) }
+        self.listed.socket()
     }
 }
 

@@ -10,10 +10,14 @@ use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 
+use super::open::Listed;
 use crate::worker::buffer::Lease;
 
 /// A connected socket.
-pub struct Socket(Stream);
+pub struct Socket {
+    listed: Listed,
+    stream: Stream,
+}
 
 /// A stream of the runtime.
 pub(super) enum Stream {
@@ -36,7 +40,11 @@ pub enum Moved {
 
 impl Socket {
     pub(super) fn new(stream: Stream) -> Self {
-        Self(stream)
+        let fd = match &stream {
+            Stream::Tcp(stream) => stream.as_raw_fd(),
+            Stream::Unix(stream) => stream.as_raw_fd(),
+        };
+        Self { listed: Listed::new(fd), stream }
     }
 
     /// Waits until a receive has something to say.
@@ -44,7 +52,7 @@ impl Socket {
     /// # Errors
     /// When the socket cannot be waited for.
     pub async fn readable(&self) -> io::Result<()> {
-        match &self.0 {
+        match &self.stream {
             Stream::Tcp(stream) => stream.readable(false).await,
             Stream::Unix(stream) => stream.readable(false).await,
         }
@@ -55,7 +63,7 @@ impl Socket {
     /// # Errors
     /// When the socket cannot be waited for.
     pub async fn writable(&self) -> io::Result<()> {
-        match &self.0 {
+        match &self.stream {
             Stream::Tcp(stream) => stream.writable(false).await,
             Stream::Unix(stream) => stream.writable(false).await,
         }
@@ -94,14 +102,8 @@ impl Socket {
         let _ = rustix::net::shutdown(self.descriptor(), how);
     }
 
-    #[expect(unsafe_code, reason = "the runtime's stream gives only a raw descriptor")]
     fn descriptor(&self) -> BorrowedFd<'_> {
-        let fd = match &self.0 {
-            Stream::Tcp(stream) => stream.as_raw_fd(),
-            Stream::Unix(stream) => stream.as_raw_fd(),
-        };
-        // SAFETY: the stream owns the descriptor and is borrowed for as long as the result is.
-        unsafe { BorrowedFd::borrow_raw(fd) }
+        self.listed.socket()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Every event and its effects, without a clock, a socket or a file.
 
 mod adoption;
+mod deaths;
 mod doors;
 mod health;
 mod reload;
@@ -150,7 +151,9 @@ fn word(effect: &Effect) -> Option<String> {
         Effect::Send { worker, order: Order::ReloadAnswer { ticket, status, text } } => {
             format!("answer {ticket} to {worker}: {status} {text}")
         }
-        Effect::Send { worker, order: Order::Drain { window_ms } } => format!("drain {window_ms} to {worker}"),
+        Effect::Send { worker, order: Order::Drain { delay_ms, window_ms } } => {
+            format!("drain {delay_ms}+{window_ms} to {worker}")
+        }
         Effect::Send { worker, order: Order::Unlisten { listener } } => format!("unlisten {listener} at {worker}"),
         Effect::Send { worker, order: Order::Listen { .. } } => format!("listen at {worker}"),
         Effect::Open(wanted) => {
@@ -184,6 +187,7 @@ fn word(effect: &Effect) -> Option<String> {
         Effect::End(Ok(outcome)) => {
             format!("end clean={} epochs={} cut={}", outcome.clean, outcome.epochs, outcome.cut)
         }
+        Effect::Replace(worker) => format!("replace {worker}"),
         Effect::End(Err(why)) => format!("end: {why}"),
     })
 }

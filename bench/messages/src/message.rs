@@ -25,18 +25,21 @@ pub(crate) struct Message {
 impl Message {
     /// The client's message.
     pub(crate) fn ask(shape: Shape) -> Self {
-        let head = |bytes| [&[FINAL_BINARY, MASKED | bytes], MASK.as_slice()].concat();
-        Self::new(shape.ask_bytes, shape.websocket.then_some((&head, MASK)))
+        let head = [&[FINAL_BINARY, MASKED | shape.ask_bytes as u8], MASK.as_slice()].concat();
+        if shape.websocket { Self::new(head, MASK, shape.ask_bytes) } else { Self::plain(shape.ask_bytes) }
     }
 
     /// The origin's.
     pub(crate) fn answer(shape: Shape) -> Self {
-        let head = |bytes| vec![FINAL_BINARY, bytes];
-        Self::new(shape.answer_bytes, shape.websocket.then_some((&head, [0; 4])))
+        let head = vec![FINAL_BINARY, shape.answer_bytes as u8];
+        if shape.websocket { Self::new(head, [0; 4], shape.answer_bytes) } else { Self::plain(shape.answer_bytes) }
     }
 
-    fn new(bytes: usize, frame: Option<(&dyn Fn(u8) -> Vec<u8>, [u8; 4])>) -> Self {
-        let (head, mask) = frame.unwrap_or((&|_| Vec::new(), [0; 4]));
+    fn plain(bytes: usize) -> Self {
+        Self::new(Vec::new(), [0; 4], bytes)
+    }
+
+    fn new(frame_head: Vec<u8>, mask: [u8; 4], bytes: usize) -> Self {
         let mut state = 0x9E37_79B9_u32;
         let next = |index: usize| {
             state ^= state << 13;
@@ -46,7 +49,7 @@ impl Message {
         };
         // NUMBER_BYTES is a multiple of the mask's length, so the pattern begins with the mask's first byte.
         let pattern = (0..bytes - NUMBER_BYTES).map(next).collect();
-        Self { frame_head: head(bytes as u8), mask, pattern }
+        Self { frame_head, mask, pattern }
     }
 
     /// Bytes of a message on the wire.

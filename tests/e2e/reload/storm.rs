@@ -187,10 +187,10 @@ fn numbered(k: usize, places: &Places) -> Conf {
     let weight = 10 + u32::try_from(k % 7).expect("small");
     let marker = Service::at(&format!("/mark-{k}"), &[origin])
         .weights(&[weight])
-        .access("open", i64::from(k % 2 == 0))
+        .access("open", i64::from(k.is_multiple_of(2)))
         .access("black_list", "10.0.0.0/8")
         .access("white_list", "127.0.0.0/8")
-        .access("client_flow_limit", i64::from(k % 3 == 0) * 1_000_000);
+        .access("client_flow_limit", i64::from(k.is_multiple_of(3)) * 1_000_000);
     let seasonal = (0..k % 5).map(|n| Service::at(&format!("/season-{n}-{}", k % 11), &[origin]));
     let conf = Conf::new().http("read_timeout", 20 + i64::try_from(k % 10).expect("small"));
     let conf = seasonal.fold(conf.service(marker), Conf::service);

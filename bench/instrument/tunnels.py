@@ -60,7 +60,7 @@ class IdleSample:
 
 def carries(scenario, port):
     """One exchange goes through, every byte right."""
-    run = subprocess.run(scenario.load_command(port, 0.1, connections=1), capture_output=True, text=True, check=False)
+    run = subprocess.run([*scenario.load_command(port, 5, connections=1), "--exchanges", "1"], capture_output=True, text=True, check=False)
     figures = FIGURES.search(run.stdout)
     return figures is not None and int(figures[1]) > 0 and int(figures[2]) == 0
 

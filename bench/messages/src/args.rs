@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// How to use the program.
 const USAGE: &str = "usage: bench-messages origin --listen ADDR\n       bench-messages load --connect ADDR \
-    [--connections N] [--ask-bytes N] [--answer-bytes N] [--websocket] [--warm SECONDS] [--seconds SECONDS] [--hold]";
+    [--connections N] [--ask-bytes N] [--answer-bytes N] [--websocket] [--warm SECONDS] [--seconds SECONDS] [--exchanges N] [--hold]";
 /// A message begins with its number.
 const MESSAGE_BYTES_MIN: usize = 8;
 /// Longer frames have longer heads, which nobody needs here.
@@ -30,6 +30,8 @@ pub(crate) struct Asked {
     pub(crate) warm: Duration,
     /// How long it runs in all.
     pub(crate) total: Duration,
+    /// After how many exchanges it ends before that.
+    pub(crate) exchanges: u64,
     /// One exchange on each connection, and then nothing until it is ended.
     pub(crate) hold: bool,
 }
@@ -59,7 +61,7 @@ pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Args, Str
     let role = words.next().ok_or(USAGE)?;
     let (mut listen, mut connect, mut connections, mut hold) = (None, None, 64, false);
     let mut shape = Shape { ask_bytes: 64, answer_bytes: 64, websocket: false };
-    let (mut warm_s, mut total_s) = (1.0, 5.0);
+    let (mut warm_s, mut total_s, mut exchanges) = (1.0, 5.0, u64::MAX);
     while let Some(name) = words.next() {
         match name.as_str() {
             "--websocket" => shape.websocket = true,
@@ -73,6 +75,7 @@ pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Args, Str
                     "--connections" => connections = value.parse().map_err(|_| malformed())?,
                     "--ask-bytes" => shape.ask_bytes = value.parse().map_err(|_| malformed())?,
                     "--answer-bytes" => shape.answer_bytes = value.parse().map_err(|_| malformed())?,
+                    "--exchanges" => exchanges = value.parse().map_err(|_| malformed())?,
                     "--warm" => warm_s = value.parse().map_err(|_| malformed())?,
                     "--seconds" => total_s = value.parse().map_err(|_| malformed())?,
                     _ => return Err(format!("unknown argument {name}\n{USAGE}")),
@@ -92,6 +95,7 @@ pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Args, Str
             shape,
             warm: seconds(warm_s)?,
             total: seconds(total_s)?,
+            exchanges,
             hold,
         })),
         _ => Err(USAGE.to_owned()),

@@ -52,31 +52,18 @@ enum Stage {
 }
 
 impl Load {
-    /// Opens all connections; each that is open begins when the last one is.
+    /// A load that has no connection yet.
     ///
     /// # Errors
     ///
-    /// The kernel's, when one cannot be opened.
-    pub(crate) fn connect(asked: Asked) -> io::Result<Self> {
-        let watch = Watch::new()?;
-        let mut connections = Vec::with_capacity(asked.connections);
-        for key in 0..asked.connections {
-            let mut stream = TcpStream::connect_timeout(&asked.connect, CONNECT_PATIENCE)?;
-            stream.set_nodelay(true)?;
-            stream.write_all(&first_words(asked.shape))?;
-            stream.set_nonblocking(true)?;
-            let socket = OwnedFd::from(stream);
-            watch.add(&socket, key as u64)?;
-            let stage = if asked.shape.websocket { Stage::Opening(Vec::new()) } else { Stage::Asking };
-            let (talk, asked_at) = (Talk::default(), Instant::now());
-            connections.push(Connection { socket, stage, talk, asked_at, waits_for_room: false });
-        }
+    /// The kernel's, when there is no epoll.
+    pub(crate) fn new(asked: Asked) -> io::Result<Self> {
         Ok(Self {
             ask: Message::ask(asked.shape),
             answer: Message::answer(asked.shape),
             asked,
-            watch,
-            connections,
+            watch: Watch::new()?,
+            connections: Vec::new(),
             scratch: vec![0; SCRATCH_BYTES],
             begun: Instant::now(),
             latencies_us: Vec::new(),
@@ -86,28 +73,77 @@ impl Load {
         })
     }
 
-    /// Runs for the asked time and prints what was seen; with `hold`, until it is ended from outside.
+    /// Opens the connections, runs for the asked time and prints what was seen.
     ///
     /// # Errors
     ///
-    /// The kernel's, when epoll itself fails; when a held connection does not last.
+    /// The kernel's, when a connection cannot be opened or epoll itself fails.
     pub(crate) fn run(&mut self) -> io::Result<()> {
+        for _ in 0..self.asked.connections {
+            self.open()?;
+        }
+        // All are there before the first asks.
+        self.begun = Instant::now();
         for key in 0..self.connections.len() {
             if matches!(self.connections[key].stage, Stage::Asking) {
                 self.turn(key);
             }
         }
-        while self.asked.hold || self.begun.elapsed() < self.asked.total {
-            let limit = (!self.asked.hold).then(|| self.asked.total.saturating_sub(self.begun.elapsed()));
-            for key in self.watch.wait(limit)? {
-                self.turn(key as usize);
-            }
-            if self.errors as usize == self.connections.len() || self.asked.hold && self.errors > 0 {
+        while self.begun.elapsed() < self.asked.total {
+            self.wait(Some(self.asked.total.saturating_sub(self.begun.elapsed())))?;
+            if self.errors as usize == self.connections.len() || self.exchanges >= self.asked.exchanges {
                 break;
             }
         }
         self.tell();
-        if self.asked.hold { Err(io::Error::other("a held connection did not last")) } else { Ok(()) }
+        Ok(())
+    }
+
+    /// Opens one connection after the other, each with one exchange, says that they are there, and keeps them until
+    /// it is ended from outside. One at a time, so that what many at once would need is not in what they keep.
+    ///
+    /// # Errors
+    ///
+    /// As `run`, and when a connection does not last.
+    pub(crate) fn hold(&mut self) -> io::Result<()> {
+        for key in 0..self.asked.connections {
+            self.open()?;
+            if matches!(self.connections[key].stage, Stage::Asking) {
+                self.turn(key);
+            }
+            while self.held <= key && self.errors == 0 {
+                self.wait(None)?;
+            }
+        }
+        if self.errors == 0 {
+            // Whoever reads this waits for it.
+            println!("held {}", self.held);
+        }
+        while self.errors == 0 {
+            self.wait(None)?;
+        }
+        Err(io::Error::other("a held connection did not last"))
+    }
+
+    fn open(&mut self) -> io::Result<()> {
+        let mut stream = TcpStream::connect_timeout(&self.asked.connect, CONNECT_PATIENCE)?;
+        stream.set_nodelay(true)?;
+        stream.write_all(&first_words(self.asked.shape))?;
+        stream.set_nonblocking(true)?;
+        let socket = OwnedFd::from(stream);
+        self.watch.add(&socket, self.connections.len() as u64)?;
+        let stage = if self.asked.shape.websocket { Stage::Opening(Vec::new()) } else { Stage::Asking };
+        let (talk, asked_at) = (Talk::default(), Instant::now());
+        self.connections.push(Connection { socket, stage, talk, asked_at, waits_for_room: false });
+        Ok(())
+    }
+
+    /// Goes on with what has something to say.
+    fn wait(&mut self, limit: Option<Duration>) -> io::Result<()> {
+        for key in self.watch.wait(limit)? {
+            self.turn(key as usize);
+        }
+        Ok(())
     }
 
     /// Goes on with one connection; a fault ends it.
@@ -162,15 +198,14 @@ impl Load {
         if now.duration_since(self.begun) > self.asked.warm {
             self.latencies_us.push(now.duration_since(connection.asked_at).as_micros() as u32);
         }
+        if self.exchanges >= self.asked.exchanges {
+            return Ok(());
+        }
         if !self.asked.hold {
             return self.ask(key);
         }
         connection.stage = Stage::Held;
         self.held += 1;
-        if self.held == self.connections.len() {
-            // Whoever reads this waits for it.
-            println!("held {}", self.held);
-        }
         Ok(())
     }
 

@@ -29,7 +29,8 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     sockets::raise_descriptor_limit();
     match args::parse(std::env::args().skip(1))? {
         args::Args::Origin { listen } => origin::Origin::bind(listen)?.run()?,
-        args::Args::Load(asked) => load::Load::connect(asked)?.run()?,
+        args::Args::Load(asked) if asked.hold => load::Load::new(asked)?.hold()?,
+        args::Args::Load(asked) => load::Load::new(asked)?.run()?,
     }
     Ok(())
 }

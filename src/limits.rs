@@ -7,6 +7,8 @@
 pub const SMALL_BUFFER_BYTES: usize = 4 * 1024;
 /// A leased buffer while a body flows; measured cheapest between 64 and 256 KiB for bodies.
 pub const LARGE_BUFFER_BYTES: usize = 64 * 1024;
+/// A leased buffer while much flows through a tunnel.
+pub const HUGE_BUFFER_BYTES: usize = 256 * 1024;
 /// A small buffer that grew to this is freed, not kept: thousands are kept.
 pub const OVERGROWN_SMALL_BUFFER_BYTES: usize = 4 * SMALL_BUFFER_BYTES;
 /// A buffer that grew to this is freed, not kept.
@@ -15,6 +17,8 @@ pub const OVERGROWN_BUFFER_BYTES: usize = 4 * LARGE_BUFFER_BYTES;
 pub const SMALL_BUFFERS_KEPT: usize = 4_096;
 /// Large buffers a core keeps for reuse.
 pub const LARGE_BUFFERS_KEPT: usize = 64;
+/// Huge buffers a core keeps for reuse.
+pub const HUGE_BUFFERS_KEPT: usize = 8;
 
 /// The largest request head a user may allow (`max_header_bytes` = 20 in GateKeeper's files).
 pub const HEAD_BYTES_CEILING: usize = 1024 * 1024;
@@ -70,6 +74,12 @@ pub const CUT_GRACE_MS: u64 = 500;
 pub const SLOW_EXCHANGE_MS: u64 = 1_000;
 /// Bytes that one direction of a tunnel moves before others have their turn.
 pub const TUNNEL_TURN_BYTES: usize = 256 * 1024;
+/// A pipe that a tunnel's bytes are spliced through.
+pub const PIPE_BYTES: usize = 256 * 1024;
+/// Pipes a core uses at once; tunnels beyond these copy. The kernel grants a user 64 MiB of pipes by default.
+pub const PIPES_MAX: usize = 64;
+/// After the kernel refused a pipe: how often none is asked for.
+pub const PIPE_REFUSALS_PAUSE: u32 = 256;
 /// How long a WebSocket that was told goodbye may take to answer.
 pub const FAREWELL_WAIT_MS: u64 = 1_000;
 /// Between two epochs that only health has changed; the first of a burst goes out at once.
@@ -80,6 +90,24 @@ pub const FILE_SETTLE_MS: u64 = 200;
 pub const FILE_SETTLE_MAX_MS: u64 = 2_000;
 /// Beyond the drain window, how long control waits for a worker to say that it has ended.
 pub const DRAIN_GRACE_MS: u64 = 2_000;
+/// How long a new process must serve beside the old one before that one drains.
+pub const UPGRADE_PROOF_MS: u64 = 3_000;
+/// A new process on trial that is not heard of for this long has failed.
+pub const UPGRADE_SILENCE_MS: u64 = 10_000;
+/// Between two signs of life of a process on trial.
+pub const UPGRADE_SIGN_MS: u64 = 500;
+/// How often the old process looks after the new one.
+pub const UPGRADE_LOOK_MS: u64 = 50;
+/// How long a new process that has failed may take to end before it is killed.
+pub const UPGRADE_END_GRACE_MS: u64 = 5_000;
+/// How long a new process waits for the listening sockets.
+pub const UPGRADE_TAKE_MS: u64 = 10_000;
+/// How long `gatekeeper upgrade` may take to ask, and to take its answer.
+pub const DESK_PATIENCE_MS: u64 = 5_000;
+/// Askers at the same time; more wait in the accept queue.
+pub const DESK_ASKERS_MAX: usize = 8;
+/// Bytes of a question.
+pub const DESK_LINE_BYTES_MAX: u64 = 64;
 /// First probes of many new endpoints are spread over this, or over their interval if shorter.
 pub const PROBE_SPREAD_MS: u64 = 1_000;
 /// A probe that did not succeed is repeated after this, or after the interval if shorter.
@@ -150,6 +178,7 @@ pub const REWRITE_CACHES_MAX: usize = 256;
 pub const REWRITE_MATCHES_MAX: usize = 256;
 
 const _: () = assert!(OVERGROWN_SMALL_BUFFER_BYTES <= LARGE_BUFFER_BYTES);
+const _: () = assert!(OVERGROWN_BUFFER_BYTES <= HUGE_BUFFER_BYTES);
 const _: () = assert!(URI_BYTES_MAX < LARGE_BUFFER_BYTES);
 const _: () = assert!(LARGE_BUFFER_BYTES < HEAD_BYTES_CEILING);
 const _: () = assert!(PROXY_HEADER_BYTES_MAX < SMALL_BUFFER_BYTES);
@@ -159,5 +188,6 @@ const _: () = assert!(TRAILER_BYTES_MAX <= LARGE_BUFFER_BYTES);
 const _: () = assert!(FILE_SETTLE_MS < FILE_SETTLE_MAX_MS);
 const _: () = assert!(PROBE_GAP_MS <= PROBE_SPREAD_MS);
 const _: () = assert!(TTL_MIN_MS < LOOKUP_RETRY_MAX_MS && LOOKUP_RETRY_MAX_MS <= TTL_MAX_MS);
+const _: () = assert!(UPGRADE_SIGN_MS < UPGRADE_PROOF_MS && UPGRADE_PROOF_MS < UPGRADE_SILENCE_MS);
 const _: () = assert!(LINGER_MS > DEADLINE_TICK_MS);
 const _: () = assert!(DRAIN_REPORT_MS < DRAIN_FIRST_NOTICE_MS && CUT_GRACE_MS > 2 * DEADLINE_TICK_MS);

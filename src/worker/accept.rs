@@ -126,16 +126,17 @@ fn place(shard: &Rc<Shard>, entrance: &Entrance, stream: std::net::TcpStream, pe
 }
 
 /// Serves what other workers have accepted for this one.
-pub async fn take_in(shard: Rc<Shard>, heard: std::os::unix::net::UnixStream, bell: UnixStream) {
+pub async fn take_in(shard: Rc<Shard>, bell: UnixStream) {
+    let handovers = &shard.shared.handovers;
     while !shard.is_cut() {
-        for Fresh { stream, peer, entrance } in shard.shared.handovers.inlet(shard.worker).try_iter() {
+        for Fresh { stream, peer, entrance } in handovers.inlet(shard.worker).try_iter() {
             welcome(&shard, &entrance, stream, peer);
         }
         // A bell that fails is no reason to leave what is given unserved.
         if bell.readable(false).await.is_err() {
             monoio::time::sleep(Duration::from_millis(EXHAUSTED_PAUSE_MS)).await;
         }
-        silence(&heard);
+        silence(handovers.heard(shard.worker));
     }
 }
 

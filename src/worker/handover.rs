@@ -96,12 +96,10 @@ impl Handovers {
         &self.place(worker).take
     }
 
-    /// Another handle on that worker's doorbell.
-    ///
-    /// # Errors
-    /// When the process is out of descriptors.
-    pub fn bell(&self, worker: WorkerId) -> io::Result<UnixStream> {
-        self.place(worker).heard.try_clone()
+    /// That worker's doorbell, readable when something was given to it.
+    #[must_use]
+    pub fn heard(&self, worker: WorkerId) -> &UnixStream {
+        &self.place(worker).heard
     }
 
     /// Gives that worker a connection.

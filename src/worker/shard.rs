@@ -13,6 +13,7 @@ use super::buffer::Buffers;
 use super::clock::Clock;
 use super::deadline::{Deadlines, Early};
 use super::handover::{Evenness, Handovers};
+use super::io::Pipes;
 use super::meter::Meter;
 use super::request_id::{RequestId, RequestIds};
 use super::tickets::Tickets;
@@ -53,6 +54,8 @@ pub struct Shard {
     pub deadlines: Rc<Deadlines>,
     /// Buffers.
     pub buffers: Buffers,
+    /// Pipes of tunnels.
+    pub pipes: Pipes,
     /// Counters.
     pub meter: Meter,
     /// Questions to control that wait for an answer.
@@ -66,6 +69,7 @@ pub struct Shard {
     epoch: RefCell<Option<Rc<ShardEpoch>>>,
     replicas: RefCell<HashMap<Box<str>, Rc<Replica>>>,
     leaving: Cell<bool>,
+    goes_on: Cell<bool>,
     drain_ends_ms: Cell<Option<u64>>,
     cut: Cell<bool>,
     sessions: Cell<usize>,
@@ -98,6 +102,7 @@ impl Shard {
             clock,
             reports: Rc::new(reports),
             buffers: Buffers::default(),
+            pipes: Pipes::default(),
             meter: Meter::default(),
             tickets: Tickets::default(),
             rewriting: RefCell::default(),
@@ -106,6 +111,7 @@ impl Shard {
             epoch: RefCell::default(),
             replicas: RefCell::default(),
             leaving: Cell::new(false),
+            goes_on: Cell::new(false),
             drain_ends_ms: Cell::new(None),
             cut: Cell::new(false),
             sessions: Cell::new(0),
@@ -202,9 +208,16 @@ impl Shard {
         self.leaving.get()
     }
 
-    /// From now on this worker is about to end.
-    pub fn start_leaving(&self) {
+    /// Whether the gateway is about to end, and not only this process.
+    #[must_use]
+    pub fn is_last(&self) -> bool {
+        self.leaving() && !self.goes_on.get()
+    }
+
+    /// From now on this worker is about to end; whether the gateway goes on in another process.
+    pub fn start_leaving(&self, goes_on: bool) {
         self.leaving.set(true);
+        self.goes_on.set(goes_on);
     }
 
     /// Whether this worker accepts no more.
@@ -215,7 +228,7 @@ impl Shard {
 
     /// From now on this worker accepts no more, and what is open has the window to end.
     pub fn start_draining(&self, window_ms: u64) {
-        self.start_leaving();
+        self.leaving.set(true);
         self.clock.refresh();
         self.drain_ends_ms.set(Some(self.clock.now_ms() + window_ms));
         self.deadlines.bring_forward(Early::AtDrain);

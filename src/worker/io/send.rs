@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -116,21 +116,35 @@ impl Sender {
         let _ = rustix::net::shutdown(self.descriptor(), how);
     }
 
-    /// The socket, whose other half must be gone.
-    pub(super) fn into_socket(self) -> Socket {
-        Socket::new(match self.half {
-            Half::Tcp(half) => Stream::Tcp(whole(half)),
-            Half::Unix(half) => Stream::Unix(whole(half)),
-        })
+    /// The same socket, for receiving by readiness.
+    pub(super) fn socket(&self) -> Socket {
+        let stream = match &self.half {
+            Half::Tcp(half) => Stream::Tcp(OwnedReadHalf(half.0.clone())),
+            Half::Unix(half) => Stream::Unix(OwnedReadHalf(half.0.clone())),
+        };
+        Socket::new(stream, self.descriptor().as_raw_fd())
+    }
+
+    /// Sends of the lease what the kernel takes, at least one byte, however long that lasts. Says how many and
+    /// gives the rest back.
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    pub async fn send_some(&mut self, lease: Lease) -> Result<(usize, Lease), Lease> {
+        let (bytes, start, home) = lease.lend();
+        let end = bytes.len();
+        let (result, slice) = self.write(bytes.slice(start..end)).await;
+        let mut lease = home.adopt(slice.into_inner());
+        match result {
+            Ok(sent) if sent > 0 => {
+                lease.advance(start + sent);
+                Ok((sent, lease))
+            }
+            _ => Err(lease),
+        }
     }
 
     fn descriptor(&self) -> BorrowedFd<'_> {
         self.listed.socket()
     }
-}
-
-/// The stream of a half that is the last one.
-fn whole<T: AsyncWriteRent>(half: OwnedWriteHalf<T>) -> T {
-    let other = OwnedReadHalf(half.0.clone());
-    half.reunite(other).unwrap_or_else(|_| unreachable!("both halves are made of the same stream"))
 }

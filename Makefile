@@ -1,7 +1,7 @@
 # make run     build, start demo origins and the gateway on conf/module.toml, print a curl line
 # make test    install what the tests need, then unit, property and end-to-end tests at 1, 4 and 48 workers
 # make check   formatting, lints, style, dependencies
-# make soak    good and bad peers, dying endpoints and reloads for SOAK_SECONDS (600); nothing may be left in the end
+# make soak    good and bad peers, dying endpoints, reloads and upgrades for SOAK_SECONDS (600); nothing may be left in the end
 # make bench   see bench/bench.mk
 # make fuzz    each fuzz target for SECONDS (20)
 

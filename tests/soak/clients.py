@@ -58,6 +58,8 @@ async def http_good(place, chance):
             if not first.startswith("HTTP/1.1 200 "):
                 raise Refused(f"{first} {told.get('x-gatekeeper-reason', 'of the service')} to {method} {target}")
             check(await wire.body(told), body, f"{method} {target}, request {number}")
+            if told.get("connection", "").lower() == "close":
+                return
 
 
 async def http_bad(place, chance):

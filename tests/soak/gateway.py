@@ -4,6 +4,7 @@ In scope: writing configurations, reloading, reading /proc and the log. Out of s
 """
 
 import asyncio
+import collections
 import ctypes
 import os
 import re
@@ -96,19 +97,19 @@ class Gateway:
         return (self.folder / "stderr").read_text(encoding="utf-8", errors="replace")
 
     def descriptors(self):
-        """How many are open."""
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
-
-    def sockets(self):
-        """What its descriptors are, for the eyes."""
-        kinds = {}
+        """How many there are of each kind."""
+        kinds = collections.Counter()
         for name in os.listdir(f"/proc/{self.pid}/fd"):
             try:
-                kind = os.readlink(f"/proc/{self.pid}/fd/{name}").split(":")[0]
+                kinds[os.readlink(f"/proc/{self.pid}/fd/{name}").split(":")[0]] += 1
             except FileNotFoundError:
                 continue
-            kinds[kind] = kinds.get(kind, 0) + 1
         return kinds
+
+    def sockets(self):
+        """Its sockets, for the eyes."""
+        told = subprocess.run(["ss", "-apnH"], capture_output=True, text=True, check=False).stdout.splitlines()
+        return "\n".join(line for line in told if f"pid={self.pid}," in line)
 
     def resident_mib(self):
         """Resident memory."""

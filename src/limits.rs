@@ -90,6 +90,24 @@ pub const FILE_SETTLE_MS: u64 = 200;
 pub const FILE_SETTLE_MAX_MS: u64 = 2_000;
 /// Beyond the drain window, how long control waits for a worker to say that it has ended.
 pub const DRAIN_GRACE_MS: u64 = 2_000;
+/// How long a new process must serve beside the old one before that one drains.
+pub const UPGRADE_PROOF_MS: u64 = 3_000;
+/// A new process on trial that is not heard of for this long has failed.
+pub const UPGRADE_SILENCE_MS: u64 = 10_000;
+/// Between two signs of life of a process on trial.
+pub const UPGRADE_SIGN_MS: u64 = 500;
+/// How often the old process looks after the new one.
+pub const UPGRADE_LOOK_MS: u64 = 50;
+/// How long a new process that has failed may take to end before it is killed.
+pub const UPGRADE_END_GRACE_MS: u64 = 5_000;
+/// How long a new process waits for the listening sockets.
+pub const UPGRADE_TAKE_MS: u64 = 10_000;
+/// How long `gatekeeper upgrade` may take to ask, and to take its answer.
+pub const DESK_PATIENCE_MS: u64 = 5_000;
+/// Askers at the same time; more wait in the accept queue.
+pub const DESK_ASKERS_MAX: usize = 8;
+/// Bytes of a question.
+pub const DESK_LINE_BYTES_MAX: u64 = 64;
 /// First probes of many new endpoints are spread over this, or over their interval if shorter.
 pub const PROBE_SPREAD_MS: u64 = 1_000;
 /// A probe that did not succeed is repeated after this, or after the interval if shorter.
@@ -170,5 +188,6 @@ const _: () = assert!(TRAILER_BYTES_MAX <= LARGE_BUFFER_BYTES);
 const _: () = assert!(FILE_SETTLE_MS < FILE_SETTLE_MAX_MS);
 const _: () = assert!(PROBE_GAP_MS <= PROBE_SPREAD_MS);
 const _: () = assert!(TTL_MIN_MS < LOOKUP_RETRY_MAX_MS && LOOKUP_RETRY_MAX_MS <= TTL_MAX_MS);
+const _: () = assert!(UPGRADE_SIGN_MS < UPGRADE_PROOF_MS && UPGRADE_PROOF_MS < UPGRADE_SILENCE_MS);
 const _: () = assert!(LINGER_MS > DEADLINE_TICK_MS);
 const _: () = assert!(DRAIN_REPORT_MS < DRAIN_FIRST_NOTICE_MS && CUT_GRACE_MS > 2 * DEADLINE_TICK_MS);

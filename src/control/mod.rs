@@ -5,15 +5,21 @@
 //! hands in the links, and how one that died is replaced). A control that is stuck stops no traffic.
 
 pub mod bind;
+pub mod desk;
 mod dns;
+pub mod given;
 mod health;
+mod passage;
+pub mod privileges;
 mod reload;
 mod reports;
 mod signals;
 mod state;
+pub mod systemd;
 #[cfg(test)]
 mod tests;
 mod thread;
+pub mod upgrade;
 mod watch;
 
 use std::fmt;
@@ -25,6 +31,7 @@ use bind::Group;
 use crate::config::{Fault, Loaded};
 use crate::ids::WorkerId;
 use crate::wall::link::{ControlEnd, Reports};
+pub use passage::Life;
 
 /// Reads the module file and what lies beside it, unless the text is the one this fingerprint stands for;
 /// `config::load_if_changed`, or a test's own.
@@ -54,6 +61,8 @@ pub struct Office {
     pub reports: Reports,
     /// Called when every worker has started.
     pub ready: Box<Ready>,
+    /// What the process is born into, and what comes after it.
+    pub life: Life,
 }
 
 impl fmt::Debug for Office {

@@ -1,11 +1,11 @@
-//! Signals become events: SIGHUP reloads, SIGTERM and SIGINT stop.
+//! Signals become events: SIGHUP reloads, SIGUSR2 upgrades, SIGTERM and SIGINT stop.
 
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-use super::state::{Asker, Event};
+use super::state::{Asker, Event, Wisher};
 
 /// Listens until the loop has gone.
 ///
@@ -14,14 +14,15 @@ use super::state::{Asker, Event};
 pub(super) fn listen(events: mpsc::Sender<Event>) -> io::Result<()> {
     forward(signal(SignalKind::hangup())?, events.clone(), || Event::Asked(Asker::Operator));
     forward(signal(SignalKind::terminate())?, events.clone(), || Event::Stop);
-    forward(signal(SignalKind::interrupt())?, events, || Event::Stop);
+    forward(signal(SignalKind::interrupt())?, events.clone(), || Event::Stop);
+    let upgrade = || Event::UpgradeAsked { wisher: Wisher::Signal, cores: None };
+    forward(signal(SignalKind::user_defined2())?, events, upgrade);
     #[cfg(debug_assertions)]
     if std::env::var_os("GATEKEEPER_FAULTS").is_some() {
         get_stuck(signal(SignalKind::user_defined1())?);
     }
-    // Their default is to end the process, which nobody who types the wrong number means.
+    // Its default is to end the process, which nobody who types the wrong number means.
     ignore(signal(SignalKind::user_defined1())?);
-    ignore(signal(SignalKind::user_defined2())?);
     Ok(())
 }
 

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,7 +16,8 @@ use tracing::{debug, error, info, warn};
 
 use super::dns::Names;
 use super::health::Checkers;
-use super::state::{Effect, Event, Level, Opening, Pace, State};
+use super::passage::Passage;
+use super::state::{Birth, Effect, Event, Level, Opening, Pace, State};
 use super::watch::Watch;
 use super::{Office, Outcome, Ready, Spawn, bind, reload, reports, signals};
 use crate::ids::{ListenerId, WorkerId};
@@ -38,12 +40,14 @@ pub(super) async fn serve(office: Office) -> io::Result<Outcome> {
 
 /// The loop without its signals, so that a test can be the one who gives them.
 pub(super) async fn turn(office: Office, pace: Pace, (events, mut inbox): Channel) -> io::Result<Outcome> {
-    let Office { file, load, loaded, listening, links, spawn, reports, ready } = office;
+    let Office { file, load, loaded, listening, links, spawn, reports, ready, life } = office;
     reports::listen(reports, events.clone())?;
     let reader = reload::Reader::new(file, load.into());
     let workers: Vec<WorkerId> = links.iter().map(|link| link.worker).collect();
-    let mut hands = Hands::new(links, spawn, reader, events, ready);
-    let (mut state, mut effects) = State::open(loaded, listening, workers, Instant::now(), pace);
+    let birth = Birth { has_predecessor: life.predecessor.is_some(), watchdog: life.systemd.watchdog() };
+    let passage = Passage::new(life, &events)?;
+    let mut hands = Hands::new(links, spawn, reader, passage, events, ready);
+    let (mut state, mut effects) = State::open(loaded, listening, workers, Instant::now(), pace, birth);
     loop {
         for effect in effects {
             if let Some(end) = hands.perform(effect) {
@@ -75,6 +79,7 @@ struct Hands {
     checkers: Checkers,
     names: Names,
     watch: Watch,
+    passage: Passage,
     events: mpsc::Sender<Event>,
     ready: Option<Box<Ready>>,
 }
@@ -84,6 +89,7 @@ impl Hands {
         links: Vec<ControlEnd>,
         spawn: Box<Spawn>,
         reader: reload::Reader,
+        passage: Passage,
         events: mpsc::Sender<Event>,
         ready: Box<Ready>,
     ) -> Self {
@@ -95,6 +101,7 @@ impl Hands {
             checkers: Checkers::new(events.clone()),
             names: Names::new(events.clone()),
             watch: Watch::default(),
+            passage,
             events,
             ready: Some(ready),
         }
@@ -124,6 +131,17 @@ impl Hands {
                     ready(&drivers);
                 }
             }
+            Effect::Tell(notice) => self.passage.tell(&notice),
+            Effect::TellPredecessor(said) => self.passage.tell_predecessor(&said),
+            Effect::StartSuccessor { cores, timeout_ms } => {
+                let held = self.sockets.values().flatten();
+                let sockets = held.map(|socket| socket.try_clone().map(OwnedFd::from)).collect();
+                self.passage.start_successor(cores, timeout_ms, sockets);
+            }
+            Effect::AbandonSuccessor => self.passage.abandon_successor(),
+            Effect::YieldToSuccessor => self.passage.yield_to_successor(),
+            Effect::AnswerDesk { number, outcome } => self.passage.answer(number, outcome),
+            Effect::WritePid => self.passage.write_pid(),
             Effect::End(end) => return Some(finish(end)),
         }
         None

@@ -31,6 +31,8 @@ pub enum Order {
         /// `data` of the envelope when the status is 200, else `errmsg`.
         text: Box<str>,
     },
+    /// Answer with `Report::Pong`: the worker's loop turns.
+    Ping,
     /// Accept on this socket from now on. A worker may have several of one listener.
     Listen {
         /// Of which listener the socket is one.
@@ -53,6 +55,8 @@ pub enum Order {
         delay_ms: u64,
         /// How long what is open may take after that.
         window_ms: u64,
+        /// The gateway goes on in another process: `/ping` says nothing of the end.
+        goes_on: bool,
     },
 }
 
@@ -112,6 +116,11 @@ pub enum Report {
         worker: WorkerId,
         /// Comes back in `Order::ReloadAnswer`.
         ticket: u64,
+    },
+    /// The answer to `Order::Ping`.
+    Pong {
+        /// Who.
+        worker: WorkerId,
     },
     /// What a worker that drains still waits for.
     Draining {
@@ -284,7 +293,7 @@ mod tests {
         let (up, _reports) = report_channel().expect("descriptors");
         let (control, worker) = connect(WorkerId(3), &up).expect("descriptors");
         for _ in 0..200 {
-            control.send(Order::Drain { delay_ms: 0, window_ms: 1 });
+            control.send(Order::Drain { delay_ms: 0, window_ms: 1, goes_on: false });
         }
         assert_eq!(worker.orders.try_iter().count(), 200);
         let mut byte = [0; 1];

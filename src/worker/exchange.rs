@@ -175,7 +175,7 @@ async fn answer_locally(
     match local {
         Local::Options => reply::options(shard, down, terms, close).await,
         Local::Ping => {
-            let (status, text) = if shard.leaving() { (503, STOPPING) } else { (200, "gateway pong") };
+            let (status, text) = if shard.is_last() { (503, STOPPING) } else { (200, "gateway pong") };
             reply::send(shard, down, terms, &Own { status, text, fields: &[], close }).await
         }
         Local::Reload => {

@@ -11,7 +11,7 @@ use monoio::task::JoinHandle;
 use super::accept::{self, Door, Gate};
 use super::shard::Shard;
 use super::tickets::Answer;
-use crate::ids::ListenerId;
+use crate::ids::{EpochId, ListenerId};
 use crate::limits::{CUT_GRACE_MS, DEADLINE_TICK_MS, DRAIN_REPORT_MS};
 use crate::wall::link::{Open, Order, Report, WorkerEnd, silence};
 
@@ -29,6 +29,7 @@ pub type AcceptLoops = RefCell<Vec<Accepting>>;
 struct Drain {
     delay_ms: u64,
     window_ms: u64,
+    goes_on: bool,
 }
 
 /// Obeys until drained. Gives the number of exchanges and tunnels cut at the end of the drain window.
@@ -37,13 +38,12 @@ struct Drain {
 /// When the doorbell or a listening socket cannot be used.
 pub async fn obey(shard: &Rc<Shard>, link: WorkerEnd, loops: &AcceptLoops) -> io::Result<u64> {
     let bell = UnixStream::from_std(link.heard.try_clone()?)?;
-    let handed = shard.shared.handovers.bell(shard.worker)?;
-    let handed_bell = UnixStream::from_std(handed.try_clone()?)?;
-    monoio::spawn(accept::take_in(shard.clone(), handed, handed_bell));
+    let handed = UnixStream::from_std(shard.shared.handovers.heard(shard.worker).try_clone()?)?;
+    monoio::spawn(accept::take_in(shard.clone(), handed));
     loop {
         for order in link.orders.try_iter() {
-            if let Some(Drain { delay_ms, window_ms }) = carry_out(shard, order, loops)? {
-                shard.start_leaving();
+            if let Some(Drain { delay_ms, window_ms, goes_on }) = carry_out(shard, order, loops)? {
+                shard.start_leaving(goes_on);
                 pass(shard, &link, delay_ms, |_| true).await;
                 shard.start_draining(window_ms);
                 stop_accepting(loops.take()).await;
@@ -61,7 +61,7 @@ fn carry_out(shard: &Rc<Shard>, order: Order, loops: &AcceptLoops) -> io::Result
         Order::Adopt(epoch) => shard.adopt(epoch),
         Order::Listen { listener, entrance, socket } => {
             let gate = Rc::new(Gate::default());
-            let door = Door::open(socket, entrance)?;
+            let door = Door::open(socket, entrance, shard.epoch().map_or(EpochId(0), |epoch| epoch.epoch().id))?;
             let ended = monoio::spawn(accept::run(shard.clone(), door, gate.clone()));
             loops.borrow_mut().push(Accepting { listener, gate, ended });
             shard.reports.send(Report::Listening { worker: shard.worker, listener });
@@ -73,7 +73,8 @@ fn carry_out(shard: &Rc<Shard>, order: Order, loops: &AcceptLoops) -> io::Result
             one.listener != listener
         }),
         Order::ReloadAnswer { ticket, status, text } => shard.tickets.answer(ticket, Answer { status, text }),
-        Order::Drain { delay_ms, window_ms } => return Ok(Some(Drain { delay_ms, window_ms })),
+        Order::Ping => shard.reports.send(Report::Pong { worker: shard.worker }),
+        Order::Drain { delay_ms, window_ms, goes_on } => return Ok(Some(Drain { delay_ms, window_ms, goes_on })),
     }
     Ok(None)
 }
@@ -116,6 +117,7 @@ async fn pass(shard: &Rc<Shard>, link: &WorkerEnd, time_ms: u64, goes_on: impl F
             match order {
                 Order::Adopt(epoch) => shard.adopt(epoch),
                 Order::ReloadAnswer { ticket, status, text } => shard.tickets.answer(ticket, Answer { status, text }),
+                Order::Ping => shard.reports.send(Report::Pong { worker: shard.worker }),
                 Order::Listen { .. } | Order::Unlisten { .. } | Order::Drain { .. } => {}
             }
         }

@@ -69,6 +69,7 @@ pub struct Shard {
     epoch: RefCell<Option<Rc<ShardEpoch>>>,
     replicas: RefCell<HashMap<Box<str>, Rc<Replica>>>,
     leaving: Cell<bool>,
+    goes_on: Cell<bool>,
     drain_ends_ms: Cell<Option<u64>>,
     cut: Cell<bool>,
     sessions: Cell<usize>,
@@ -110,6 +111,7 @@ impl Shard {
             epoch: RefCell::default(),
             replicas: RefCell::default(),
             leaving: Cell::new(false),
+            goes_on: Cell::new(false),
             drain_ends_ms: Cell::new(None),
             cut: Cell::new(false),
             sessions: Cell::new(0),
@@ -176,6 +178,24 @@ impl Shard {
         idle > 0
     }
 
+    /// The last line of the log: what was counted, and what is left when all have gone, which is nothing.
+    #[must_use]
+    pub fn last_words(&self) -> String {
+        let mut upstream = 0;
+        for replica in self.replicas.borrow().values() {
+            replica.pools.iter().for_each(|pool| pool.clear());
+            upstream += replica.pools.iter().map(|pool| pool.open()).sum::<usize>();
+        }
+        let Open { idle, exchanges, tunnels } = self.open();
+        format!(
+            "{}; left: {} sessions, {tunnels} tunnels, {} buffers, {} deadlines, {upstream} upstream connections",
+            self.meter.summary(),
+            idle + exchanges,
+            self.buffers.leased(),
+            self.deadlines.in_use()
+        )
+    }
+
     /// Lets go of the epoch and of idle upstream connections: this worker serves no more.
     pub fn let_go(&self) {
         self.epoch.take();
@@ -188,9 +208,16 @@ impl Shard {
         self.leaving.get()
     }
 
-    /// From now on this worker is about to end.
-    pub fn start_leaving(&self) {
+    /// Whether the gateway is about to end, and not only this process.
+    #[must_use]
+    pub fn is_last(&self) -> bool {
+        self.leaving() && !self.goes_on.get()
+    }
+
+    /// From now on this worker is about to end; whether the gateway goes on in another process.
+    pub fn start_leaving(&self, goes_on: bool) {
         self.leaving.set(true);
+        self.goes_on.set(goes_on);
     }
 
     /// Whether this worker accepts no more.
@@ -201,7 +228,7 @@ impl Shard {
 
     /// From now on this worker accepts no more, and what is open has the window to end.
     pub fn start_draining(&self, window_ms: u64) {
-        self.start_leaving();
+        self.leaving.set(true);
         self.clock.refresh();
         self.drain_ends_ms.set(Some(self.clock.now_ms() + window_ms));
         self.deadlines.bring_forward(Early::AtDrain);

@@ -61,6 +61,25 @@ const BASE: &[Key] = &[
     )
     .unit("s")
     .ours(),
+    int(
+        "upgrade_timeout",
+        1,
+        3_600,
+        30,
+        "How long the new process of a live upgrade may take until its workers serve; then it is killed and the old \
+         one goes on.",
+    )
+    .unit("s")
+    .ours(),
+    text(
+        "user",
+        "",
+        "The user that the process becomes once its listeners are open: a name of this machine, or a number. Empty \
+         leaves it as it was started. Fixed at start.",
+    )
+    .example("65534")
+    .ours(),
+    text("group", "", "The group likewise. Empty takes the user's own group. Fixed at start.").example("65534").ours(),
     flag("watch", true, "The files are read again when one of them changes.").ours(),
 ];
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Asker, CheckerId};
+use super::{Asker, CheckerId, Predecessor, Successor, Wisher};
 use crate::config::{Fault, Loaded};
 use crate::control::bind::Group;
 use crate::ids::WorkerId;
@@ -46,6 +46,17 @@ pub(crate) enum Event {
     },
     /// SIGTERM or SIGINT.
     Stop,
+    /// SIGUSR2, or `gatekeeper upgrade`.
+    UpgradeAsked {
+        /// Who is to be told.
+        wisher: Wisher,
+        /// With this many workers; `None` as now.
+        cores: Option<usize>,
+    },
+    /// News of the new process of an upgrade.
+    Successor(Successor),
+    /// News of the old process of an upgrade.
+    Predecessor(Predecessor),
     /// The time named by `State::due` has come.
     Due,
 }

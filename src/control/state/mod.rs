@@ -15,6 +15,8 @@ mod stop;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod upgrade;
+mod vigil;
 mod workers;
 
 use std::mem;
@@ -26,6 +28,8 @@ use publish::Publisher;
 use reload::Reload;
 use roll::Roll;
 use stop::Stop;
+use upgrade::Upgrade;
+use vigil::Vigil;
 use workers::Workers;
 
 pub(crate) use doors::Opening;
@@ -33,9 +37,12 @@ pub(crate) use effect::{Effect, Level};
 pub(crate) use event::{Event, Reading};
 pub(crate) use place::{CheckerId, Spot, Target};
 pub(crate) use reload::Asker;
+pub(crate) use upgrade::{Predecessor, Successor, Wisher};
 
 use super::Outcome;
 use super::bind::Group;
+use super::systemd::Notice;
+use super::upgrade::Said;
 use crate::config::{Fault, Loaded, Process};
 use crate::ids::{EpochId, WorkerId};
 use crate::limits;
@@ -74,6 +81,15 @@ impl Default for Pace {
     }
 }
 
+/// What a process is born into.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Birth {
+    /// Another process serves and waits for this one to prove itself.
+    pub(crate) has_predecessor: bool,
+    /// How long the service manager waits for a sign of life.
+    pub(crate) watchdog: Option<Duration>,
+}
+
 /// The desired state.
 #[derive(Debug)]
 pub(crate) struct State {
@@ -94,6 +110,13 @@ pub(crate) struct State {
     touched: Option<(Instant, Instant)>,
     timer_due: Option<Instant>,
     stop: Option<Stop>,
+    /// A signal has said so; a drain after an upgrade comes without one.
+    told_to_stop: bool,
+    /// Every worker has run on an epoch.
+    serving: bool,
+    upgrade: Upgrade,
+    vigil: Vigil,
+    watchdog: Option<Duration>,
     out: Vec<Effect>,
 }
 
@@ -105,6 +128,7 @@ impl State {
         workers: impl IntoIterator<Item = WorkerId>,
         now: Instant,
         pace: Pace,
+        birth: Birth,
     ) -> (Self, Vec<Effect>) {
         let Loaded { snapshot, process, warnings: _, files, fingerprint } = loaded;
         let (mut roll, mut duties) = (Roll::default(), Vec::new());
@@ -123,6 +147,11 @@ impl State {
             touched: None,
             timer_due: timer_after(now, &process),
             stop: None,
+            told_to_stop: false,
+            serving: false,
+            upgrade: Upgrade::new(birth.has_predecessor),
+            vigil: Vigil::default(),
+            watchdog: birth.watchdog,
             out: Vec::new(),
             process,
         };
@@ -153,6 +182,20 @@ impl State {
                 let changed = self.roll.resolved(&name, &addresses, &mut self.out);
                 self.outdate_if(changed);
             }
+            Event::UpgradeAsked { wisher, cores } => {
+                let (timeout_ms, stopping) = (self.process.upgrade_timeout_ms, self.stop.is_some());
+                self.upgrade.ask(wisher, cores, timeout_ms, stopping, &mut self.out);
+            }
+            Event::Successor(news) => {
+                if self.upgrade.hear(news, &mut self.out) {
+                    self.hand_over(now);
+                }
+            }
+            Event::Predecessor(news) => {
+                if self.upgrade.hear_predecessor(news, &mut self.out) && self.serving {
+                    self.take_office(now);
+                }
+            }
             Event::Stop => self.stop(now),
             Event::Due => {}
         }
@@ -169,6 +212,7 @@ impl State {
             self.timer_due,
             self.stop.as_ref().map(Stop::due),
             self.workers.due().filter(|_| self.stop.is_none()),
+            self.vigil.due(),
         ];
         times.into_iter().flatten().min()
     }
@@ -195,8 +239,9 @@ impl State {
         if self.stop.is_none() {
             self.doors.offer(&self.workers, &mut self.out);
         }
-        self.workers.announce(self.doors.all_open(), &mut self.out);
         self.reload.settle(now, self.pace.answer, &self.workers, &mut self.out);
+        self.serve_if_ready(now);
+        self.vigil.settle(now, self.workers.running(), &mut self.out);
         self.end_if_over(now);
     }
 
@@ -211,12 +256,18 @@ impl State {
                 self.outdate_if(flipped);
             }
             Report::ReloadAsked { worker, ticket } => self.ask(now, Asker::Worker { worker, ticket }),
+            Report::Pong { worker } => {
+                if self.vigil.answered(worker) {
+                    self.all_alive();
+                }
+            }
             Report::Draining { worker, open } => {
                 if let Some(stop) = &mut self.stop {
                     stop.draining(worker, open);
                 }
             }
             Report::Drained { worker, cut, summary } => {
+                self.vigil.ended(worker);
                 if let Some(stop) = &mut self.stop {
                     stop.ended(worker);
                 }
@@ -229,11 +280,52 @@ impl State {
 
     fn died(&mut self, now: Instant, worker: WorkerId, cause: &str) {
         self.out.push(Effect::Say(Level::Error, format!("worker {worker} has died: {cause}")));
+        self.vigil.ended(worker);
         self.workers.died(now, worker, &mut self.out);
         self.doors.orphan(worker);
         self.reload.forget(worker);
         if let Some(stop) = &mut self.stop {
             stop.ended(worker);
+        }
+        if self.upgrade.is_on_trial() {
+            let why = format!("worker {worker} has died: {cause}");
+            self.out.push(Effect::TellPredecessor(Said::Failed(why)));
+        }
+    }
+
+    /// Says once that every worker serves.
+    fn serve_if_ready(&mut self, now: Instant) {
+        if self.serving || self.stop.is_some() || !self.workers.all_started() || !self.doors.all_open() {
+            return;
+        }
+        self.serving = true;
+        self.out.push(Effect::Ready(self.workers.drivers()));
+        if self.upgrade.is_on_trial() {
+            self.out.push(Effect::TellPredecessor(Said::Ready));
+            self.vigil.keep(Some(Duration::from_millis(limits::UPGRADE_SIGN_MS)), now);
+        } else {
+            self.take_office(now);
+        }
+    }
+
+    /// This process is the gateway from now on.
+    fn take_office(&mut self, now: Instant) {
+        self.out.push(Effect::WritePid);
+        self.out.push(Effect::Tell(Notice::Ready));
+        let line = format!("serving with {} workers", self.workers.running().count());
+        self.out.push(Effect::Tell(Notice::Status(line)));
+        self.vigil.keep(self.watchdog.map(|watchdog| watchdog / 2), now);
+    }
+
+    /// Every worker that runs has answered.
+    fn all_alive(&mut self) {
+        if self.workers.died_total() > 0 {
+            return;
+        }
+        if self.upgrade.is_on_trial() {
+            self.out.push(Effect::TellPredecessor(Said::Alive));
+        } else if !self.upgrade.has_handed_over() && self.watchdog.is_some() {
+            self.out.push(Effect::Tell(Notice::Alive));
         }
     }
 
@@ -260,6 +352,9 @@ impl State {
 
     fn start_load(&mut self, now: Instant) {
         if self.reload.start(now) {
+            if self.reload.is_operators() {
+                self.out.push(Effect::Tell(Notice::Reloading));
+            }
             self.out.push(Effect::Load { in_force: self.fingerprint });
         }
     }
@@ -338,6 +433,11 @@ impl State {
             self.out.push(Effect::Say(Level::Warn, line));
             process.rate_keys_max = kept;
         }
+        if process.account != self.process.account {
+            let line = "base.user and base.group are others now and need a restart".to_owned();
+            self.out.push(Effect::Say(Level::Warn, line));
+            process.account.clone_from(&self.process.account);
+        }
         if process.dns_servers != self.process.dns_servers {
             self.out.push(Effect::UseServers(process.dns_servers.clone()));
         }
@@ -366,18 +466,39 @@ impl State {
 
     /// The first signal drains, the second ends at once.
     fn stop(&mut self, now: Instant) {
-        if self.stop.is_some() {
+        if mem::replace(&mut self.told_to_stop, true) {
             self.out.push(Effect::Say(Level::Warn, "stopping at once".into()));
             self.end(false);
             return;
         }
+        if self.upgrade.has_handed_over() {
+            let line = "draining already, since another process serves; another signal ends at once".to_owned();
+            self.out.push(Effect::Say(Level::Info, line));
+            return;
+        }
+        self.upgrade.stop(&mut self.out);
+        self.out.push(Effect::Tell(Notice::Stopping));
+        self.drain(now);
+    }
+
+    /// Another process serves from these sockets.
+    fn hand_over(&mut self, now: Instant) {
+        self.vigil.keep(None, now);
+        // Nobody has to notice that this one goes.
+        self.process.drain_delay_ms = 0;
+        self.drain(now);
+    }
+
+    fn drain(&mut self, now: Instant) {
         let (delay_ms, window_ms) = (self.process.drain_delay_ms, self.process.drain_window_ms);
         self.stop = Some(Stop::begin(now, &self.process, &self.pace));
         (self.touched, self.timer_due) = (None, None);
         self.out.push(Effect::Say(Level::Info, Stop::announcement(&self.process)));
         self.reload.refuse(&mut self.out);
+        let goes_on = self.upgrade.has_handed_over();
         for worker in self.workers.running() {
-            self.out.push(Effect::Send { worker, order: Order::Drain { delay_ms, window_ms } });
+            let order = Order::Drain { delay_ms, window_ms, goes_on };
+            self.out.push(Effect::Send { worker, order });
         }
         // The workers' handles are the last now: a port is given up when its worker closes it.
         self.doors.let_go(&mut self.out);

@@ -21,7 +21,6 @@ const CALM: Duration = Duration::from_millis(limits::REPLACE_CALM_MS);
 #[derive(Debug)]
 pub(super) struct Workers {
     rows: BTreeMap<WorkerId, Row>,
-    announced: bool,
 }
 
 /// One worker.
@@ -66,7 +65,7 @@ impl Workers {
             gap: GAP,
             replaced: 0,
         };
-        Self { rows: workers.into_iter().map(|worker| (worker, row())).collect(), announced: false }
+        Self { rows: workers.into_iter().map(|worker| (worker, row())).collect() }
     }
 
     /// Sends the epoch to every worker that runs an older one and owes no answer.
@@ -96,20 +95,20 @@ impl Workers {
         }
     }
 
-    /// Says once that all is ready: every worker has started and every socket is served.
-    pub(super) fn announce(&mut self, all_open: bool, out: &mut Vec<Effect>) {
+    /// Whether every worker that runs has started.
+    pub(super) fn all_started(&self) -> bool {
         let awaited = |row: &Row| row.life == Life::Running && row.driver.is_none();
-        let nobody = self.running().next().is_none();
-        if self.announced || !all_open || nobody || self.rows.values().any(awaited) {
-            return;
-        }
-        self.announced = true;
+        self.running().next().is_some() && !self.rows.values().any(awaited)
+    }
+
+    /// How many workers run on which rung of the driver ladder.
+    pub(super) fn drivers(&self) -> String {
         let mut by_driver = BTreeMap::<&str, usize>::new();
         for driver in self.rows.values().filter_map(|row| row.driver) {
             *by_driver.entry(driver).or_default() += 1;
         }
         let drivers: Vec<String> = by_driver.iter().map(|(driver, count)| format!("{count} on {driver}")).collect();
-        out.push(Effect::Ready(drivers.join(", ")));
+        drivers.join(", ")
     }
 
     /// A worker has ended as it was asked to.

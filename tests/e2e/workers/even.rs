@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use crate::support::{Client, Conf, Gateway, Origin, eventually};
 
 /// Connections that each worker had, and how many were handed over, from what each says at its end.
-fn spread(gateway: &Gateway) -> (Vec<u64>, u64) {
+pub(crate) fn spread(gateway: &Gateway) -> (Vec<u64>, u64) {
     let said = gateway.stderr();
     let lines: Vec<_> = said.lines().filter_map(|line| line.split(" has ended: ").nth(1)).collect();
     let number = |line: &str, what: &str| -> u64 {

@@ -1,25 +1,14 @@
 //! Faults inside: a panic costs a connection, a dead worker is replaced, a stuck control stops no traffic.
 //!
-//! The faults are asked for, which debug builds allow where the environment says so; a release build never does.
+//! The faults are asked for, which debug builds allow where the environment says so.
 
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use super::{asking_for, fragile};
 use crate::support::{Client, Conf, Gateway, Origin, Service, eventually};
-
-/// A gateway that breaks on demand.
-fn fragile(conf: &Conf) -> Gateway {
-    Gateway::start_with(conf, |command: &mut Command| {
-        command.env("GATEKEEPER_FAULTS", "1");
-    })
-}
-
-fn asking_for(fault: &str) -> String {
-    format!("GET /svc/a HTTP/1.1\r\nHost: a\r\nX-Gatekeeper-Fault: {fault}\r\n\r\n")
-}
 
 fn serves(gateway: &Gateway, connections: usize) {
     let mut clients: Vec<_> = (0..connections).map(|_| gateway.connect()).collect();
@@ -28,7 +17,6 @@ fn serves(gateway: &Gateway, connections: usize) {
     }
 }
 
-#[cfg(debug_assertions)]
 #[test]
 fn a_panic_in_an_exchange_costs_its_connection_and_nothing_else() {
     let origin = Origin::ok();
@@ -51,7 +39,6 @@ fn a_panic_in_an_exchange_costs_its_connection_and_nothing_else() {
     }
 }
 
-#[cfg(debug_assertions)]
 #[test]
 fn a_connection_that_panics_gives_its_place_at_the_endpoint_back() {
     let origin = Origin::ok();
@@ -65,7 +52,6 @@ fn a_connection_that_panics_gives_its_place_at_the_endpoint_back() {
     assert_eq!(gateway.connect().get("/svc/a").status(), 200);
 }
 
-#[cfg(debug_assertions)]
 fn a_dead_worker_is_replaced(fault: &str) {
     let origin = Origin::ok();
     let mut gateway = fragile(&Conf::of(&origin).cores(3));
@@ -104,19 +90,16 @@ fn a_dead_worker_is_replaced(fault: &str) {
     assert!(said.contains(" 1 workers replaced"), "{said}");
 }
 
-#[cfg(debug_assertions)]
 #[test]
 fn a_worker_that_dies_is_replaced_and_its_connections_end() {
     a_dead_worker_is_replaced("worker");
 }
 
-#[cfg(debug_assertions)]
 #[test]
 fn a_worker_that_cannot_even_end_is_replaced_and_its_connections_end() {
     a_dead_worker_is_replaced("worker twice");
 }
 
-#[cfg(debug_assertions)]
 #[test]
 fn a_worker_that_dies_again_and_again_keeps_no_descriptors_and_does_not_spin() {
     let origin = Origin::ok();
@@ -140,7 +123,6 @@ fn a_worker_that_dies_again_and_again_keeps_no_descriptors_and_does_not_spin() {
     assert!(eventually(|| left() < 3 * 10), "{} descriptors more than before", left());
 }
 
-#[cfg(debug_assertions)]
 #[test]
 fn a_control_that_is_stuck_stops_no_traffic() {
     let origin = Origin::ok();
@@ -171,43 +153,4 @@ fn a_control_that_is_stuck_stops_no_traffic() {
     gateway.rewrite_files(&Conf::of(&origin).service(Service::at("/new", &[&origin])));
     assert_eq!(gateway.connect().get("/reload").status(), 200);
     assert_eq!(gateway.connect().get("/new/a").status(), 200);
-}
-
-#[test]
-fn a_process_that_is_stopped_and_continued_serves_on() {
-    let origin = Origin::ok();
-    let gateway = Gateway::start(&Conf::of(&origin));
-    let mut kept = gateway.connect();
-    assert_eq!(kept.get("/svc/a").status(), 200);
-    gateway.signal(Signal::STOP);
-    kept.send("GET /svc/b HTTP/1.1\r\nHost: a\r\n\r\n");
-    let mut waiting = gateway.connect();
-    waiting.send("GET /svc/b HTTP/1.1\r\nHost: a\r\n\r\n");
-    thread::sleep(Duration::from_secs(3));
-    gateway.signal(Signal::CONT);
-    assert_eq!(kept.answer().status(), 200);
-    assert_eq!(waiting.answer().status(), 200);
-    assert_eq!(gateway.connect().get("/reload").status(), 200);
-}
-
-#[test]
-fn nobody_breaks_a_gateway_that_was_not_started_for_it() {
-    let origin = Origin::ok();
-    let gateway = Gateway::start(&Conf::of(&origin));
-    for fault in ["exchange", "attempt", "worker"] {
-        assert_eq!(gateway.connect().ask(asking_for(fault)).status(), 200);
-    }
-}
-
-#[cfg(not(debug_assertions))]
-#[test]
-fn a_release_build_has_no_faults_whatever_it_is_told() {
-    let origin = Origin::ok();
-    let gateway = fragile(&Conf::of(&origin));
-    for fault in ["exchange", "attempt", "worker"] {
-        assert_eq!(gateway.connect().ask(asking_for(fault)).status(), 200);
-    }
-    let binary = std::fs::read(env!("CARGO_BIN_EXE_gatekeeper")).expect("the binary");
-    let holds = |needle: &[u8]| binary.windows(needle.len()).any(|window| window == needle);
-    assert!(!holds(b"X-Gatekeeper-Fault") && !holds(b"GATEKEEPER_FAULTS"));
 }

@@ -11,7 +11,7 @@ fn drained(desk: &mut Desk, worker: u16, cut: u64) {
 fn stopping_drains_every_worker_and_ends_with_the_last() {
     let mut desk = Desk::open(&[]);
     desk.apply(Event::Stop);
-    assert_eq!(desk.did(), ["drain 0+1000 to 0", "drain 0+1000 to 1", "close 0"]);
+    assert_eq!(desk.did(), ["tell Stopping", "drain 0+1000 to 0", "drain 0+1000 to 1", "close 0"]);
     drained(&mut desk, 1, 3);
     assert!(desk.did().is_empty());
     drained(&mut desk, 0, 4);

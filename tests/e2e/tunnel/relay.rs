@@ -168,7 +168,9 @@ fn an_idle_tunnel_costs_little_memory() {
     };
     let _first = open(100);
     let before = gateway.resident_bytes();
-    let _more = open(400);
-    let each = gateway.resident_bytes().saturating_sub(before) / 400;
-    assert!(each < 6 * 1024, "{each} bytes each");
+    let _more = open(1_000);
+    let grown = gateway.resident_bytes().saturating_sub(before);
+    // Memory comes in huge pages of 2 MiB, so a few thousand bytes each and two of those pages. Two receives that
+    // wait would hold 8 KiB each tunnel by themselves.
+    assert!(grown < 10 * MIB, "{grown} bytes");
 }

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{ASK, SWITCH, echo_tunnel, gate, gate_with, switched};
-use crate::support::{Gone, Origin, eventually, pattern};
+use crate::support::{Conf, Gateway, Gone, Origin, eventually, pattern};
 
 const MIB: usize = 1024 * 1024;
 
@@ -157,7 +157,7 @@ fn what_one_side_does_not_take_waits_in_the_kernel() {
 #[test]
 fn an_idle_tunnel_costs_little_memory() {
     let origin = after_switch(|peer| while peer.wire.exactly(1).is_ok() && peer.send("x") {});
-    let gateway = gate(&origin);
+    let gateway = Gateway::start(&Conf::of(&origin).cores(1));
     let open = |count| {
         let mut clients: Vec<_> = (0..count).map(|_| switched(&gateway)).collect();
         for client in &mut clients {

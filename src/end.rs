@@ -109,12 +109,16 @@ ends! {
     HeadTimeout = "head_timeout", 408, 408, Downstream, No, "request head not received in time";
     /// The request body made no progress in time.
     BodyTimeout = "body_timeout", 408, 408, Downstream, No, "request body not received in time";
+    /// The request body came more slowly than the minimum rate.
+    BodyTooSlow = "body_too_slow", 408, 408, Downstream, No, "request body received too slowly";
     /// The client closed before its request body was complete.
     ClientTruncated = "client_truncated", 0, 0, Downstream, No, "client closed before the end of its request";
     /// The client left while the answer was awaited or relayed.
     ClientLeft = "client_left", 0, 0, Downstream, No, "client left";
     /// The client took no bytes of the answer in time.
     WriteTimeout = "write_timeout", 0, 0, Downstream, No, "client did not take the answer in time";
+    /// The client took the answer more slowly than the minimum rate.
+    WriteTooSlow = "write_too_slow", 0, 0, Downstream, No, "client took the answer too slowly";
 
     /// No rule matches the path.
     NoRoute = "no_route", 404, 400, Gateway, No, "module not found";
@@ -142,6 +146,10 @@ ends! {
     QueueFull = "queue_full", 503, 503, Gateway, No, "queue for the service is full";
     /// No connection to the endpoint came free in time.
     QueueTimeout = "queue_timeout", 503, 503, Gateway, No, "queued too long for the service";
+    /// This core holds as many bytes of long request heads and forms as it may.
+    LongHeads = "long_heads", 503, 503, Gateway, No, "too many long request heads at once";
+    /// The whole request took longer than the service allows.
+    RequestTimeout = "request_timeout", 504, 504, Gateway, No, "request not served in time";
     /// This process has no descriptor or port left for another upstream connection.
     Exhausted = "exhausted", 503, 503, Gateway, No, "gateway out of descriptors or ports";
     /// The gateway is stopping and did not finish the exchange in its window.

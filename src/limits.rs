@@ -3,6 +3,8 @@
 //! In scope: constants that the program itself fixes. Bounds a user may set live in the
 //! configuration and are checked there against the ceilings named here.
 
+/// A leased buffer for what is waited for: most requests fit.
+pub const TINY_BUFFER_BYTES: usize = 512;
 /// A leased buffer for heads and small bodies.
 pub const SMALL_BUFFER_BYTES: usize = 4 * 1024;
 /// A leased buffer while a body flows; measured cheapest between 64 and 256 KiB for bodies.
@@ -11,10 +13,20 @@ pub const LARGE_BUFFER_BYTES: usize = 64 * 1024;
 pub const OVERGROWN_SMALL_BUFFER_BYTES: usize = 4 * SMALL_BUFFER_BYTES;
 /// A buffer that grew to this is freed, not kept.
 pub const OVERGROWN_BUFFER_BYTES: usize = 4 * LARGE_BUFFER_BYTES;
+/// Tiny buffers a core keeps for reuse; more are freed as they return.
+pub const TINY_BUFFERS_KEPT: usize = 8_192;
 /// Small buffers a core keeps for reuse; more are freed as they return.
-pub const SMALL_BUFFERS_KEPT: usize = 4_096;
+pub const SMALL_BUFFERS_KEPT: usize = 1_024;
+/// Requests in one queue beyond which those that wait give their buffers back and keep just their bytes.
+pub const QUEUE_AT_EASE: usize = 512;
 /// Large buffers a core keeps for reuse.
 pub const LARGE_BUFFERS_KEPT: usize = 64;
+/// Large buffers a core has on loan at most; beyond, bodies flow through small ones.
+pub const LARGE_BUFFERS_MAX: usize = 256;
+/// Bytes of one core's request heads that came in pieces and outgrew a small buffer, until their exchanges end.
+pub const LONG_HEADS_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Engines that run nothing a core keeps for reuse, some 3 KiB each.
+pub const ENGINES_KEPT: usize = 1_024;
 
 /// The largest request head a user may allow (`max_header_bytes` = 20 in GateKeeper's files).
 pub const HEAD_BYTES_CEILING: usize = 1024 * 1024;
@@ -124,6 +136,8 @@ pub const REWRITE_CACHES_MAX: usize = 256;
 /// the whole path, so a path made for it would otherwise hold a core for as long as its length squared.
 pub const REWRITE_MATCHES_MAX: usize = 256;
 
+const _: () = assert!(TINY_BUFFER_BYTES < SMALL_BUFFER_BYTES);
+const _: () = assert!(HEAD_BYTES_CEILING < LONG_HEADS_BYTES_MAX);
 const _: () = assert!(OVERGROWN_SMALL_BUFFER_BYTES <= LARGE_BUFFER_BYTES);
 const _: () = assert!(URI_BYTES_MAX < LARGE_BUFFER_BYTES);
 const _: () = assert!(LARGE_BUFFER_BYTES < HEAD_BYTES_CEILING);

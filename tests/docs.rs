@@ -36,6 +36,8 @@ const fn advice(end: End) -> &'static str {
         End::BodyTimeout => "Look for a slow client or network, or raise `http.write_timeout`.",
         End::ClientTruncated | End::ClientLeft => "Nothing, unless there are many: then clients give up too early.",
         End::WriteTimeout => "Look for a slow client or network, or raise `http.write_timeout`.",
+        End::BodyTooSlow => "Look for a slow client or network, or lower `http.body_rate_min`.",
+        End::WriteTooSlow => "Look for a slow client or network, or lower `http.answer_rate_min`.",
         End::NoRoute => "`gatekeeper explain` shows why no rule matches.",
         End::BlackListed => "`gatekeeper explain --from` shows which list. Behind a proxy, see `http.trusted_proxies`.",
         End::ReloadDenied => {
@@ -55,6 +57,11 @@ const fn advice(end: End) -> &'static str {
         End::QueueTimeout => {
             "The service is too slow for what is asked of it. Raise `connections_max` if it can take more."
         }
+        End::LongHeads => {
+            "Many clients send heads or forms of more than 4 KiB slowly. If they mean well, let them send less or more at \
+             once."
+        }
+        End::RequestTimeout => "Look at the service, or raise its `request_timeout`.",
         End::Exhausted => "Raise the hard descriptor limit, or lower `connections_max`.",
         End::Drained => "The gateway was stopped. Raise `base.drain_window` if exchanges need longer.",
         End::ConnectRefused => "Start the service, or correct `ip_list`. Other endpoints were tried first.",

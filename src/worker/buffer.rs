@@ -1,20 +1,22 @@
 //! The core's buffers: leased while bytes are in hand, returned when they are not.
 //!
-//! In scope: two sizes of buffer, a bounded shelf of each, `Lease`. A connection that waits for bytes holds one
-//! small buffer, lent to the kernel.
-//! Out of scope: who reads into a lease (`io`) and when a large one is worth it (`relay`).
+//! In scope: three sizes of buffer, a bounded shelf of each, a bound on large ones, `Lease`. A connection that waits
+//! for bytes holds one buffer, mostly a tiny one, lent to the kernel.
+//! Out of scope: who reads into a lease and how large a one is worth it (`io`).
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::limits::{
-    LARGE_BUFFER_BYTES, LARGE_BUFFERS_KEPT, OVERGROWN_BUFFER_BYTES, OVERGROWN_SMALL_BUFFER_BYTES, SMALL_BUFFER_BYTES,
-    SMALL_BUFFERS_KEPT,
+    LARGE_BUFFER_BYTES, LARGE_BUFFERS_KEPT, LARGE_BUFFERS_MAX, OVERGROWN_BUFFER_BYTES, OVERGROWN_SMALL_BUFFER_BYTES,
+    SMALL_BUFFER_BYTES, SMALL_BUFFERS_KEPT, TINY_BUFFER_BYTES, TINY_BUFFERS_KEPT,
 };
 
 /// How large a lease is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
+    /// What is waited for.
+    Tiny,
     /// Heads and small bodies.
     Small,
     /// A body that fills small ones.
@@ -35,31 +37,34 @@ pub struct Buffers(Rc<RefCell<Shelves>>);
 
 #[derive(Debug, Default)]
 struct Shelves {
+    tiny: Vec<Vec<u8>>,
     small: Vec<Vec<u8>>,
     large: Vec<Vec<u8>>,
+    large_lent: usize,
 }
 
 impl Buffers {
-    /// An empty buffer of the class, from the shelf when there is one.
+    /// An empty buffer of the class, from the shelf when there is one. A small one where too many large ones are
+    /// on loan.
     #[must_use]
     pub fn lease(&self, class: Class) -> Lease {
         let mut shelves = self.0.borrow_mut();
-        let bytes = match class {
-            Class::Small => shelves.small.pop().unwrap_or_else(|| Vec::with_capacity(SMALL_BUFFER_BYTES)),
-            Class::Large => shelves.large.pop().unwrap_or_else(|| Vec::with_capacity(LARGE_BUFFER_BYTES)),
+        let large = class == Class::Large && shelves.large_lent < LARGE_BUFFERS_MAX;
+        let (shelf, capacity) = match class {
+            Class::Tiny => (&mut shelves.tiny, TINY_BUFFER_BYTES),
+            Class::Large if large => (&mut shelves.large, LARGE_BUFFER_BYTES),
+            Class::Small | Class::Large => (&mut shelves.small, SMALL_BUFFER_BYTES),
         };
-        Lease { bytes, start: 0, home: self.clone() }
+        let bytes = shelf.pop().unwrap_or_else(|| Vec::with_capacity(capacity));
+        shelves.large_lent += usize::from(large);
+        Lease { bytes, start: 0, large, home: self.clone() }
     }
 
-    /// A lease made of bytes that were on loan to the kernel.
-    pub(super) fn adopt(&self, bytes: Vec<u8>) -> Lease {
-        Lease { bytes, start: 0, home: self.clone() }
-    }
-
-    fn take_back(&self, mut bytes: Vec<u8>) {
+    fn take_back(&self, mut bytes: Vec<u8>, large: bool) {
         let mut shelves = self.0.borrow_mut();
-        let capacity = bytes.capacity();
-        let (shelf, kept) = match capacity {
+        shelves.large_lent -= usize::from(large);
+        let (shelf, kept) = match bytes.capacity() {
+            TINY_BUFFER_BYTES => (&mut shelves.tiny, TINY_BUFFERS_KEPT),
             SMALL_BUFFER_BYTES..OVERGROWN_SMALL_BUFFER_BYTES => (&mut shelves.small, SMALL_BUFFERS_KEPT),
             LARGE_BUFFER_BYTES..OVERGROWN_BUFFER_BYTES => (&mut shelves.large, LARGE_BUFFERS_KEPT),
             _ => return,
@@ -77,6 +82,8 @@ impl Buffers {
 pub struct Lease {
     bytes: Vec<u8>,
     start: usize,
+    /// Counted as a large one, whatever became of it.
+    large: bool,
     home: Buffers,
 }
 
@@ -128,16 +135,39 @@ impl Lease {
         self.bytes.extend_from_slice(more);
     }
 
-    /// The vector and the offset of its readable part, for the kernel to hold for a while.
-    pub(super) fn lend(mut self) -> (Vec<u8>, usize, Buffers) {
-        (std::mem::take(&mut self.bytes), self.start, self.home.clone())
+    /// Moves the readable part to memory of just its size, for a wait that may be long, where that saves half.
+    pub fn fit(&mut self) {
+        let readable = self.bytes();
+        if readable.len() * 2 < self.capacity() {
+            let fitting = readable.to_vec();
+            let home = self.home.clone();
+            *self = Self { bytes: fitting, start: 0, large: false, home };
+        }
+    }
+
+    /// An empty lease without memory.
+    #[must_use]
+    pub fn nothing(&self) -> Self {
+        Self { bytes: Vec::new(), start: 0, large: false, home: self.home.clone() }
+    }
+
+    /// The vector, for the kernel to hold for a while, the offset of its readable part, and the empty lease that
+    /// takes it back.
+    pub(super) fn lend(mut self) -> (Vec<u8>, usize, Self) {
+        (std::mem::take(&mut self.bytes), std::mem::take(&mut self.start), self)
+    }
+
+    /// The lease with the vector that was on loan to the kernel.
+    pub(super) fn adopt(mut self, bytes: Vec<u8>) -> Self {
+        self.bytes = bytes;
+        self
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if self.bytes.capacity() > 0 {
-            self.home.take_back(std::mem::take(&mut self.bytes));
+        if self.bytes.capacity() > 0 || self.large {
+            self.home.take_back(std::mem::take(&mut self.bytes), self.large);
         }
     }
 }

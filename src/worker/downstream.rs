@@ -9,6 +9,7 @@ use std::pin::pin;
 use super::buffer::{Class, Lease};
 use super::deadline::{Deadline, Deadlines};
 use super::io::{Connection, Received, Receiver, Sender};
+use super::shard::Shard;
 use crate::end::End;
 use std::rc::Rc;
 
@@ -20,6 +21,8 @@ pub struct Downstream {
     pub tx: Sender,
     /// For waits on what goes to it, and on the upstream on its behalf.
     pub writing: Deadline,
+    /// For the whole of a request, where its service bounds that.
+    pub whole: Option<Deadline>,
     /// Who it is: the socket's peer.
     pub peer: Peer,
 }
@@ -72,7 +75,17 @@ impl Downstream {
     pub fn new(connection: Connection, peer: IpAddr, deadlines: &Rc<Deadlines>) -> Self {
         let Connection { rx, tx } = connection;
         let source = Source { rx, carried: None, ended: false, ahead: false, reading: deadlines.register() };
-        Self { source, tx, writing: deadlines.register(), peer: Peer::new(peer) }
+        Self { source, tx, writing: deadlines.register(), whole: None, peer: Peer::new(peer) }
+    }
+
+    /// The request in hand must be over within this; 0 is no limit.
+    #[inline]
+    pub fn bound_whole(&mut self, shard: &Shard, ms: u64) {
+        if ms > 0 {
+            let whole = shard.deadlines.register();
+            whole.arm(ms);
+            self.whole = Some(whole);
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! One request and its response, in the order bytes move.
 //!
-//! Receives the head, has it planned, carries the plan out: answers it here, or makes attempts until one
-//! succeeds or the table (`End::meaning`) allows no other. Out of scope: what is decided (`plan`), how
-//! an attempt goes (`converse`).
+//! Has the head planned, carries the plan out: answers it here, or makes attempts until one
+//! succeeds or the table (`End::meaning`) allows no other. Out of scope: the wait for the head
+//! (`arrival`), what is decided (`plan`), how an attempt goes (`converse`).
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -10,42 +10,73 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
+use super::arrival::Room;
 use super::buffer::{Class, Lease};
 use super::converse::{self, Failed};
 use super::downstream::Downstream;
-use super::io::Received;
 use super::plan::{Forward, Local, Plan, Question, Terms, plan};
 use super::reply::{self, Own};
 use super::request_id::RequestId;
 use super::session::{After, Done};
 use super::shard::{Shard, ShardEpoch};
-use super::upload::Upload;
+use super::upload::{Upload, receive_body};
 use super::upstream::connect::{self, Leased};
 use super::upstream::replica::Tried;
 use crate::end::{End, Retry};
-use crate::limits::{DRAIN_IDLE_GRACE_MS, FORM_BODY_BYTES_MAX, RELOAD_ANSWER_MS};
-use crate::proto::head::{Body, may_be_complete};
+use crate::limits::{FORM_BODY_BYTES_MAX, RELOAD_ANSWER_MS};
+use crate::proto::head::Body;
 use crate::proto::reply::CONTINUE;
 use crate::wall::link::Report;
 
-/// Serves one request. `None` where none came: the client closed, or was idle for too long.
-pub async fn run(shard: &Rc<Shard>, down: &mut Downstream, first: bool) -> Option<Done> {
-    let (epoch, mut head, planned) = receive(shard, down, first).await?;
+/// What is served.
+pub struct Request {
+    /// Its bytes so far; they begin with its head.
+    pub head: Lease,
+    /// Why the head will not become complete.
+    pub broken: Option<End>,
+}
+
+/// What became of a request.
+pub enum Served {
+    /// It was served.
+    Done(Done),
+    /// Its head is not complete.
+    Incomplete(Lease),
+}
+
+/// Serves one request.
+pub async fn run(shard: &Rc<Shard>, down: &mut Downstream, request: Request) -> Served {
+    let Request { mut head, broken } = request;
+    let Some(epoch) = shard.epoch() else {
+        return Served::Done(Done { outcome: Err(End::Drained), after: After::Close });
+    };
+    let mut planned = match broken {
+        Some(end) => Plan::Refused(end.into(), Terms::unread(shard, &epoch.snapshot().http)),
+        None => match plan_again(shard, Some(&epoch), down, &head, None, &Tried::default(), None) {
+            Some(planned) => planned,
+            None => return Served::Incomplete(head),
+        },
+    };
     let mut epoch = Some(epoch);
     let mut form = None;
-    let planned = match planned {
-        Plan::Form(terms) => match Box::pin(read_form(shard, down, &mut head, &terms)).await {
+    if let Plan::Form(terms) = planned {
+        down.bound_whole(shard, terms.request_timeout_ms);
+        planned = match Box::pin(read_form(shard, down, &mut head, &terms)).await {
             Ok(body) => {
                 form = Some(body);
                 let planned = plan_again(shard, epoch.as_deref(), down, &head, form.as_ref(), &Tried::default(), None);
                 planned.unwrap_or(Plan::Form(terms))
             }
             Err(end) => Plan::Refused(end.into(), Terms { body: Body::Chunked, ..terms }),
-        },
-        planned => planned,
-    };
-    Some(match planned {
-        Plan::Forward(forward, terms) => attempts(shard, down, &mut epoch, head, form, forward, &terms).await,
+        };
+    }
+    Served::Done(match planned {
+        Plan::Forward(forward, terms) => {
+            if form.is_none() {
+                down.bound_whole(shard, terms.request_timeout_ms);
+            }
+            attempts(shard, down, &mut epoch, head, form, forward, &terms).await
+        }
         Plan::Local(local, terms) => {
             let after = own_after(down, head, &terms);
             let outcome = Box::pin(answer_locally(shard, down, local, &terms, after)).await;
@@ -60,57 +91,6 @@ pub async fn run(shard: &Rc<Shard>, down: &mut Downstream, first: bool) -> Optio
         // The form was read and names nobody.
         Plan::Form(terms) => refuse(shard, down, &terms, End::TenantMissing.into(), After::Linger).await,
     })
-}
-
-/// The request's head, complete, and what is done with it.
-async fn receive(shard: &Rc<Shard>, down: &mut Downstream, first: bool) -> Option<(Rc<ShardEpoch>, Lease, Plan)> {
-    let mut head = await_request(shard, down, first).await?;
-    let mut searched = 0;
-    let mut timeout_armed = false;
-    loop {
-        let epoch = shard.epoch()?;
-        let rules = &epoch.snapshot().http;
-        // Once incomplete, a head is parsed again only when its end may be there: not once per byte.
-        if searched == 0 || head.bytes().len() > rules.head_bytes_max || may_be_complete(head.bytes(), searched) {
-            let planned = plan_again(shard, Some(&epoch), down, &head, None, &Tried::default(), None);
-            if let Some(planned) = planned {
-                return Some((epoch, head, planned));
-            }
-        }
-        searched = head.bytes().len();
-        if !timeout_armed {
-            timeout_armed = true;
-            down.source.reading.arm(u64::from(rules.head_timeout_ms));
-        }
-        let end = match down.source.next_in_time(Class::Small).await {
-            Some(Received::Data(more)) => {
-                head.append(more.bytes());
-                continue;
-            }
-            Some(Received::End | Received::Broken) => End::ClientTruncated,
-            None => End::HeadTimeout,
-        };
-        let terms = Terms::unread(shard, rules);
-        return Some((epoch, head, Plan::Refused(end.into(), terms)));
-    }
-}
-
-/// The first bytes of a request.
-async fn await_request(shard: &Shard, down: &mut Downstream, first: bool) -> Option<Lease> {
-    if down.source.carried.is_none() {
-        let rules = &shard.epoch()?;
-        let rules = &rules.snapshot().http;
-        let patience_ms = match (shard.draining(), first) {
-            (true, _) => DRAIN_IDLE_GRACE_MS,
-            (false, true) => u64::from(rules.head_timeout_ms),
-            (false, false) => u64::from(rules.keepalive_timeout_ms),
-        };
-        down.source.reading.arm_idle(patience_ms);
-    }
-    match down.source.next_in_time(Class::Small).await? {
-        Received::Data(lease) => Some(lease),
-        Received::End | Received::Broken => None,
-    }
 }
 
 fn plan_again(
@@ -186,8 +166,10 @@ async fn answer_locally(
 }
 
 /// Reads a form body whole, bounded: it may hold the tenant's credentials.
-async fn read_form(shard: &Shard, down: &mut Downstream, head: &mut Lease, terms: &Terms) -> Result<Lease, End> {
-    let mut form = shard.buffers.lease(Class::Large);
+async fn read_form(shard: &Rc<Shard>, down: &mut Downstream, head: &mut Lease, terms: &Terms) -> Result<Lease, End> {
+    let mut form = shard.buffers.lease(Class::Small);
+    let mut room = Room::new(shard);
+    let pace = terms.body_pace();
     let mut upload = Upload::new(terms.body, false);
     if matches!(terms.body, Body::Length(length) if length > FORM_BODY_BYTES_MAX as u64) {
         return Err(End::BodyTooLarge);
@@ -204,17 +186,13 @@ async fn read_form(shard: &Shard, down: &mut Downstream, head: &mut Lease, terms
     loop {
         let piece = upload.take(body.bytes_mut(), FORM_BODY_BYTES_MAX as u64)?;
         form.append(&body.bytes()[..piece.data]);
+        room.hold(form.bytes().len())?;
         body.advance(piece.taken);
         if piece.done {
             down.source.put_back(body);
             return Ok(form);
         }
-        down.source.reading.arm(terms.progress_timeout_ms);
-        body = match down.source.next_in_time(Class::Large).await {
-            Some(Received::Data(lease)) => lease,
-            Some(Received::End | Received::Broken) => return Err(End::ClientTruncated),
-            None => return Err(End::BodyTimeout),
-        };
+        body = receive_body(&mut down.source, &pace).await?;
     }
 }
 
@@ -232,7 +210,7 @@ async fn attempts(
     let mut fresh = false;
     loop {
         down.source.ahead = reaches_ahead(&head, terms);
-        let failed = match acquire(shard, down, &forward, terms, fresh).await {
+        let failed = match acquire(shard, down, &mut head, &mut forward, terms, fresh).await {
             Ok(leased) => match converse::attempt(shard, down, epoch, &mut head, forward.out, terms, leased).await {
                 Ok(after) => {
                     down.source.put_back(head);
@@ -279,22 +257,33 @@ fn may_try_again(failed: &Failed, terms: &Terms, tried: &Tried, fresh: bool) -> 
     }
 }
 
-/// A connection to the endpoint picked, for as long as the client waits for it.
+/// A connection to the endpoint picked, for as long as the client waits for it. Thousands may wait.
 async fn acquire(
     shard: &Shard,
     down: &mut Downstream,
-    forward: &Forward,
+    head: &mut Lease,
+    forward: &mut Forward,
     terms: &Terms,
     fresh: bool,
 ) -> Result<Leased, End> {
-    let Downstream { source, writing, .. } = down;
+    let Forward { replica, endpoint, out } = forward;
+    let Downstream { source, writing, whole, .. } = down;
     let unmoving = Cell::new(0);
-    let mut acquire = pin!(connect::acquire(&forward.replica, forward.endpoint, fresh, writing, &shard.buffers));
+    let mut acquire = pin!(connect::acquire(replica, *endpoint, fresh, writing, &shard.buffers));
     let mut watch = pin!(source.watch(terms.half_close_grace_ms, &unmoving));
     poll_fn(|cx| match acquire.as_mut().poll(cx) {
         Poll::Pending if shard.is_cut() => Poll::Ready(Err(End::Drained)),
         Poll::Ready(acquired) => Poll::Ready(acquired),
-        Poll::Pending => watch.as_mut().poll(cx).map(Err),
+        Poll::Pending if whole.as_ref().is_some_and(|whole| whole.poll(cx).is_ready()) => {
+            Poll::Ready(Err(End::RequestTimeout))
+        }
+        Poll::Pending => {
+            if replica.pools[*endpoint].is_crowded() {
+                head.fit();
+                out.fit();
+            }
+            watch.as_mut().poll(cx).map(Err)
+        }
     })
     .await
 }

@@ -24,7 +24,8 @@ use monoio::net::{TcpStream, UnixStream};
 
 use super::buffer::{Buffers, Class, Lease};
 use super::deadline::Deadline;
-use crate::limits::{OPERATIONS_PER_TURN, TURN_PAUSE_MS};
+use super::pace::Pace;
+use crate::limits::{OPERATIONS_PER_TURN, SMALL_BUFFER_BYTES, TINY_BUFFER_BYTES, TURN_PAUSE_MS};
 
 /// Both halves of one connection.
 pub struct Connection {
@@ -113,6 +114,31 @@ pub struct Receiver {
     slot: Rc<Slot>,
     operation: Pin<Box<dyn Future<Output = ()>>>,
     armed: bool,
+    habit: Habit,
+}
+
+/// How large a buffer suits a peer, by what it sent last, so that a receive that may wait for long holds no
+/// larger one than it will need: whoever has just filled a buffer gets what is asked for, any other a tiny one, or
+/// a small one when its last burst filled more.
+#[derive(Debug)]
+struct Habit(Class);
+
+impl Habit {
+    fn class(&self, wanted: Class) -> Class {
+        if self.0 == Class::Large { wanted.max(Class::Small) } else { wanted.min(self.0) }
+    }
+
+    fn learn(&mut self, received: &Received) {
+        let Received::Data(lease) = received else { return };
+        let bytes = lease.bytes().len();
+        self.0 = if bytes == lease.capacity() || bytes >= SMALL_BUFFER_BYTES {
+            Class::Large
+        } else if bytes > TINY_BUFFER_BYTES || self.0 == Class::Large {
+            Class::Small
+        } else {
+            Class::Tiny
+        };
+    }
 }
 
 /// Between the receiver and its operation: what is wanted, and what came.
@@ -125,13 +151,19 @@ struct Slot {
 impl Receiver {
     fn new<R: AsyncReadRent + 'static>(half: R, buffers: &Buffers) -> Self {
         let slot = Rc::new(Slot::default());
-        Self { operation: Box::pin(receive_on_demand(half, slot.clone(), buffers.clone())), slot, armed: false }
+        Self {
+            operation: Box::pin(receive_on_demand(half, slot.clone(), buffers.clone())),
+            slot,
+            armed: false,
+            habit: Habit(Class::Tiny),
+        }
     }
 
-    /// Polls the pending receive, arming one of the class first if none is pending.
+    /// Polls the pending receive, arming one of the class at most first if none is pending.
+    #[inline]
     pub fn poll(&mut self, cx: &mut Context<'_>, class: Class) -> Poll<Received> {
         if !self.armed {
-            self.slot.wanted.set(Some(class));
+            self.slot.wanted.set(Some(self.habit.class(class)));
             self.armed = true;
         }
         if self.operation.as_mut().poll(cx).is_ready() {
@@ -140,6 +172,7 @@ impl Receiver {
         match self.slot.came.take() {
             Some(received) => {
                 self.armed = false;
+                self.habit.learn(&received);
                 Poll::Ready(received)
             }
             None => Poll::Pending,
@@ -147,8 +180,8 @@ impl Receiver {
     }
 
     /// Waits for bytes.
-    pub async fn receive(&mut self, class: Class) -> Received {
-        poll_fn(|cx| self.poll(cx, class)).await
+    pub fn receive(&mut self, class: Class) -> impl Future<Output = Received> {
+        poll_fn(move |cx| self.poll(cx, class))
     }
 }
 
@@ -157,9 +190,9 @@ async fn receive_on_demand<R: AsyncReadRent>(mut half: R, slot: Rc<Slot>, buffer
     let mut turn = Turn::default();
     loop {
         let class = poll_fn(|_| slot.wanted.take().map_or(Poll::Pending, Poll::Ready)).await;
-        let (bytes, _, home) = buffers.lease(class).lend();
+        let (bytes, _, lease) = buffers.lease(class).lend();
         let (result, bytes) = turn.take(pin!(half.read(bytes))).await;
-        let lease = home.adopt(bytes);
+        let lease = lease.adopt(bytes);
         slot.came.set(Some(match result {
             Ok(0) => Received::End,
             Ok(_) => Received::Data(lease),
@@ -195,13 +228,46 @@ impl Sender {
     ///
     /// # Errors
     /// When the peer is too slow or the connection is broken; it can only be closed then.
-    pub async fn send(&mut self, lease: Lease, deadline: &Deadline, progress_ms: u64) -> Result<Lease, SendFault> {
-        let (mut bytes, start, home) = lease.lend();
+    pub fn send<'s>(
+        &'s mut self,
+        lease: Lease,
+        deadline: &'s Deadline,
+        progress_ms: u64,
+    ) -> impl Future<Output = Result<Lease, SendFault>> + 's {
+        self.send_at(lease, deadline, progress_ms, None)
+    }
+
+    /// As `send`, to a peer that must also keep a rate.
+    ///
+    /// # Errors
+    /// As `send`.
+    pub fn send_paced<'s>(
+        &'s mut self,
+        lease: Lease,
+        deadline: &'s Deadline,
+        pace: &'s Pace,
+    ) -> impl Future<Output = Result<Lease, SendFault>> + 's {
+        self.send_at(lease, deadline, 0, Some(pace))
+    }
+
+    async fn send_at(
+        &mut self,
+        lease: Lease,
+        deadline: &Deadline,
+        progress_ms: u64,
+        pace: Option<&Pace>,
+    ) -> Result<Lease, SendFault> {
+        let (mut bytes, start, lease) = lease.lend();
         let mut sent = start;
         while sent < bytes.len() {
             let end = bytes.len();
-            deadline.arm(progress_ms);
+            deadline.arm(pace.map_or(progress_ms, Pace::wait_ms));
+            let since_ms = deadline.now_ms();
             let written = deadline.bound(pin!(self.write(bytes.slice(sent..end)))).await;
+            let taken = written.as_ref().and_then(|(result, _)| result.as_ref().ok()).map_or(0, |n| *n);
+            if let Some(pace) = pace {
+                pace.count(deadline.now_ms() - since_ms, taken);
+            }
             let partly = sent > start;
             let (result, slice) = written.ok_or(SendFault { late: true, partly })?;
             bytes = slice.into_inner();
@@ -211,7 +277,7 @@ impl Sender {
             }
         }
         deadline.disarm();
-        Ok(home.adopt(bytes))
+        Ok(lease.adopt(bytes))
     }
 
     async fn write(&mut self, slice: Slice<Vec<u8>>) -> (io::Result<usize>, Slice<Vec<u8>>) {

@@ -1,11 +1,12 @@
 //! ROOM 3, the data plane: one pinned thread per core, nothing shared, nothing that waits but on its ring.
 //!
-//! A request's way: `accept` → `session` → `exchange` → (`plan`: head, route, `policy`, `balance`) →
+//! A request's way: `accept` → `session` → `arrival` → `engine` → `exchange` → (`plan`: head, route, `policy`, `balance`) →
 //! `upstream` → `converse` (`upload` and `answer`) → the session's meter. Only `io` awaits a socket. Out of
 //! scope: files, names, locks, logs, health; those are control's.
 
 pub mod accept;
 pub mod answer;
+pub mod arrival;
 pub mod balance;
 pub mod bind;
 pub mod buffer;
@@ -14,10 +15,12 @@ pub mod converse;
 pub mod deadline;
 pub mod downstream;
 pub mod driver;
+pub mod engine;
 pub mod exchange;
 pub mod io;
 pub mod meter;
 pub mod orders;
+pub mod pace;
 pub mod plan;
 pub mod policy;
 pub mod reply;

@@ -6,9 +6,11 @@
 use std::net::IpAddr;
 use std::rc::Rc;
 
+use super::arrival::{self, Partial};
 use super::buffer::Class;
 use super::downstream::Downstream;
-use super::exchange;
+use super::engine;
+use super::exchange::{Request, Served};
 use super::io::{Connection, Received};
 use super::shard::Shard;
 use crate::end::End;
@@ -35,10 +37,22 @@ pub struct Done {
 
 /// Serves a client connection to its end.
 pub async fn run(shard: Rc<Shard>, connection: Connection, peer: IpAddr) {
-    let mut down = Downstream::new(connection, peer, &shard.deadlines);
+    let mut down = Box::new(Downstream::new(connection, peer, &shard.deadlines));
     let mut first = true;
     let mut after = After::Close;
-    while let Some(done) = exchange::run(&shard, &mut down, first).await {
+    while let Some(mut head) = arrival::first_bytes(&shard, &mut down, first).await {
+        let mut partial = Partial::new();
+        let mut broken = None;
+        // An engine is held only while the head may be whole.
+        let done = loop {
+            let (back, served) = engine::serve(&shard, down, Request { head, broken }).await;
+            down = back;
+            head = match served {
+                Served::Done(done) => break done,
+                Served::Incomplete(head) => head,
+            };
+            broken = partial.receive(&shard, &mut down, &mut head).await.err();
+        };
         shard.meter.exchange(done.outcome);
         first = false;
         after = done.after;
@@ -59,7 +73,7 @@ async fn linger(down: &mut Downstream) {
     down.source.reading.arm(LINGER_MS);
     let mut drained = 0;
     while drained < LINGER_BYTES_MAX {
-        match down.source.next_in_time(Class::Large).await {
+        match down.source.next_in_time(Class::Small).await {
             Some(Received::Data(lease)) => drained += lease.bytes().len(),
             _ => break,
         }

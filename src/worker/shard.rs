@@ -11,9 +11,11 @@ use std::time::Instant;
 
 use monoio::io::Canceller;
 
+use super::arrival::LongHeads;
 use super::buffer::Buffers;
 use super::clock::Clock;
 use super::deadline::Deadlines;
+use super::engine::Engines;
 use super::meter::Meter;
 use super::request_id::{RequestId, RequestIds};
 use super::tickets::Tickets;
@@ -52,6 +54,10 @@ pub struct Shard {
     pub deadlines: Rc<Deadlines>,
     /// Buffers.
     pub buffers: Buffers,
+    /// Engines that run nothing now.
+    pub engines: Engines,
+    /// Room for long request heads.
+    pub long_heads: LongHeads,
     /// Counters.
     pub meter: Meter,
     /// Questions to control that wait for an answer.
@@ -94,6 +100,8 @@ impl Shard {
             clock,
             reports: Rc::new(reports),
             buffers: Buffers::default(),
+            engines: Engines::default(),
+            long_heads: LongHeads::default(),
             meter: Meter::default(),
             tickets: Tickets::default(),
             rewriting: RefCell::default(),

@@ -159,6 +159,7 @@ fn upstream(world: &World<'_>, module: &Section, ids: &mut EndpointIds, faults: 
     Upstream {
         endpoints: endpoints(&mut desk, ids),
         connect_timeout_ms: section.ms("proxy_connect_timeout"),
+        request_timeout_ms: section.ms("request_timeout"),
         header_timeout_ms: section.ms("proxy_header_timeout"),
         body_timeout_ms: section.ms("proxy_body_timeout"),
         idle_max: section.int_u32("max_idle_conn"),

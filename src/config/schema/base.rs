@@ -103,6 +103,38 @@ const HTTP: &[Key] = &[
     )
     .example("[\"10.0.0.0/8\", \"fd00::/8\"]")
     .ours(),
+    int(
+        "body_rate_min",
+        1,
+        1_000_000_000,
+        100,
+        "A request body must come at this rate, beside making progress; then 408. Only time spent waiting for the \
+         client counts, and `rate_grace` is granted first.",
+    )
+    .unit("bytes per second")
+    .zero(Zero::Means("off"))
+    .ours(),
+    int(
+        "answer_rate_min",
+        1,
+        1_000_000_000,
+        100,
+        "A client must take its answer at this rate, beside making progress, or it is cut. Only time spent waiting \
+         for the client counts, so quiet streams live, and `rate_grace` is granted first.",
+    )
+    .unit("bytes per second")
+    .zero(Zero::Means("off"))
+    .ours(),
+    int(
+        "rate_grace",
+        1,
+        DAY_S,
+        30,
+        "How long in all a client below `body_rate_min` or `answer_rate_min` is waited for. Bytes earn it back at that \
+         rate.",
+    )
+    .unit("s")
+    .ours(),
     int("keepalive_timeout", 1, DAY_S, 75, "A client connection without a request is kept this long.").unit("s").ours(),
     int(
         "half_close_grace",

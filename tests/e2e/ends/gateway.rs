@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gatekeeper::end::End;
 use rustix::process::Signal;
@@ -216,6 +216,36 @@ fn exhausted() {
             idle.swap_remove(0).patient(Duration::from_secs(15)).ask(GET)
         },
     );
+}
+
+#[test]
+fn long_heads() {
+    let origin = Origin::ok();
+    told(
+        End::LongHeads,
+        || Conf::of(&origin).http("max_header_bytes", 20).cores(1),
+        |gateway| {
+            let part = format!("GET /svc/a HTTP/1.1\r\nHost: a\r\nX: {}", "x".repeat(1_000_000));
+            let mut waiting = Vec::new();
+            loop {
+                let mut client = gateway.connect();
+                // The one that is refused may be answered before it has sent everything.
+                let _ = client.wire.try_send(part.as_bytes());
+                if client.wire.fill(Instant::now() + Duration::from_millis(500)).is_ok() {
+                    return client.answer();
+                }
+                waiting.push(client);
+                assert!(waiting.len() < 20, "20 MB of heads on one core");
+            }
+        },
+    );
+}
+
+#[test]
+fn request_timeout() {
+    let origin = mute();
+    let service = || Service::at("/svc", &[&origin]).balance("request_timeout", 400);
+    told(End::RequestTimeout, || Conf::new().service(service()), |gateway| gateway.connect().ask(GET));
 }
 
 #[test]

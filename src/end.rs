@@ -111,9 +111,11 @@ ends! {
     BodyTimeout = "body_timeout", 408, 408, Downstream, No, "request body not received in time";
     /// The request body came more slowly than the minimum rate.
     BodyTooSlow = "body_too_slow", 408, 408, Downstream, No, "request body received too slowly";
+    /// A trusted proxy's connection does not begin with a PROXY protocol header.
+    BadProxyHeader = "bad_proxy_header", 0, 0, Downstream, No, "malformed PROXY protocol header";
     /// The client closed before its request body was complete.
     ClientTruncated = "client_truncated", 0, 0, Downstream, No, "client closed before the end of its request";
-    /// The client left while the answer was awaited or relayed.
+    /// The client left while the answer was awaited or relayed, or broke its tunnel.
     ClientLeft = "client_left", 0, 0, Downstream, No, "client left";
     /// The client took no bytes of the answer in time.
     WriteTimeout = "write_timeout", 0, 0, Downstream, No, "client did not take the answer in time";
@@ -124,6 +126,8 @@ ends! {
     NoRoute = "no_route", 404, 400, Gateway, No, "module not found";
     /// The client's address is on the service's black list.
     BlackListed = "black_listed", 403, 401, Gateway, No, "address is on the black list";
+    /// The client's address is on no list of a tcp service that lets in only those.
+    NotListed = "not_listed", 0, 0, Gateway, No, "address is not on the white list";
     /// `/reload` from an address that may not, or with forwarding headers.
     ReloadDenied = "reload_denied", 403, 400, Gateway, No, "ClusterAuth error";
     /// The service demands a tenant and the request names none.
@@ -154,6 +158,10 @@ ends! {
     Exhausted = "exhausted", 503, 503, Gateway, No, "gateway out of descriptors or ports";
     /// The gateway is stopping and did not finish the exchange in its window.
     Drained = "drained", 503, 503, Gateway, No, "gateway is stopping";
+    /// Nothing moved in a tunnel, or one side did not take what the other had sent, for too long.
+    TunnelIdle = "tunnel_idle", 0, 0, Gateway, No, "tunnel idle for too long";
+    /// A tunnel reached the longest life that its service allows.
+    TunnelExpired = "tunnel_expired", 0, 0, Gateway, No, "tunnel open for too long";
 
     /// The endpoint refused the connection or is unreachable.
     ConnectRefused = "connect_refused", 502, 504, Upstream, Unsent, "connection to the service refused";
@@ -175,6 +183,8 @@ ends! {
     ResponseTruncated = "response_truncated", 0, 0, Upstream, No, "response from the service ended early";
     /// The response body made no progress in time.
     ResponseStalled = "response_stalled", 0, 0, Upstream, No, "response from the service stalled";
+    /// The service's side of a tunnel broke.
+    UpstreamLeft = "upstream_left", 0, 0, Upstream, No, "service broke the tunnel";
 }
 
 impl End {

@@ -42,6 +42,10 @@ index! {
     /// A worker thread, counted from 0.
     WorkerId(u16)
 }
+index! {
+    /// An address that accepts connections; never used again for another.
+    ListenerId(u32)
+}
 
 /// The number of a published configuration and health table. Grows by one, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

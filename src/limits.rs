@@ -53,6 +53,8 @@ pub const CHUNK_OVERHEAD_GRACE_BYTES: u64 = 64 * 1024;
 pub const INTERIM_RESPONSES_MAX: u32 = 16;
 /// A form body read for `app_id` and `sign`; larger is 413 for a service that needs a tenant.
 pub const FORM_BODY_BYTES_MAX: usize = 64 * 1024;
+/// A PROXY protocol header, its values included (the specification's own receivers take 536 bytes without any).
+pub const PROXY_HEADER_BYTES_MAX: usize = 2 * 1024;
 /// A client's own request id longer than this is replaced.
 pub const REQUEST_ID_BYTES_MAX: usize = 64;
 
@@ -76,8 +78,10 @@ pub const DRAIN_IDLE_GRACE_MS: u64 = 300;
 pub const CUT_GRACE_MS: u64 = 500;
 /// An exchange that relays its body for longer than this is a stream and moves to the slow share.
 pub const SLOW_EXCHANGE_MS: u64 = 1_000;
-/// A tunnel (after 101) without a byte either way for this long is closed.
-pub const TUNNEL_IDLE_MS: u64 = 3_600_000;
+/// Bytes that one direction of a tunnel moves before others have their turn.
+pub const TUNNEL_TURN_BYTES: usize = 256 * 1024;
+/// How long a WebSocket that was told goodbye may take to answer.
+pub const FAREWELL_WAIT_MS: u64 = 1_000;
 /// Between two epochs that only health has changed; the first of a burst goes out at once.
 pub const HEALTH_EPOCH_GAP_MS: u64 = 50;
 /// A changed file is read when its directory has been quiet this long.
@@ -117,6 +121,10 @@ pub const TURN_PAUSE_MS: u64 = 1;
 pub const RING_ENTRIES: u32 = 4_096;
 /// How long a start waits for a listen address that is taken.
 pub const BIND_PATIENCE_MS: u64 = 2_000;
+/// Connections accepted in a row on one socket before other connections have a turn.
+pub const ACCEPTS_PER_TURN: usize = 64;
+/// Out of descriptors: how long until accepting is tried again.
+pub const EXHAUSTED_PAUSE_MS: u64 = 20;
 /// Pending connections per listening socket.
 pub const LISTEN_BACKLOG: i32 = 4_096;
 /// The fewest slots of the limits table: its probe window.
@@ -141,6 +149,7 @@ const _: () = assert!(HEAD_BYTES_CEILING < LONG_HEADS_BYTES_MAX);
 const _: () = assert!(OVERGROWN_SMALL_BUFFER_BYTES <= LARGE_BUFFER_BYTES);
 const _: () = assert!(URI_BYTES_MAX < LARGE_BUFFER_BYTES);
 const _: () = assert!(LARGE_BUFFER_BYTES < HEAD_BYTES_CEILING);
+const _: () = assert!(PROXY_HEADER_BYTES_MAX < SMALL_BUFFER_BYTES);
 const _: () = assert!(CHUNK_LINE_BYTES_MAX < SMALL_BUFFER_BYTES);
 const _: () = assert!(CHUNK_LINE_BYTES_MAX <= CHUNK_EXTENSION_BYTES_MAX);
 const _: () = assert!(TRAILER_BYTES_MAX <= LARGE_BUFFER_BYTES);

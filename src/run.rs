@@ -6,18 +6,18 @@
 use std::fmt::Write as _;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write as _};
-use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::cli;
 use crate::config::{self, Fault, Loaded};
+use crate::control::bind::{self, Group};
 use crate::control::{self, Office};
 use crate::ids::WorkerId;
 use crate::wall::link::{self, ControlEnd, ReportSender};
+use crate::wall::listen::{Entrance, Listen};
 use crate::wall::rate::RateTable;
-use crate::worker::bind;
 use crate::worker::driver::Driver;
 use crate::worker::shard::Shared;
 use crate::worker::thread::{self, Post};
@@ -36,10 +36,10 @@ pub fn run(options: &cli::Run) -> Result<ExitCode, String> {
     let workers = options.cores.unwrap_or(available);
     let (driver, may_descend) = choose_driver(options.driver)?;
     let process = &loaded.process;
-    let listeners = bind::group(process.listen, process.listen_any, workers)
-        .map_err(|error| format!("cannot listen on {}: {}", process.listen, explain_bind(&error)))?;
-    let address = listeners[0].local_addr().unwrap_or(process.listen);
-    print_start(&describe_start(&loaded, &address.to_string(), workers, &cores, descriptors));
+    let opened = process.listens.iter().map(|listen| bind::open(listen, false, workers));
+    let listening = opened.collect::<Result<Vec<_>, _>>()?;
+    let address = listening[0].address();
+    print_start(&describe_start(&loaded, &listening, workers, &cores, descriptors));
 
     let (up, reports) = link::report_channel().map_err(|error| format!("cannot link the workers: {error}"))?;
     let shared = Shared {
@@ -48,12 +48,13 @@ pub fn run(options: &cli::Run) -> Result<ExitCode, String> {
         rates: Arc::new(RateTable::new(process.rate_keys_max)),
         origin: Instant::now(),
     };
-    let links = spawn(listeners, &cores, driver, may_descend, &shared, &up)
-        .map_err(|error| format!("cannot start a worker: {error}"))?;
+    let links =
+        spawn(&cores, driver, may_descend, &shared, &up).map_err(|error| format!("cannot start a worker: {error}"))?;
     let office = Office {
         file: options.file.clone(),
         load: Box::new(config::load_if_changed),
         loaded,
+        listening,
         links,
         reports,
         ready: Box::new(move |drivers| {
@@ -65,21 +66,20 @@ pub fn run(options: &cli::Run) -> Result<ExitCode, String> {
 }
 
 fn spawn(
-    listeners: Vec<TcpListener>,
     cores: &[core_affinity::CoreId],
     driver: Driver,
     may_descend: bool,
     shared: &Shared,
     up: &ReportSender,
 ) -> io::Result<Vec<ControlEnd>> {
-    let post = |(index, listener): (usize, TcpListener)| {
+    let post = |index: usize| {
         let worker = WorkerId(u16::try_from(index).expect("fewer workers than limits::WORKERS_MAX"));
         let (control, link) = link::connect(worker, up)?;
         let core = (!cores.is_empty()).then(|| cores[index % cores.len()]);
-        thread::spawn(Post { link, listener, core, driver, may_descend, shared: shared.clone() })?;
+        thread::spawn(Post { link, core, driver, may_descend, shared: shared.clone() })?;
         Ok(control)
     };
-    listeners.into_iter().enumerate().map(post).collect()
+    (0..shared.workers).map(post).collect()
 }
 
 /// The rung to begin on. One asked for by name is used or refused, never exchanged.
@@ -99,14 +99,6 @@ fn choose_driver(asked: cli::Driver) -> Result<(Driver, bool), String> {
     };
     exact.try_out().map_err(|error| format!("{exact} is refused here: {error}"))?;
     Ok((exact, false))
-}
-
-fn explain_bind(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => "another process listens there; stop it, or change `addr` in base.toml".to_owned(),
-        io::ErrorKind::PermissionDenied => format!("{error}; ports below 1024 need the capability to bind them"),
-        _ => error.to_string(),
-    }
 }
 
 /// Raises the soft descriptor limit to the hard one and says what it is now.
@@ -150,16 +142,25 @@ fn print_start(text: &str) {
 
 fn describe_start(
     loaded: &Loaded,
-    address: &str,
+    listening: &[Group],
     workers: usize,
     cores: &[core_affinity::CoreId],
     descriptors: Option<u64>,
 ) -> String {
     let mut text = format!("gatekeeper {}\n", env!("CARGO_PKG_VERSION"));
     let snapshot = &loaded.snapshot;
-    let both = if loaded.process.listen_any { " (IPv4 and IPv6)" } else { "" };
-    let _ = writeln!(text, "  listen     http://{address}{both}");
-    let _ = writeln!(text, "  services   {} http, {} endpoints", snapshot.services.len(), snapshot.endpoints);
+    for group in listening {
+        let both = if group.listen.any { " (IPv4 and IPv6)" } else { "" };
+        let what = match &group.listen.entrance {
+            Entrance::Http => String::new(),
+            Entrance::Tcp { service } => format!(" → {service}"),
+        };
+        let listen = Listen { address: group.address(), ..group.listen.clone() };
+        let _ = writeln!(text, "  listen     {listen}{both}{what}");
+    }
+    let tcp = snapshot.services.iter().filter(|service| service.tcp.is_some()).count();
+    let http = snapshot.services.len() - tcp;
+    let _ = writeln!(text, "  services   {http} http, {tcp} tcp, {} endpoints", snapshot.endpoints);
     for route in snapshot.routes.all().iter().take(START_ROUTES_MAX) {
         let service = snapshot.service(route.service);
         let nodes: Vec<_> = service.upstream.endpoints.iter().take(4).map(|endpoint| &*endpoint.node).collect();
@@ -169,9 +170,6 @@ fn describe_start(
     }
     if snapshot.routes.all().len() > START_ROUTES_MAX {
         let _ = writeln!(text, "             and {} more rules", snapshot.routes.all().len() - START_ROUTES_MAX);
-    }
-    for (name, address) in &loaded.process.tcp_modules {
-        let _ = writeln!(text, "  not served {name}: tcp on {address} (tcp services are not built yet)");
     }
     let shared = match cores.len() {
         0 => " (not pinned: the cores are not known)".to_owned(),

@@ -6,9 +6,11 @@ use std::thread;
 use std::time::Duration;
 
 use gatekeeper::config;
+use gatekeeper::control::bind::Group;
 use gatekeeper::control::{self, Office};
 use gatekeeper::ids::WorkerId;
 use gatekeeper::wall::link::{self, Order, Report};
+use gatekeeper::wall::listen::Listen;
 use rustix::process::{Signal, getpid, kill_process};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -34,6 +36,9 @@ fn hangup_reloads_and_terminate_drains() {
     std::fs::write(folder.path().join("base.toml"), "[base]\nwatch = false\n").expect("a file in it");
     let loaded = config::load(&file).unwrap_or_else(|faults| panic!("{faults:?}"));
 
+    let unserved = |listen: &Listen| Group { listen: listen.clone(), sockets: Vec::new() };
+    let listening = loaded.process.listens.iter().map(unserved).collect();
+
     let (up, reports) = link::report_channel().expect("descriptors");
     let (control_end, worker) = link::connect(WorkerId(0), &up).expect("descriptors");
     let (adopted, names) = mpsc::channel();
@@ -45,7 +50,7 @@ fn hangup_reloads_and_terminate_drains() {
                     let _ = adopted.send(epoch.snapshot.services[0].name.to_string());
                     worker.reports.send(Report::Adopted { worker: worker.worker, epoch: epoch.id });
                 }
-                Order::ReloadAnswer { .. } => {}
+                Order::ReloadAnswer { .. } | Order::Listen { .. } | Order::Unlisten { .. } => {}
                 Order::Drain { .. } => break,
             }
         }
@@ -56,6 +61,7 @@ fn hangup_reloads_and_terminate_drains() {
         file: file.clone(),
         load: Box::new(config::load_if_changed),
         loaded,
+        listening,
         links: vec![control_end],
         reports,
         ready: Box::new(move |drivers| {

@@ -39,6 +39,8 @@ const fn advice(end: End) -> &'static str {
         End::BodyTooSlow => "Look for a slow client or network, or lower `http.body_rate_min`.",
         End::WriteTooSlow => "Look for a slow client or network, or lower `http.answer_rate_min`.",
         End::NoRoute => "`gatekeeper explain` shows why no rule matches.",
+        End::NotListed => "Add the address to the service's `white_list`, or set `open = 0`.",
+        End::BadProxyHeader => "Have the proxy send the header (version 1 or 2), or take it off `proxy_protocol_from`.",
         End::BlackListed => "`gatekeeper explain --from` shows which list. Behind a proxy, see `http.trusted_proxies`.",
         End::ReloadDenied => {
             "Ask from this machine, or add the address to `cluster.cluster_list`. Do not ask by a proxy."
@@ -64,6 +66,8 @@ const fn advice(end: End) -> &'static str {
         End::RequestTimeout => "Look at the service, or raise its `request_timeout`.",
         End::Exhausted => "Raise the hard descriptor limit, or lower `connections_max`.",
         End::Drained => "The gateway was stopped. Raise `base.drain_window` if exchanges need longer.",
+        End::TunnelIdle => "Let an end send pings, or raise the service's `tunnel_idle_timeout`.",
+        End::TunnelExpired => "Let the client connect anew, or raise the service's `tunnel_life_max`.",
         End::ConnectRefused => "Start the service, or correct `ip_list`. Other endpoints were tried first.",
         End::ConnectTimeout => "Look at the network and the service's accept queue, or raise `proxy_connect_timeout`.",
         End::UpstreamStale => {
@@ -75,6 +79,7 @@ const fn advice(end: End) -> &'static str {
         End::BadResponse => "Correct the service. What it answered breaks the grammar or has no certain length.",
         End::ResponseHeadTooLarge => "Let the service answer with a smaller head.",
         End::ResponseTruncated => "Look at the service: it ended inside an answer. The client sees an incomplete one.",
+        End::UpstreamLeft => "Look at the service: it reset the connection of a tunnel.",
         End::ResponseStalled => "Look at the service, or raise `proxy_body_timeout`.",
     }
 }

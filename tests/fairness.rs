@@ -16,6 +16,7 @@ use gatekeeper::ids::{EpochId, WorkerId};
 use gatekeeper::wall::epoch::Epoch;
 use gatekeeper::wall::health::{EndpointHealth, Health, Verdict};
 use gatekeeper::wall::link;
+use gatekeeper::wall::listen::Entrance;
 use gatekeeper::wall::rate::RateTable;
 use gatekeeper::worker::accept;
 use gatekeeper::worker::driver::Driver;
@@ -100,7 +101,9 @@ fn delays(driver: Driver) -> Vec<Duration> {
         let shard: Rc<Shard> = Shard::new(WorkerId(0), shared, up);
         shard.adopt(epoch);
         monoio::spawn(shard.deadlines.clone().sweep(|| false));
-        monoio::spawn(accept::run(shard.clone(), accept::open(listener).unwrap()));
+        listener.set_nonblocking(true).unwrap();
+        let door = accept::Door::open(listener, Entrance::Http).unwrap();
+        monoio::spawn(accept::run(shard.clone(), door, Rc::new(accept::Gate::default())));
         busy_client(gateway, false);
         busy_client(gateway, true);
         monoio::time::sleep(Duration::from_millis(200)).await;

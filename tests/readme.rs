@@ -221,13 +221,13 @@ fn both_signals_end_it_with_0() {
 }
 
 #[test]
-fn the_start_says_which_driver_runs_and_what_is_not_served() {
+fn the_start_says_which_driver_runs_and_where_it_listens() {
     let (address, _targets) = service("200 OK");
     let tcp = "[[module]]\nbase = { name = \"db\", load_type = \"tcp\", frontend_addr = \":3306\" }\n\
                load_balance.ip_list = \"127.0.0.1:3307\"\n";
     let gateway = Gateway::start(&(with_endpoints(address, address) + tcp), &["--cores", "1", "--driver", "epoll"]);
     assert!(gateway.printed.contains("1 on epoll"), "{}", gateway.printed);
-    assert!(gateway.printed.contains("not served db: tcp on :3306"), "{}", gateway.printed);
+    assert!(gateway.printed.contains("listen     tcp://[::]:3306 (IPv4 and IPv6) → db"), "{}", gateway.printed);
 }
 
 #[test]

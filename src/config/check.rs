@@ -32,17 +32,19 @@ fn refusal(module_file: &Path, faults: &[Fault]) -> String {
 
 fn summary(module_file: &Path, loaded: &Loaded) -> String {
     let (snapshot, process) = (&loaded.snapshot, &loaded.process);
+    let tcp = snapshot.services.iter().filter(|service| service.tcp.is_some()).count();
     let mut parts = vec![
-        count(snapshot.services.len(), "http service"),
+        count(snapshot.services.len() - tcp, "http service"),
+        count(tcp, "tcp service"),
         count(snapshot.routes.all().len(), "rule"),
         count(snapshot.endpoints, "endpoint"),
         count(snapshot.tenants.all().len(), "tenant"),
     ];
-    if !process.tcp_modules.is_empty() {
-        parts.push(format!("{} not served yet", count(process.tcp_modules.len(), "tcp module")));
-    }
-    let families = if process.listen_any { " (IPv4 and IPv6)" } else { "" };
-    parts.push(format!("listening on {}{families}", process.listen));
+    let shown = process.listens.iter().map(|listen| {
+        let families = if listen.any { " (IPv4 and IPv6)" } else { "" };
+        format!("{listen}{families}")
+    });
+    parts.push(format!("listening on {}", shown.collect::<Vec<_>>().join(" and ")));
     parts.push(count(loaded.warnings.len(), "warning"));
     format!("{}: good: {}\n", module_file.display(), parts.join(", "))
 }

@@ -8,6 +8,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use crate::wall::listen::Listen;
 use crate::wall::snapshot::Snapshot;
 use compile::{Page, Pages};
 use section::Section;
@@ -44,10 +45,8 @@ pub struct Loaded {
 /// What the process itself needs of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
-    /// `http.addr`; `:8081` is `[::]:8081` and takes IPv4 too. Fixed at start.
-    pub listen: SocketAddr,
-    /// True where `listen` was written without an address: IPv6 and IPv4 both.
-    pub listen_any: bool,
+    /// `http.addr` first, then the `frontend_addr` of each tcp module.
+    pub listens: Vec<Listen>,
     /// `base.conf_load_interval`; 0 is off.
     pub reload_interval_ms: u64,
     /// `base.watch`: reload on file change.
@@ -58,8 +57,6 @@ pub struct Process {
     pub rate_keys_max: usize,
     /// `[dns] servers`; empty is the system's.
     pub dns_servers: Vec<SocketAddr>,
-    /// `tcp` modules, not served yet: name and `frontend_addr`.
-    pub tcp_modules: Vec<(String, String)>,
 }
 
 /// One thing wrong with a file.

@@ -4,6 +4,7 @@
 //! drain at the end. Out of scope: serving requests, and starting or pinning workers (`run` does that
 //! and hands the links in). A control that is stuck stops no traffic.
 
+pub mod bind;
 mod dns;
 mod health;
 mod reload;
@@ -18,6 +19,8 @@ mod watch;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use bind::Group;
 
 use crate::config::{Fault, Loaded};
 use crate::wall::link::{ControlEnd, Reports};
@@ -37,6 +40,8 @@ pub struct Office {
     pub load: Box<Load>,
     /// What it said at start: epoch 1. Its warnings are the caller's to print.
     pub loaded: Loaded,
+    /// The listeners it wants, opened.
+    pub listening: Vec<Group>,
     /// One link per worker.
     pub links: Vec<ControlEnd>,
     /// What comes up from all workers.

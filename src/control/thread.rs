@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,12 +15,13 @@ use tracing::{debug, error, info, warn};
 
 use super::dns::Names;
 use super::health::Checkers;
-use super::state::{Effect, Event, Level, Pace, State};
+use super::state::{Effect, Event, Level, Opening, Pace, State};
 use super::watch::Watch;
-use super::{Office, Outcome, Ready, reload, reports, signals};
-use crate::ids::WorkerId;
+use super::{Office, Outcome, Ready, bind, reload, reports, signals};
+use crate::ids::{ListenerId, WorkerId};
 use crate::wall::epoch::Epoch;
 use crate::wall::link::{ControlEnd, Order};
+use crate::wall::listen::Entrance;
 
 /// Events that wait for the loop; whoever has one more waits instead.
 const EVENTS_MAX: usize = 1_024;
@@ -36,12 +38,12 @@ pub(super) async fn serve(office: Office) -> io::Result<Outcome> {
 
 /// The loop without its signals, so that a test can be the one who gives them.
 pub(super) async fn turn(office: Office, pace: Pace, (events, mut inbox): Channel) -> io::Result<Outcome> {
-    let Office { file, load, loaded, links, reports, ready } = office;
+    let Office { file, load, loaded, listening, links, reports, ready } = office;
     reports::listen(reports, events.clone())?;
     let reader = reload::Reader::new(file, load.into());
     let workers: Vec<WorkerId> = links.iter().map(|link| link.worker).collect();
     let mut hands = Hands::new(links, reader, events, ready);
-    let (mut state, mut effects) = State::open(loaded, workers, Instant::now(), pace);
+    let (mut state, mut effects) = State::open(loaded, listening, workers, Instant::now(), pace);
     loop {
         for effect in effects {
             if let Some(end) = hands.perform(effect) {
@@ -66,6 +68,8 @@ async fn until(due: Option<Instant>) {
 /// What carries out the effects.
 struct Hands {
     links: HashMap<WorkerId, ControlEnd>,
+    /// The process's own handle on every listening socket.
+    sockets: HashMap<ListenerId, Vec<TcpListener>>,
     reader: reload::Reader,
     checkers: Checkers,
     names: Names,
@@ -78,6 +82,7 @@ impl Hands {
     fn new(links: Vec<ControlEnd>, reader: reload::Reader, events: mpsc::Sender<Event>, ready: Box<Ready>) -> Self {
         Self {
             links: links.into_iter().map(|link| (link.worker, link)).collect(),
+            sockets: HashMap::new(),
             reader,
             checkers: Checkers::new(events.clone()),
             names: Names::new(events.clone()),
@@ -92,6 +97,10 @@ impl Hands {
         match effect {
             Effect::Send { worker, order } => self.send(worker, order),
             Effect::Load { in_force } => self.reader.start(in_force, self.events.clone()),
+            Effect::Open(wanted) => self.open(wanted),
+            Effect::Hold(listener, sockets) => drop(self.sockets.insert(listener, sockets)),
+            Effect::Deal { worker, listener, entrance, socket } => self.deal(worker, listener, entrance, socket),
+            Effect::Close(listener) => drop(self.sockets.remove(&listener)),
             Effect::Check(added) => self.checkers.start(added),
             Effect::Uncheck(id) => self.checkers.stop(id),
             Effect::ProbeNow(id) => self.checkers.probe_now(id),
@@ -109,6 +118,24 @@ impl Hands {
             Effect::End(end) => return Some(finish(end)),
         }
         None
+    }
+
+    /// Binding waits a while for an address that is taken: not here.
+    fn open(&self, wanted: Vec<Opening>) {
+        let (count, events) = (self.links.len(), self.events.clone());
+        tokio::spawn(async move {
+            let opened = spawn_blocking(move || bind::open_all(&wanted, count)).await;
+            let opened = opened.unwrap_or_else(|panic| Err(vec![format!("opening listeners broke down: {panic}")]));
+            let _ = events.send(Event::Opened(opened)).await;
+        });
+    }
+
+    fn deal(&self, worker: WorkerId, listener: ListenerId, entrance: Entrance, socket: usize) {
+        let Some(held) = self.sockets.get(&listener).and_then(|sockets| sockets.get(socket)) else { return };
+        match held.try_clone() {
+            Ok(socket) => self.send(worker, Order::Listen { listener, entrance, socket }),
+            Err(error) => error!("worker {worker} cannot be given a listening socket: {error}"),
+        }
     }
 
     fn send(&self, worker: WorkerId, order: Order) {

@@ -16,11 +16,13 @@ pub mod form;
 pub mod forward;
 pub mod framing;
 pub mod head;
+pub mod proxy_header;
 pub mod reply;
 mod request_line;
 mod scan;
 mod survey;
 pub mod target;
+pub mod websocket;
 
 #[cfg(test)]
 mod cases;

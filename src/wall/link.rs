@@ -6,13 +6,15 @@
 //! or a report.
 
 use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
 
 use super::epoch::Epoch;
-use crate::ids::{EndpointId, EpochId, WorkerId};
+use super::listen::Entrance;
+use crate::ids::{EndpointId, EpochId, ListenerId, WorkerId};
 
 /// Control to worker. Epochs may be skipped, never reordered.
 #[derive(Debug)]
@@ -27,6 +29,20 @@ pub enum Order {
         status: u16,
         /// `data` of the envelope when the status is 200, else `errmsg`.
         text: Box<str>,
+    },
+    /// Accept on this socket from now on. A worker may have several of one listener.
+    Listen {
+        /// Of which listener the socket is one.
+        listener: ListenerId,
+        /// What its connections are.
+        entrance: Entrance,
+        /// The socket, non-blocking; control has a handle of its own on it.
+        socket: TcpListener,
+    },
+    /// Stop accepting on every socket of this listener, once what waits in their queues is accepted.
+    Unlisten {
+        /// Which.
+        listener: ListenerId,
     },
     /// Stop accepting (drain the accept queue first), finish what is in flight, report `Drained`.
     /// Exchanges still open after the window are cut.
@@ -52,6 +68,13 @@ pub enum Report {
         worker: WorkerId,
         /// Which.
         epoch: EpochId,
+    },
+    /// This worker accepts on one more socket.
+    Listening {
+        /// Who.
+        worker: WorkerId,
+        /// Of which listener the socket is one.
+        listener: ListenerId,
     },
     /// The last exchange on this epoch has ended; the `Arc` comes up so that its drop, which may be
     /// large, never happens on a data core.

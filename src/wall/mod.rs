@@ -9,6 +9,7 @@ pub mod epoch;
 pub mod forwarded;
 pub mod health;
 pub mod link;
+pub mod listen;
 pub mod rate;
 pub mod rewrite;
 pub mod routes;

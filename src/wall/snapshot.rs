@@ -4,13 +4,13 @@
 //! Written once by `config::compile`, read by every worker, never changed. Out of scope: anything
 //! that changes while it is in force (that is `Health`) and the text it came from.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use ipnet::IpNet;
 
-use super::access::Access;
+use super::access::{Access, AddressSet};
 use super::rate::Rate;
 use super::routes::Routes;
 use super::tenants::Tenants;
@@ -23,9 +23,9 @@ pub struct Snapshot {
     pub http: HttpRules,
     /// The index from path to service.
     pub routes: Routes,
-    /// Services of the file in its order; indexed by `ServiceId`. `tcp` modules are not here.
+    /// Services of the file in its order; indexed by `ServiceId`.
     pub services: Box<[Service]>,
-    names: HashSet<Box<str>>,
+    names: HashMap<Box<str>, ServiceId>,
     /// Tenants of app.toml.
     pub tenants: Tenants,
     /// How many endpoints all services have together: the length of a `Health` table.
@@ -37,14 +37,22 @@ impl Snapshot {
     #[must_use]
     pub fn new(http: HttpRules, routes: Routes, services: Box<[Service]>, tenants: Tenants) -> Self {
         let endpoints = services.iter().map(|service| service.upstream.endpoints.len()).sum();
-        let names = services.iter().map(|service| service.name.clone()).collect();
+        let numbered = services.iter().zip(0..).map(|(service, number)| (service.name.clone(), ServiceId(number)));
+        let names = numbered.collect();
         Self { http, routes, services, names, tenants, endpoints }
     }
 
     /// Whether a service of this name is here.
     #[must_use]
     pub fn has_service(&self, name: &str) -> bool {
-        self.names.contains(name)
+        self.names.contains_key(name)
+    }
+
+    /// The tcp service of this name, with what only tcp services have.
+    #[must_use]
+    pub fn tcp_service(&self, name: &str) -> Option<(ServiceId, &TcpRules)> {
+        let id = *self.names.get(name)?;
+        Some((id, self.service(id).tcp.as_ref()?))
     }
 
     /// The service behind a number that this snapshot's own `Routes` gave out.
@@ -90,6 +98,8 @@ pub struct HttpRules {
     pub fields_max: usize,
     /// Peers whose forwarding headers are believed.
     pub trusted_proxies: Box<[IpNet]>,
+    /// Peers that must open each connection with a PROXY protocol header; no other may.
+    pub proxy_from: AddressSet,
     /// Who may call `/reload`, beside loopback.
     pub cluster: Box<[IpAddr]>,
     /// GateKeeper's own status codes instead of the right ones.
@@ -102,7 +112,7 @@ pub struct HttpRules {
     pub via: bool,
 }
 
-/// One `[[module]]` with `load_type = "http"`.
+/// One `[[module]]`.
 #[derive(Debug)]
 pub struct Service {
     /// The module's unique name.
@@ -119,6 +129,32 @@ pub struct Service {
     pub host: HostMode,
     /// Where requests go.
     pub upstream: Upstream,
+    /// Of a service with `load_type = "tcp"`.
+    pub tcp: Option<TcpRules>,
+}
+
+/// What only a tcp service has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TcpRules {
+    /// Peers that must open each connection with a PROXY protocol header; no other may.
+    pub proxy_from: AddressSet,
+    /// The header each endpoint's connection begins with.
+    pub proxy_to: ProxyHeader,
+    /// A peer that is silent this long is asked whether it is there; 0 is the kernel's.
+    pub keepalive_ms: u32,
+    /// Bytes a peer has not acknowledged for this long break the connection (TCP_USER_TIMEOUT); 0 is the kernel's.
+    pub user_timeout_ms: u32,
+}
+
+/// What a connection to an endpoint begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyHeader {
+    /// The client's first byte.
+    None,
+    /// The line of PROXY protocol version 1.
+    V1,
+    /// The block of version 2.
+    V2,
 }
 
 /// Which `Host` an upstream sees.
@@ -148,6 +184,10 @@ pub struct Upstream {
     /// A response body, or an upstream taking the request, must make progress within this;
     /// 0 is no limit.
     pub body_timeout_ms: u32,
+    /// A tunnel on which nothing moves for this long ends; 0 is no limit.
+    pub tunnel_idle_ms: u32,
+    /// The longest life of a tunnel; 0 is no limit.
+    pub tunnel_life_ms: u32,
     /// Idle connections kept per endpoint over the whole process.
     pub idle_max: u32,
     /// How long an idle connection is kept.

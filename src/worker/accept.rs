@@ -1,97 +1,166 @@
-//! Accepting client connections on one core.
+//! Accepting connections on one core: a loop for each listening socket.
 //!
-//! One accept is pending at a time and is never dropped (a dropped one leaks its descriptor): it is
-//! cancelled and awaited to its end. Stopping takes what waits in the accept queue first, because closing
-//! a listener of a SO_REUSEPORT group resets it. Out of scope: what a connection says (`session`).
+//! A loop waits until its socket is readable and then takes what waits, so stopping it loses nothing: no accept
+//! is ever under way in the kernel. Stopping empties the queue first, because closing the last handle on a
+//! socket of a SO_REUSEPORT group resets what waits there. Sockets are non-blocking: two processes may serve one
+//! during an upgrade. Out of scope: opening sockets (control), what a connection says (`session`, `tcp`).
 
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
 use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use monoio::io::Canceller;
 use monoio::net::TcpStream;
 use monoio::utils::is_legacy;
+use rustix::net::{SocketFlags, acceptfrom_with};
 
-use super::io::{Connection, Turn};
+use super::io::Connection;
 use super::session;
 use super::shard::Shard;
+use super::tcp;
+use crate::limits::{ACCEPTS_PER_TURN, EXHAUSTED_PAUSE_MS};
+use crate::wall::listen::Entrance;
 
-/// Out of descriptors: wait for some to come back instead of spinning.
-const EXHAUSTED_PAUSE: Duration = Duration::from_millis(20);
-
-/// A listening socket in the runtime's hands, with a second handle on it for the end.
-pub struct Door {
-    listener: monoio::net::TcpListener,
-    waiting: TcpListener,
+/// What control stops a loop by.
+#[derive(Default)]
+pub struct Gate {
+    closing: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
 }
 
-/// Hands a listening socket to the runtime.
-///
-/// # Errors
-/// When the process is out of descriptors.
-pub fn open(listener: TcpListener) -> io::Result<Door> {
-    // epoll waits for readiness and then calls accept, which must not block; under io_uring the accept of a
-    // non-blocking listener would fail at once instead of waiting.
-    listener.set_nonblocking(is_legacy())?;
-    let waiting = listener.try_clone()?;
-    Ok(Door { listener: monoio::net::TcpListener::from_std(listener)?, waiting })
-}
-
-/// Accepts until cancelled, then takes what still waits and closes the listener.
-///
-/// # Errors
-/// When the listener cannot be used any more.
-pub async fn run(shard: Rc<Shard>, door: Door) -> io::Result<()> {
-    let Door { listener, waiting } = door;
-    let canceller = Canceller::new();
-    let handle = canceller.handle();
-    *shard.accepting.borrow_mut() = Some(canceller);
-    let mut turn = Turn::default();
-    while !shard.draining() {
-        match turn.take(pin!(listener.cancelable_accept(handle.clone()))).await {
-            Ok((stream, peer)) => welcome(&shard, stream, peer),
-            Err(_) if shard.draining() => break,
-            Err(error) if is_peers_doing(&error) => {}
-            Err(_) => monoio::time::sleep(EXHAUSTED_PAUSE).await,
+impl Gate {
+    /// The loop ends once the queue is empty.
+    pub fn close(&self) {
+        self.closing.set(true);
+        if let Some(waker) = self.waker.borrow_mut().take() {
+            waker.wake();
         }
     }
-    waiting.set_nonblocking(true)?;
+
+    fn poll(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.closing.get() {
+            return Poll::Ready(());
+        }
+        *self.waker.borrow_mut() = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+/// A listening socket in the runtime's hands.
+pub struct Door {
+    readiness: monoio::net::TcpListener,
+    socket: TcpListener,
+    entrance: Entrance,
+}
+
+impl Door {
+    /// Hands a listening socket to the runtime.
+    ///
+    /// # Errors
+    /// When the process is out of descriptors.
+    pub fn open(socket: TcpListener, entrance: Entrance) -> io::Result<Self> {
+        Ok(Self { readiness: monoio::net::TcpListener::from_std(socket.try_clone()?)?, socket, entrance })
+    }
+}
+
+/// Accepts until the gate is closed, then takes what still waits.
+pub async fn run(shard: Rc<Shard>, door: Door, gate: Rc<Gate>) {
     loop {
-        match waiting.accept() {
+        let taken = take_waiting(&shard, &door);
+        match taken {
+            // A signal or the peer's own doing is no reason to wait.
+            Taken::Some => continue_after_others().await,
+            Taken::Exhausted => monoio::time::sleep(Duration::from_millis(EXHAUSTED_PAUSE_MS)).await,
+            Taken::All if gate.closing.get() => return,
+            Taken::All => wait(&door, &gate).await,
+        }
+    }
+}
+
+/// What a turn at the queue came to.
+enum Taken {
+    /// The queue is empty.
+    All,
+    /// As many as one turn may take; there may be more.
+    Some,
+    /// The process has no descriptor left.
+    Exhausted,
+}
+
+fn take_waiting(shard: &Rc<Shard>, door: &Door) -> Taken {
+    // Under io_uring an operation on a non-blocking socket fails where it would wait.
+    let flags = if is_legacy() { SocketFlags::NONBLOCK | SocketFlags::CLOEXEC } else { SocketFlags::CLOEXEC };
+    for _ in 0..ACCEPTS_PER_TURN {
+        match acceptfrom_with(&door.socket, flags) {
             Ok((stream, peer)) => {
-                if let Ok(stream) = adopt(stream) {
-                    welcome(&shard, stream, peer);
+                let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
+                let stream = TcpStream::from_std(stream.into());
+                if let (Some(peer), Ok(stream)) = (peer, stream) {
+                    welcome(shard, &door.entrance, stream, peer);
                 }
             }
-            Err(error) if is_peers_doing(&error) => {}
-            Err(_) => return Ok(()),
+            Err(error) if is_peers_doing(error) => {}
+            Err(rustix::io::Errno::AGAIN) => return Taken::All,
+            Err(_) => return Taken::Exhausted,
         }
     }
+    Taken::Some
 }
 
-/// Takes a stream that the runtime did not accept itself.
-fn adopt(stream: std::net::TcpStream) -> io::Result<TcpStream> {
-    stream.set_nonblocking(is_legacy())?;
-    TcpStream::from_std(stream)
+/// Lets the core's other connections have their turn: the runtime's finest timer.
+async fn continue_after_others() {
+    monoio::time::sleep(Duration::from_millis(1)).await;
 }
 
-/// The connection was gone before it was accepted.
-fn is_peers_doing(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted)
+/// Until somebody knocks or the gate is closed.
+async fn wait(door: &Door, gate: &Gate) {
+    let mut readable = pin!(door.readiness.readable(false));
+    poll_fn(|cx| match gate.poll(cx) {
+        Poll::Ready(()) => Poll::Ready(()),
+        Poll::Pending => readable.as_mut().poll(cx).map(drop),
+    })
+    .await;
+}
+
+/// The connection was gone before it was accepted, or a signal came.
+fn is_peers_doing(error: rustix::io::Errno) -> bool {
+    use rustix::io::Errno;
+    // accept(2): on Linux a new connection's own pending network errors come here too.
+    matches!(
+        error,
+        Errno::CONNABORTED
+            | Errno::INTR
+            | Errno::NETDOWN
+            | Errno::PROTO
+            | Errno::NOPROTOOPT
+            | Errno::HOSTDOWN
+            | Errno::NONET
+            | Errno::HOSTUNREACH
+            | Errno::OPNOTSUPP
+            | Errno::NETUNREACH
+    )
 }
 
 /// Gives the connection a task of its own; a panic in it costs this connection only.
-fn welcome(shard: &Rc<Shard>, stream: TcpStream, peer: SocketAddr) {
+fn welcome(shard: &Rc<Shard>, entrance: &Entrance, stream: TcpStream, peer: SocketAddr) {
     shard.meter.connection();
     let connection = Connection::tcp(stream, &shard.buffers);
+    match entrance {
+        Entrance::Http => guard(shard, session::run(shard.clone(), connection, peer)),
+        Entrance::Tcp { service } => guard(shard, tcp::run(shard.clone(), connection, peer, service.clone())),
+    }
+}
+
+fn guard(shard: &Rc<Shard>, life: impl Future<Output = ()> + 'static) {
     let shard = shard.clone();
     monoio::spawn(async move {
         let presence = shard.enter();
-        let session = session::run(shard.clone(), connection, peer.ip().to_canonical());
-        if std::panic::AssertUnwindSafe(session).catch_unwind().await.is_err() {
+        if std::panic::AssertUnwindSafe(life).catch_unwind().await.is_err() {
             shard.meter.panic();
         }
         drop(presence);

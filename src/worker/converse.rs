@@ -13,7 +13,7 @@ use std::task::Poll;
 use super::answer::{self, Answered, Way};
 use super::buffer::Lease;
 use super::deadline::Deadline;
-use super::downstream::Downstream;
+use super::downstream::{Downstream, Switched};
 use super::io::{Connection, SendFault};
 use super::pace::Pace;
 use super::plan::Terms;
@@ -94,7 +94,8 @@ pub async fn attempt(
     // Chunks were decoded in place: they cannot be read again.
     let replayable = taken == 0 || !matches!(terms.body, Body::Chunked);
     let in_hand = upload.is_done() && replayable;
-    down.source.ahead = upload.is_done() && head.bytes().len() > terms.head_bytes + taken;
+    let beyond = upload.is_done() && head.bytes().len() > terms.head_bytes + taken;
+    down.source.ahead = beyond || terms.upgrade_websocket;
     let talk = Talk::new(shard, terms, upload.is_done(), taken > 0);
     let wait_ms = down.whole.as_ref().map_or(terms.body_timeout_ms, |whole| whole.shorter(terms.body_timeout_ms));
     if let Err(fault) = connection.tx.send(out, &down.writing, wait_ms).await {
@@ -103,7 +104,7 @@ pub async fn attempt(
         return Err(Failed { end, begun: false, unsent: !fault.partly, replayable });
     }
 
-    let Downstream { source, tx, writing, whole, peer: _ } = down;
+    let Downstream { source, tx, writing, whole, .. } = down;
     let Connection { rx: up_rx, tx: up_tx } = &mut connection;
     let ways = Way { from: up_rx, to: tx, deadline: writing, seat: &mut seat, reused, awaited_since_ms: None };
     let answered = join(
@@ -126,11 +127,9 @@ pub async fn attempt(
             *epoch = None;
             // A tunnel is the longest of all exchanges.
             seat.slow_down();
-            let nothing = head.nothing();
-            down.source.put_back(std::mem::replace(head, nothing));
-            let end = Box::pin(tunnel::run(shard, down, &mut connection, early)).await;
-            connection.tx.sever();
-            end.map_or(Ok(After::Close), |end| Err(Failed { end, begun: true, unsent: false, replayable: false }))
+            let terms = tunnel::Terms::websocket(terms.tunnel_idle_ms, terms.tunnel_life_ms);
+            down.switched = Some(Box::new(Switched { connection, seat, early, terms }));
+            Ok(After::Tunnel)
         }
         Answered::Whole { close, reusable, peer_timeout_ms } => {
             if reusable && uploaded {

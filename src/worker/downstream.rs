@@ -10,6 +10,8 @@ use super::buffer::{Class, Lease};
 use super::deadline::{Deadline, Deadlines};
 use super::io::{Connection, Received, Receiver, Sender};
 use super::shard::Shard;
+use super::tunnel;
+use super::upstream::pool::Seat;
 use crate::end::End;
 use std::rc::Rc;
 
@@ -25,6 +27,20 @@ pub struct Downstream {
     pub whole: Option<Deadline>,
     /// Who it is: the socket's peer.
     pub peer: Peer,
+    /// The other end of the tunnel that the connection becomes.
+    pub switched: Option<Box<Switched>>,
+}
+
+/// The service's end of a tunnel to be.
+pub struct Switched {
+    /// The connection.
+    pub connection: Connection,
+    /// Its place in the pool.
+    pub seat: Seat,
+    /// What it sent after its head.
+    pub early: Option<Lease>,
+    /// How long the tunnel may last.
+    pub terms: tunnel::Terms,
 }
 
 /// What a client sends.
@@ -34,8 +50,9 @@ pub struct Source {
     pub carried: Option<Lease>,
     /// It sends no more.
     pub ended: bool,
-    /// The bytes of the request in hand reach into the next one: no more are received before that is served,
-    /// or what a pipelining client sends would pile up, a buffer for every request it is served.
+    /// No more are received for now. Either the bytes of the request in hand reach into the next one: what a
+    /// pipelining client sends would pile up, a buffer for every request it is served. Or the request asks to
+    /// become a tunnel: what comes next is not HTTP if the service agrees.
     pub ahead: bool,
     /// For waits on it.
     pub reading: Deadline,
@@ -75,7 +92,8 @@ impl Downstream {
     pub fn new(connection: Connection, peer: IpAddr, deadlines: &Rc<Deadlines>) -> Self {
         let Connection { rx, tx } = connection;
         let source = Source { rx, carried: None, ended: false, ahead: false, reading: deadlines.register() };
-        Self { source, tx, writing: deadlines.register(), whole: None, peer: Peer::new(peer) }
+        let (writing, peer) = (deadlines.register(), Peer::new(peer));
+        Self { source, tx, writing, whole: None, peer, switched: None }
     }
 
     /// The request in hand must be over within this; 0 is no limit.
@@ -86,6 +104,16 @@ impl Downstream {
             whole.arm(ms);
             self.whole = Some(whole);
         }
+    }
+
+    /// Becomes the tunnel that was agreed on.
+    pub fn become_tunnel(self, shard: &Rc<Shard>) {
+        let Self { source, tx, switched, .. } = self;
+        let Some(switched) = switched else { return };
+        let Switched { connection, seat, early, terms } = *switched;
+        let down = Connection { rx: source.rx, tx };
+        let ends = tunnel::Ends { down, up: connection, early_down: source.carried, early_up: early, seat: Some(seat) };
+        tunnel::start(shard, ends, terms);
     }
 }
 

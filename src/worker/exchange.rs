@@ -237,10 +237,11 @@ async fn attempts(
     }
 }
 
-/// Whether what is in hand goes beyond the request, as far as its head tells.
+/// Whether what is in hand goes beyond the request, as far as its head tells, or what comes next may not be HTTP.
 fn reaches_ahead(head: &Lease, terms: &Terms) -> bool {
     let here = (head.bytes().len() - terms.head_bytes) as u64;
     match terms.body {
+        _ if terms.upgrade_websocket => true,
         Body::None | Body::Chunked => here > 0,
         Body::Length(length) => here > length,
     }

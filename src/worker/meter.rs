@@ -1,9 +1,11 @@
 //! Counters of one core: one writer, plain cells.
 //!
-//! In scope: what is counted. Only `session` and `accept` count, so no path can forget. Out of scope: who
+//! In scope: what is counted. Only `session`, `accept` and `tunnel` count, so no path
+//! can forget. Out of scope: who
 //! reads them.
 
 use std::cell::{Cell, RefCell};
+use std::fmt::Write;
 
 use crate::end::End;
 
@@ -14,6 +16,8 @@ pub struct Meter {
     requests_total: Cell<u64>,
     panics_total: Cell<u64>,
     ends_total: RefCell<Box<[u64]>>,
+    tunnels_total: Cell<u64>,
+    tunnel_ends_total: RefCell<Box<[u64]>>,
 }
 
 impl Default for Meter {
@@ -23,6 +27,8 @@ impl Default for Meter {
             requests_total: Cell::default(),
             panics_total: Cell::default(),
             ends_total: RefCell::new(vec![0; End::ALL.len()].into()),
+            tunnels_total: Cell::default(),
+            tunnel_ends_total: RefCell::new(vec![0; End::ALL.len()].into()),
         }
     }
 }
@@ -50,6 +56,23 @@ impl Meter {
         }
     }
 
+    /// A connection came to nothing: no request was read and no tunnel opened.
+    pub fn refused(&self, end: End) {
+        self.ends_total.borrow_mut()[end as usize] += 1;
+    }
+
+    /// A tunnel was opened.
+    pub fn tunnel_opened(&self) {
+        count(&self.tunnels_total);
+    }
+
+    /// A tunnel is over.
+    pub fn tunnel(&self, outcome: Result<(), End>) {
+        if let Err(end) = outcome {
+            self.tunnel_ends_total.borrow_mut()[end as usize] += 1;
+        }
+    }
+
     /// One line for the log, at the end.
     #[must_use]
     pub fn summary(&self) -> String {
@@ -59,9 +82,17 @@ impl Meter {
             self.requests_total.get(),
             self.panics_total.get()
         );
-        for (end, total) in End::ALL.iter().zip(self.ends_total.borrow().iter()).filter(|(_, total)| **total > 0) {
-            line.push_str(&format!(", {}={total}", end.code()));
+        put_ends(&mut line, &self.ends_total.borrow());
+        if self.tunnels_total.get() > 0 {
+            let _ = write!(line, "; {} tunnels", self.tunnels_total.get());
+            put_ends(&mut line, &self.tunnel_ends_total.borrow());
         }
         line
+    }
+}
+
+fn put_ends(line: &mut String, totals: &[u64]) {
+    for (end, total) in End::ALL.iter().zip(totals).filter(|(_, total)| **total > 0) {
+        let _ = write!(line, ", {}={total}", end.code());
     }
 }

@@ -1,43 +1,39 @@
 //! Obeying control: the doorbell, the orders, the end.
 
+use std::cell::RefCell;
 use std::io;
-use std::net::TcpListener;
 use std::rc::Rc;
 
 use monoio::net::UnixStream;
+use monoio::task::JoinHandle;
 
-use super::accept;
+use super::accept::{self, Door, Gate};
 use super::shard::Shard;
 use super::tickets::Answer;
+use crate::ids::ListenerId;
 use crate::limits::{CUT_GRACE_MS, DEADLINE_TICK_MS, DRAIN_IDLE_GRACE_MS};
-use crate::wall::link::{Order, WorkerEnd, silence};
+use crate::wall::link::{Order, Report, WorkerEnd, silence};
 
-/// Obeys until drained. Accepting begins with the first epoch. Gives the number of client connections cut
-/// at the end of the drain window.
+/// An accept loop.
+struct Accepting {
+    listener: ListenerId,
+    gate: Rc<Gate>,
+    ended: JoinHandle<()>,
+}
+
+/// Obeys until drained. Gives the number of client connections cut at the end of the drain window.
 ///
 /// # Errors
-/// When the doorbell or the listener cannot be used.
-pub async fn obey(shard: &Rc<Shard>, link: WorkerEnd, listener: TcpListener) -> io::Result<u64> {
+/// When the doorbell or a listening socket cannot be used.
+pub async fn obey(shard: &Rc<Shard>, link: WorkerEnd) -> io::Result<u64> {
     let bell = UnixStream::from_std(link.heard.try_clone()?)?;
-    let mut listener = Some(listener);
-    let mut accepting = None;
+    let accepting = RefCell::new(Vec::new());
     loop {
         for order in link.orders.try_iter() {
-            match order {
-                Order::Adopt(epoch) => {
-                    shard.adopt(epoch);
-                    if let Some(listener) = listener.take() {
-                        accepting = Some(monoio::spawn(accept::run(shard.clone(), accept::open(listener)?)));
-                    }
-                }
-                Order::ReloadAnswer { ticket, status, text } => shard.tickets.answer(ticket, Answer { status, text }),
-                Order::Drain { window_ms } => {
-                    stop_accepting(shard);
-                    if let Some(accepting) = accepting {
-                        accepting.await?;
-                    }
-                    return Ok(drain(shard, &link, window_ms).await);
-                }
+            if let Some(window_ms) = carry_out(shard, order, &accepting)? {
+                shard.start_draining(window_ms);
+                stop_accepting(accepting.take()).await;
+                return Ok(drain(shard, &link, window_ms).await);
             }
         }
         bell.readable(false).await?;
@@ -45,10 +41,33 @@ pub async fn obey(shard: &Rc<Shard>, link: WorkerEnd, listener: TcpListener) -> 
     }
 }
 
-fn stop_accepting(shard: &Shard) {
-    shard.start_draining();
-    if let Some(canceller) = shard.accepting.borrow_mut().take() {
-        canceller.cancel();
+/// Does what is ordered; the window where it is to drain.
+fn carry_out(shard: &Rc<Shard>, order: Order, accepting: &RefCell<Vec<Accepting>>) -> io::Result<Option<u64>> {
+    match order {
+        Order::Adopt(epoch) => shard.adopt(epoch),
+        Order::Listen { listener, entrance, socket } => {
+            let gate = Rc::new(Gate::default());
+            let door = Door::open(socket, entrance)?;
+            let ended = monoio::spawn(accept::run(shard.clone(), door, gate.clone()));
+            accepting.borrow_mut().push(Accepting { listener, gate, ended });
+            shard.reports.send(Report::Listening { worker: shard.worker, listener });
+        }
+        Order::Unlisten { listener } => accepting.borrow_mut().retain(|one| {
+            if one.listener == listener {
+                one.gate.close();
+            }
+            one.listener != listener
+        }),
+        Order::ReloadAnswer { ticket, status, text } => shard.tickets.answer(ticket, Answer { status, text }),
+        Order::Drain { window_ms } => return Ok(Some(window_ms)),
+    }
+    Ok(None)
+}
+
+async fn stop_accepting(accepting: Vec<Accepting>) {
+    accepting.iter().for_each(|one| one.gate.close());
+    for one in accepting {
+        one.ended.await;
     }
 }
 
@@ -74,7 +93,7 @@ async fn wait_for_sessions(shard: &Rc<Shard>, link: &WorkerEnd, window_ms: u64) 
             match order {
                 Order::Adopt(epoch) => shard.adopt(epoch),
                 Order::ReloadAnswer { ticket, status, text } => shard.tickets.answer(ticket, Answer { status, text }),
-                Order::Drain { .. } => {}
+                Order::Listen { .. } | Order::Unlisten { .. } | Order::Drain { .. } => {}
             }
         }
     }

@@ -99,6 +99,10 @@ pub struct Terms {
     pub header_timeout_ms: u64,
     /// As `Upstream::body_timeout_ms`.
     pub body_timeout_ms: u64,
+    /// As `Upstream::tunnel_idle_ms`.
+    pub tunnel_idle_ms: u32,
+    /// As `Upstream::tunnel_life_ms`.
+    pub tunnel_life_ms: u32,
 }
 
 impl Terms {
@@ -126,6 +130,8 @@ impl Terms {
             request_timeout_ms: 0,
             header_timeout_ms: 0,
             body_timeout_ms: 0,
+            tunnel_idle_ms: 0,
+            tunnel_life_ms: 0,
         }
     }
 
@@ -161,6 +167,8 @@ impl Terms {
         self.request_timeout_ms = u64::from(service.upstream.request_timeout_ms);
         self.header_timeout_ms = u64::from(service.upstream.header_timeout_ms);
         self.body_timeout_ms = u64::from(service.upstream.body_timeout_ms);
+        self.tunnel_idle_ms = service.upstream.tunnel_idle_ms;
+        self.tunnel_life_ms = service.upstream.tunnel_life_ms;
     }
 }
 

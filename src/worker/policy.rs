@@ -100,6 +100,19 @@ pub fn admit<'e>(
     Ok(Verdict::Admitted(Permit { tenant, strip_credentials: service.access.open }))
 }
 
+/// The same for a connection to a tcp service, which has lists and a rate but can name no tenant.
+///
+/// # Errors
+/// The first rule that refuses.
+pub fn admit_connection(shard: &Shard, service: &Service, client: IpAddr) -> Result<(), End> {
+    if service.access.decide(client)? == Admission::TenantNeeded {
+        return Err(End::NotListed);
+    }
+    let Some(rate) = service.client_rate else { return Ok(()) };
+    let key = shard.shared.rates.client_key(&service.name, client);
+    spend(shard, key, rate, End::ClientRate).map_err(|denied| denied.end)
+}
+
 /// Who is this? Credentials come from the form body first, then from the query; a `GET` has only the query.
 fn identify<'e>(shard: &Shard, snapshot: &'e Snapshot, applicant: &Applicant<'_>) -> Result<&'e Tenant, End> {
     let Scratch { value, other, .. } = &mut *shard.scratch.borrow_mut();

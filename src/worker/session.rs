@@ -3,15 +3,16 @@
 //! In scope: the keep-alive loop, metering, lingering. Only here is an exchange counted, so no path can
 //! forget. Out of scope: what happens in an exchange.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use super::arrival::{self, Partial};
 use super::buffer::Class;
-use super::downstream::Downstream;
+use super::downstream::{Downstream, Peer};
 use super::engine;
 use super::exchange::{Request, Served};
 use super::io::{Connection, Received};
+use super::proxied;
 use super::shard::Shard;
 use crate::end::End;
 use crate::limits::{LINGER_BYTES_MAX, LINGER_MS};
@@ -23,6 +24,8 @@ pub enum After {
     Keep,
     /// It is closed.
     Close,
+    /// It becomes a tunnel.
+    Tunnel,
     /// It is closed once the client has had time to read the answer to a request it is still sending.
     Linger,
 }
@@ -36,8 +39,12 @@ pub struct Done {
 }
 
 /// Serves a client connection to its end.
-pub async fn run(shard: Rc<Shard>, connection: Connection, peer: IpAddr) {
-    let mut down = Box::new(Downstream::new(connection, peer, &shard.deadlines));
+pub async fn run(shard: Rc<Shard>, connection: Connection, peer: SocketAddr) {
+    let mut down = Box::new(Downstream::new(connection, peer.ip().to_canonical(), &shard.deadlines));
+    if let Err(end) = name_client(&shard, &mut down, peer).await {
+        shard.meter.refused(end);
+        return down.tx.sever();
+    }
     let mut first = true;
     let mut after = After::Close;
     while let Some(mut head) = arrival::first_bytes(&shard, &mut down, first).await {
@@ -60,10 +67,25 @@ pub async fn run(shard: Rc<Shard>, connection: Connection, peer: IpAddr) {
             break;
         }
     }
-    if after == After::Linger {
-        linger(&mut down).await;
+    match after {
+        After::Tunnel => return down.become_tunnel(&shard),
+        After::Linger => linger(&mut down).await,
+        After::Keep | After::Close => {}
     }
     down.tx.sever();
+}
+
+/// The client is whom a trusted proxy says it is, where its connections begin with saying so.
+async fn name_client(shard: &Shard, down: &mut Downstream, peer: SocketAddr) -> Result<(), End> {
+    let Some(epoch) = shard.epoch() else { return Ok(()) };
+    let rules = &epoch.snapshot().http;
+    if rules.proxy_from.contains(peer.ip()) {
+        let timeout_ms = u64::from(rules.head_timeout_ms);
+        drop(epoch);
+        let client = Box::pin(proxied::client(&mut down.source, peer, timeout_ms)).await?;
+        down.peer = Peer::new(client.ip().to_canonical());
+    }
+    Ok(())
 }
 
 /// Reads and forgets for a while, because closing over unread bytes would reset the connection and take

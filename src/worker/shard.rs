@@ -9,8 +9,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use monoio::io::Canceller;
-
 use super::arrival::LongHeads;
 use super::buffer::Buffers;
 use super::clock::Clock;
@@ -66,11 +64,10 @@ pub struct Shard {
     pub rewriting: RefCell<RewriteScratch>,
     /// Working memory of the path normaliser and of credentials.
     pub scratch: RefCell<Scratch>,
-    /// Stops the accept loops; taken by the first who does.
-    pub accepting: RefCell<Option<Canceller>>,
     epoch: RefCell<Option<Rc<ShardEpoch>>>,
     replicas: RefCell<HashMap<Box<str>, Rc<Replica>>>,
-    draining: Cell<bool>,
+    /// By the clock.
+    drain_ends_ms: Cell<Option<u64>>,
     cut: Cell<bool>,
     sessions: Cell<usize>,
     request_ids: RequestIds,
@@ -106,10 +103,9 @@ impl Shard {
             tickets: Tickets::default(),
             rewriting: RefCell::default(),
             scratch: RefCell::default(),
-            accepting: RefCell::default(),
             epoch: RefCell::default(),
             replicas: RefCell::default(),
-            draining: Cell::new(false),
+            drain_ends_ms: Cell::new(None),
             cut: Cell::new(false),
             sessions: Cell::new(0),
             request_ids: RequestIds::new(),
@@ -174,12 +170,19 @@ impl Shard {
     /// Whether this worker is stopping.
     #[must_use]
     pub fn draining(&self) -> bool {
-        self.draining.get()
+        self.drain_ends_ms.get().is_some()
     }
 
-    /// From now on this worker is stopping.
-    pub fn start_draining(&self) {
-        self.draining.set(true);
+    /// From now on this worker is stopping, and exchanges may last for as long as the window.
+    pub fn start_draining(&self, window_ms: u64) {
+        self.clock.refresh();
+        self.drain_ends_ms.set(Some(self.clock.now_ms() + window_ms));
+    }
+
+    /// When the drain window ends, by the clock. `None` while this worker is not stopping.
+    #[must_use]
+    pub fn drain_ends_ms(&self) -> Option<u64> {
+        self.drain_ends_ms.get()
     }
 
     /// Whether exchanges end now, finished or not.

@@ -3,7 +3,6 @@
 //! Out of scope: what the shard does (`accept`, `orders`, `session`).
 
 use std::mem::ManuallyDrop;
-use std::net::TcpListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::JoinHandle;
 
@@ -16,8 +15,6 @@ use crate::wall::link::{Report, WorkerEnd};
 pub struct Post {
     /// Its end of the link.
     pub link: WorkerEnd,
-    /// Its own listening socket of the SO_REUSEPORT group.
-    pub listener: TcpListener,
     /// The core to be pinned to; `None` leaves it to the kernel.
     pub core: Option<core_affinity::CoreId>,
     /// The rung to begin on.
@@ -64,7 +61,7 @@ fn serve(post: Post) -> std::io::Result<()> {
         shard.reports.send(Report::Ready { worker, driver: driver.name() });
         let sweeping = shard.clone();
         monoio::spawn(shard.deadlines.clone().sweep(move || sweeping.sweep()));
-        let cut = orders::obey(&shard, post.link, post.listener).await?;
+        let cut = orders::obey(&shard, post.link).await?;
         std::io::Result::Ok(Report::Drained { worker, cut, summary: shard.meter.summary() })
     })?;
     reports.send(drained);

@@ -18,15 +18,15 @@ fn every_value_of_gatekeepers_base_file_arrives() {
     assert_eq!((http.head_timeout_ms, http.progress_timeout_ms), (20_000, 40_000));
     assert_eq!(http.head_bytes_max, 1 << 18);
     assert_eq!(http.cluster.len(), 2);
-    assert_eq!(process.listen, "[::]:8181".parse().expect("address"));
-    assert!(process.listen_any);
+    let listen = &process.listens[0];
+    assert_eq!((listen.to_string().as_str(), listen.any), ("http://[::]:8181", true));
     assert_eq!(process.reload_interval_ms, 600_000);
 }
 
 #[test]
 fn every_value_of_gatekeepers_module_file_arrives() {
     let Loaded { snapshot, process, .. } = gatekeeper_files();
-    let [catalogue, orders] = &*snapshot.services else { panic!("two http services") };
+    let [catalogue, redis, bare, orders] = &*snapshot.services else { panic!("four services") };
     assert_eq!(catalogue.client_rate.expect("a rate").burst, 30);
     assert!(catalogue.access.open && catalogue.access.host_listed);
     assert!(catalogue.access.white.contains("10.200.0.1".parse().expect("address")));
@@ -46,8 +46,10 @@ fn every_value_of_gatekeepers_module_file_arrives() {
     assert_eq!((unbounded.header_timeout_ms, unbounded.body_timeout_ms), (0, 0));
     assert!(unbounded.idle_max > 0 && unbounded.idle_timeout_ms > 0, "0 is the default, not no bound");
     assert!(!orders.access.open);
-    assert_eq!(snapshot.endpoints, 4);
-    assert_eq!(process.tcp_modules.len(), 2);
+    assert_eq!(snapshot.endpoints, 6);
+    let listens: Vec<_> = process.listens.iter().map(ToString::to_string).collect();
+    assert_eq!(listens, ["http://[::]:8181", "tcp://[::]:8900", "tcp://127.0.0.1:8901"]);
+    assert!(redis.tcp.is_some() && bare.tcp.is_some() && orders.tcp.is_none());
 }
 
 #[test]
@@ -101,8 +103,7 @@ fn each_key_without_effect_is_said_once() {
 #[test]
 fn what_protects_and_is_not_built_is_said() {
     let warnings = gatekeeper_files().warnings;
-    for part in ["daily quota of `shop`", "`redis_line` is not served", "`bare_line` is not served", "sends its secret"]
-    {
+    for part in ["daily quota of `shop`", "sends its secret"] {
         assert!(warnings.iter().any(|fault| fault.message.contains(part)), "{part}: {warnings:#?}");
     }
 }
@@ -112,7 +113,7 @@ fn a_module_file_alone_is_enough() {
     let module =
         "[[module]]\nbase.name = \"a\"\nload_balance.ip_list = \"127.0.0.1:1\"\nmatch_rule = [{ rule = \"/\" }]\n";
     let Loaded { snapshot, process, warnings, files, .. } = load_files(&[("module.toml", module)]).expect("no fault");
-    assert_eq!(process.listen, "[::]:8700".parse().expect("address"));
+    assert_eq!(process.listens[0].to_string(), "http://[::]:8700");
     assert!(snapshot.routes.find(b"/any/path").is_some());
     assert_eq!(warnings, []);
     assert_eq!(files.len(), 1);

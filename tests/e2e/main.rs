@@ -19,4 +19,8 @@ mod strict;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod tcp;
+#[cfg(test)]
+mod tunnel;
+#[cfg(test)]
 mod upstream;

@@ -4,6 +4,7 @@ use super::address::{self, Wrong};
 use super::{Desk, Page, rules};
 use crate::config::Process;
 use crate::config::source::Faults;
+use crate::wall::listen::{Entrance, Listen};
 use crate::wall::snapshot::HttpRules;
 
 /// What holds for every request.
@@ -28,6 +29,7 @@ pub(super) fn rules(page: &Page, faults: &mut Faults) -> HttpRules {
         uri_bytes_max: http.count("uri_bytes_max"),
         fields_max: http.count("fields_max"),
         trusted_proxies: desk.nets("trusted_proxies").into(),
+        proxy_from: desk.addresses("proxy_protocol_from"),
         cluster,
         legacy_status: http.flag("legacy_status"),
         underscore_fields: http.flag("underscore_fields"),
@@ -57,23 +59,21 @@ pub(super) fn host(desk: &mut Desk<'_>, key: &str) -> Option<Box<[u8]>> {
 }
 
 /// What the process itself needs.
-pub(super) fn process(page: &Page, tcp_modules: Vec<(String, String)>, faults: &mut Faults) -> Process {
+pub(super) fn process(page: &Page, faults: &mut Faults) -> Process {
     let base = page.root.one("base");
     let dns = Desk { source: &page.source, section: page.root.one("dns"), faults: &mut *faults }
         .each("servers", address::name_server);
     let mut desk = Desk { source: &page.source, section: page.root.one("http"), faults };
-    let listen = address::listen(desk.section.text("addr")).unwrap_or_else(|(message, help)| {
+    let (address, any) = address::listen(desk.section.text("addr")).unwrap_or_else(|(message, help)| {
         desk.error("addr", message, help);
         (([0, 0, 0, 0], 0).into(), false)
     });
     Process {
-        listen: listen.0,
-        listen_any: listen.1,
+        listens: vec![Listen { address, any, entrance: Entrance::Http }],
         reload_interval_ms: base.ms("conf_load_interval").into(),
         reload_on_change: base.flag("watch"),
         drain_window_ms: base.ms("drain_window").into(),
         rate_keys_max: desk.section.count("rate_keys_max"),
         dns_servers: dns,
-        tcp_modules,
     }
 }

@@ -8,6 +8,7 @@ mod address;
 mod http;
 mod rules;
 mod service;
+mod tcp;
 mod tenants;
 
 use ipnet::IpNet;
@@ -82,7 +83,8 @@ pub(super) fn compile(pages: &Pages, host_name: &str, faults: &mut Faults) -> (S
     let tenants = tenants::compile(&pages.app, pages.base.root.one("http").flag("merge_slashes"), faults);
     let http = http::rules(&pages.base, faults);
     let modules = service::compile(&pages.module, &http, !tenants.all().is_empty(), host_name, faults);
-    let process = http::process(&pages.base, modules.tcp, faults);
+    let process = http::process(&pages.base, faults);
+    let process = Process { listens: tcp::listens(process.listens, modules.listens, &pages.module, faults), ..process };
     (Snapshot::new(http, modules.routes, modules.services.into(), tenants), process)
 }
 

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 
 use super::rules::Rules;
-use super::{Desk, EndpointIds, Page, address, http};
+use super::{Desk, EndpointIds, Page, address, http, tcp};
 use crate::config::section::Section;
 use crate::config::source::Faults;
 use crate::config::suggest;
 use crate::ids::ServiceId;
 use crate::limits::ENDPOINTS_MAX;
 use crate::wall::access::Access;
+use crate::wall::listen::Listen;
 use crate::wall::rate::Rate;
 use crate::wall::routes::Routes;
 use crate::wall::snapshot::{Check, CheckMethod, Endpoint, HostMode, HttpRules, Service, Upstream};
@@ -23,8 +24,8 @@ const WEIGHT_MAX: u32 = 1_000_000;
 pub(super) struct Modules {
     pub(super) services: Vec<Service>,
     pub(super) routes: Routes,
-    /// Name and listener.
-    pub(super) tcp: Vec<(String, String)>,
+    /// Where tcp services listen, each with the place in the file that says so.
+    pub(super) listens: Vec<(usize, Listen)>,
 }
 
 /// What a service needs to know of the world around its table.
@@ -45,13 +46,13 @@ pub(super) fn compile(
     let mut rules = Rules::new(page, http);
     let mut names = HashMap::new();
     let mut endpoint_ids = EndpointIds::default();
-    let (mut services, mut tcp) = (Vec::new(), Vec::new());
+    let (mut services, mut listens) = (Vec::new(), Vec::new());
     for module in page.root.many("module") {
         let base = module.one("base");
         unique_name(page, base, &mut names, faults);
         if base.text("load_type") == "tcp" {
-            upstream(&world, module, &mut EndpointIds::default(), faults);
-            tcp.push(tcp_module(page, base, faults));
+            listens.extend(tcp::listen(page, base, faults));
+            services.push(service(&world, module, &mut endpoint_ids, faults));
             continue;
         }
         let id = ServiceId(u32::try_from(services.len()).expect("a file of 4 Gi services is larger than files may be"));
@@ -64,7 +65,7 @@ pub(super) fn compile(
         }
         services.push(service(&world, module, &mut endpoint_ids, faults));
     }
-    Modules { services, routes: rules.finish(faults), tcp }
+    Modules { services, routes: rules.finish(faults), listens }
 }
 
 fn unique_name<'p>(page: &Page, base: &'p Section, names: &mut HashMap<&'p str, usize>, faults: &mut Faults) {
@@ -82,30 +83,19 @@ fn unique_name<'p>(page: &Page, base: &'p Section, names: &mut HashMap<&'p str, 
     }
 }
 
-fn tcp_module(page: &Page, base: &Section, faults: &mut Faults) -> (String, String) {
-    let mut desk = Desk { source: &page.source, section: base, faults };
-    let name = base.text("name");
-    let frontend = base.text("frontend_addr");
-    if frontend.is_empty() {
-        desk.error("frontend_addr", format!("tcp module `{name}` has no frontend_addr"), "such as \":8900\"");
-    } else if let Err((message, help)) = address::listen(frontend) {
-        desk.error("frontend_addr", message, help);
-    }
-    desk.warn("load_type", format!("tcp module `{name}` is not served yet"), "");
-    (name.to_owned(), frontend.to_owned())
-}
-
 fn service(world: &World<'_>, module: &Section, ids: &mut EndpointIds, faults: &mut Faults) -> Service {
     let base = module.one("base");
     let access_control = module.one("access_control");
     let flow = access_control.int_u32("client_flow_limit");
     let mut desk = Desk { source: &world.page.source, section: base, faults: &mut *faults };
-    if !base.text("frontend_addr").is_empty() {
+    let is_tcp = base.text("load_type") == "tcp";
+    if !is_tcp && !base.text("frontend_addr").is_empty() {
         desk.warn("frontend_addr", "frontend_addr has no effect: only tcp modules have a listener".into(), "");
     }
+    let tcp = is_tcp.then(|| tcp::rules(&mut desk));
     let host = host_mode(&mut desk);
-    let access = access(world, access_control, faults);
-    let upstream = upstream(world, module, ids, faults);
+    let access = access(world, access_control, is_tcp, faults);
+    let upstream = upstream(world, module, ids, is_tcp, faults);
     Service {
         name: base.text("name").into(),
         access,
@@ -114,6 +104,7 @@ fn service(world: &World<'_>, module: &Section, ids: &mut EndpointIds, faults: &
         trailers: base.flag("trailers"),
         host,
         upstream,
+        tcp,
     }
 }
 
@@ -131,7 +122,7 @@ fn host_mode(desk: &mut Desk<'_>) -> HostMode {
     }
 }
 
-fn access(world: &World<'_>, section: &Section, faults: &mut Faults) -> Access {
+fn access(world: &World<'_>, section: &Section, is_tcp: bool, faults: &mut Faults) -> Access {
     let mut desk = Desk { source: &world.page.source, section, faults };
     let hosts = desk.items("white_host_name");
     let access = Access {
@@ -140,15 +131,18 @@ fn access(world: &World<'_>, section: &Section, faults: &mut Faults) -> Access {
         white: desk.addresses("white_list"),
         host_listed: hosts.iter().any(|item| item.text == world.host_name),
     };
-    let nobody = access.white.is_empty() && !access.host_listed && !world.any_tenant;
-    if access.open && nobody && section.text("white_list").is_empty() {
+    let nobody = access.white.is_empty() && !access.host_listed && section.text("white_list").is_empty();
+    if access.open && nobody && is_tcp {
+        let message = "open = 1 with an empty white_list: this tcp service refuses everybody".into();
+        desk.warn("open", message, "add a white_list, or set open = 0");
+    } else if access.open && nobody && !world.any_tenant {
         let message = "open = 1 with an empty white_list and no tenant in app.toml: everybody is refused".into();
         desk.warn("open", message, "add a tenant, a white_list, or set open = 0");
     }
     access
 }
 
-fn upstream(world: &World<'_>, module: &Section, ids: &mut EndpointIds, faults: &mut Faults) -> Upstream {
+fn upstream(world: &World<'_>, module: &Section, ids: &mut EndpointIds, is_tcp: bool, faults: &mut Faults) -> Upstream {
     let section = module.one("load_balance");
     let mut desk = Desk { source: &world.page.source, section, faults };
     let strategy = section.text("type");
@@ -156,15 +150,19 @@ fn upstream(world: &World<'_>, module: &Section, ids: &mut EndpointIds, faults: 
         let message = format!("`{strategy}` does not exist yet: weighted round-robin is used");
         desk.warn("type", message, "write \"round-robin\"");
     }
+    // A tunnel is a connection for as long as its client wants: only a bound that was asked for holds.
+    let unbounded = is_tcp && !section.gives("connections_max");
     Upstream {
         endpoints: endpoints(&mut desk, ids),
         connect_timeout_ms: section.ms("proxy_connect_timeout"),
         request_timeout_ms: section.ms("request_timeout"),
         header_timeout_ms: section.ms("proxy_header_timeout"),
         body_timeout_ms: section.ms("proxy_body_timeout"),
+        tunnel_idle_ms: section.ms("tunnel_idle_timeout"),
+        tunnel_life_ms: section.ms("tunnel_life_max"),
         idle_max: section.int_u32("max_idle_conn"),
         idle_timeout_ms: section.ms("idle_conn_timeout"),
-        connections_max: section.int_u32("connections_max"),
+        connections_max: if unbounded { u32::MAX } else { section.int_u32("connections_max") },
         slow_connections_max: section.int_u32("slow_connections_max"),
         queue_timeout_ms: section.ms("queue_timeout"),
         queue_max: section.int_u32("queue_max"),

@@ -58,7 +58,7 @@ const HTTP: &[Key] = &[
         "addr",
         ":8700",
         "Where requests are accepted: `:port` takes IPv4 and IPv6 on every address, `1.2.3.4:port` and `[v6]:port` \
-         only there. Fixed at start: a reload does not move the listener.",
+         only there. A reload may move it: the new address is opened before the old one is closed.",
     )
     .example("127.0.0.1:8081"),
     text(
@@ -134,6 +134,13 @@ const HTTP: &[Key] = &[
          rate.",
     )
     .unit("s")
+    .ours(),
+    list(
+        "proxy_protocol_from",
+        "Peers, as addresses or CIDR ranges, that must open each connection with a PROXY protocol header (version 1 or \
+         2); the client it names counts for lists and rates. From any other peer such a header is a malformed request.",
+    )
+    .example("[\"10.0.0.0/8\"]")
     .ours(),
     int("keepalive_timeout", 1, DAY_S, 75, "A client connection without a request is kept this long.").unit("s").ours(),
     int(

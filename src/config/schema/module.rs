@@ -1,6 +1,6 @@
 //! module.toml: the services.
 
-use super::{Key, Kind, Preset, Status, Table, Zero, commas, flag, int, text, word};
+use super::{Key, Kind, Preset, Status, Table, Zero, commas, flag, int, list, text, word};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -34,8 +34,7 @@ const BASE: &[Key] = &[
         "load_type",
         &["http", "tcp"],
         "http",
-        "`http` for a service behind rules, `tcp` for a listener of its own. `tcp` services are read and checked, \
-         and reported as not served yet.",
+        "`http` for a service behind rules, `tcp` for a listener of its own, whose bytes are relayed as they are.",
     ),
     text("name", "", "The service's name, unique in the file; it appears in logs and answers.")
         .required()
@@ -63,6 +62,43 @@ const BASE: &[Key] = &[
          is empty it is as `node`.",
     )
     .example("client")
+    .ours(),
+    list(
+        "proxy_protocol_from",
+        "Of a `tcp` service: peers, as addresses or CIDR ranges, that must open each connection with a PROXY protocol \
+         header (version 1 or 2), whose client address then counts for lists and rates. From any other peer such a \
+         header is ordinary bytes.",
+    )
+    .example("[\"10.0.0.0/8\"]")
+    .ours(),
+    word(
+        "proxy_protocol_to",
+        &["none", "v1", "v2"],
+        "none",
+        "Of a `tcp` service: what each connection to an endpoint begins with, so that it knows the client's address.",
+    )
+    .ours(),
+    int(
+        "keepalive",
+        1_000,
+        DAY_MS,
+        60_000,
+        "Of a `tcp` service: a peer that has been silent this long is asked by the kernel whether it is still there \
+         (TCP keep-alive), both ways.",
+    )
+    .unit("ms")
+    .zero(Zero::Means("off"))
+    .ours(),
+    int(
+        "user_timeout",
+        1_000,
+        DAY_MS,
+        60_000,
+        "Of a `tcp` service: bytes that a peer has not acknowledged for this long break the connection \
+         (TCP_USER_TIMEOUT, RFC 5482).",
+    )
+    .unit("ms")
+    .zero(Zero::Means("the kernel's own rule"))
     .ours(),
 ];
 
@@ -172,6 +208,21 @@ const LOAD_BALANCE: &[Key] = &[
     .unit("ms")
     .zero(Zero::Means("no limit")),
     int(
+        "tunnel_idle_timeout",
+        100,
+        DAY_MS,
+        3_600_000,
+        "A tunnel (a WebSocket, or a connection of a tcp module) ends when nothing moves in it, or one side does not \
+         take what the other has sent, for this long.",
+    )
+    .unit("ms")
+    .zero(Zero::Means("no limit"))
+    .ours(),
+    int("tunnel_life_max", 100, 30 * DAY_MS, 0, "How long a tunnel may last in all.")
+        .unit("ms")
+        .zero(Zero::Means("no limit"))
+        .ours(),
+    int(
         "max_idle_conn",
         1,
         1_000_000,
@@ -186,7 +237,7 @@ const LOAD_BALANCE: &[Key] = &[
         1_000_000,
         512,
         "Connections to each endpoint, over all workers; each worker has an equal share, at least one. Further \
-         requests wait in a queue.",
+         requests wait in a queue. Of a `tcp` service only where it is given: there is no bound otherwise.",
     )
     .ours(),
     int(

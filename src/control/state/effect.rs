@@ -1,14 +1,15 @@
 //! What may have to be done: everything that `State::apply` gives out.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{CheckerId, Target};
+use super::{CheckerId, Opening, Target};
 use crate::control::Outcome;
-use crate::ids::WorkerId;
+use crate::ids::{ListenerId, WorkerId};
 use crate::wall::epoch::Epoch;
 use crate::wall::link::Order;
+use crate::wall::listen::Entrance;
 
 /// Something to be done.
 #[derive(Debug)]
@@ -25,6 +26,23 @@ pub(crate) enum Effect {
         /// Stands for the text in force.
         in_force: u64,
     },
+    /// Open these listeners on a helper thread; `Event::Opened` answers.
+    Open(Vec<Opening>),
+    /// Hold these sockets of a listener.
+    Hold(ListenerId, Vec<TcpListener>),
+    /// Give a worker a handle on a socket that is held.
+    Deal {
+        /// To whom.
+        worker: WorkerId,
+        /// Which listener.
+        listener: ListenerId,
+        /// What comes in.
+        entrance: Entrance,
+        /// Which of its sockets.
+        socket: usize,
+    },
+    /// Let go of a listener's sockets.
+    Close(ListenerId),
     /// Start these checkers.
     Check(Vec<(CheckerId, Target)>),
     /// Stop this checker.

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::{Asker, CheckerId};
 use crate::config::{Fault, Loaded};
+use crate::control::bind::Group;
 use crate::wall::link::Report;
 
 /// Something that has happened.
@@ -19,6 +20,8 @@ pub(crate) enum Event {
     Touched,
     /// A load has ended.
     Loaded(Reading),
+    /// Listeners that a load wants have been opened, all of them or none: then the reasons.
+    Opened(Result<Vec<Group>, Vec<String>>),
     /// A probe has ended.
     Probed {
         /// Which.

@@ -4,6 +4,7 @@
 //! In scope: what is in force, who has adopted it, which endpoints are up, who waits for an answer,
 //! when the process ends. Out of scope: reading files, probing, resolving, sending (`control::thread`).
 
+mod doors;
 mod effect;
 mod event;
 mod place;
@@ -19,17 +20,20 @@ use std::mem;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use doors::Doors;
 use publish::Publisher;
 use reload::Reload;
 use roll::Roll;
 use workers::Workers;
 
+pub(crate) use doors::Opening;
 pub(crate) use effect::{Effect, Level};
 pub(crate) use event::{Event, Reading};
 pub(crate) use place::{CheckerId, Spot, Target};
 pub(crate) use reload::Asker;
 
 use super::Outcome;
+use super::bind::Group;
 use crate::config::{Fault, Loaded, Process};
 use crate::ids::{EpochId, WorkerId};
 use crate::limits;
@@ -66,7 +70,7 @@ impl Default for Pace {
 #[derive(Debug)]
 pub(crate) struct State {
     pace: Pace,
-    /// The configuration's as last loaded; `listen` stays as it was at start.
+    /// The configuration's as last loaded.
     process: Process,
     files: Vec<PathBuf>,
     /// Stands for the text in force.
@@ -74,6 +78,9 @@ pub(crate) struct State {
     publisher: Publisher,
     roll: Roll,
     workers: Workers,
+    doors: Doors,
+    /// Good, but for the listeners it wants, which are being opened.
+    opening: Option<Box<Loaded>>,
     reload: Reload,
     /// First and last change seen in the watched directories.
     touched: Option<(Instant, Instant)>,
@@ -87,6 +94,7 @@ impl State {
     /// The state at start, and what it takes to get there: epoch 1 to every worker first.
     pub(crate) fn open(
         loaded: Loaded,
+        listening: Vec<Group>,
         workers: impl IntoIterator<Item = WorkerId>,
         now: Instant,
         pace: Pace,
@@ -102,6 +110,8 @@ impl State {
             publisher,
             roll,
             workers: Workers::new(workers),
+            doors: Doors::default(),
+            opening: None,
             reload: Reload::default(),
             touched: None,
             timer_due: timer_after(now, &process),
@@ -110,6 +120,7 @@ impl State {
             process,
         };
         state.workers.offer(state.publisher.current(), &mut state.out);
+        state.doors.replace(&state.process.listens, listening, EpochId(1), &state.workers, &mut state.out);
         state.out.push(Effect::UseServers(state.process.dns_servers.clone()));
         state.out.append(&mut duties);
         state.watch(files);
@@ -125,6 +136,7 @@ impl State {
             Event::Asked(asker) => self.ask(now, asker),
             Event::Touched => self.touched = Some((self.touched.map_or(now, |(first, _)| first), now)),
             Event::Loaded(reading) => self.loaded(now, reading),
+            Event::Opened(opened) => self.opened(now, opened),
             Event::Probed { checker, failure } => {
                 let flipped = self.roll.probed(checker, failure.as_deref(), &mut self.out);
                 self.outdate_if(flipped);
@@ -162,14 +174,19 @@ impl State {
             self.out.push(Effect::Free(replaced));
         }
         self.workers.offer(self.publisher.current(), &mut self.out);
+        if self.stop_due.is_none() {
+            self.doors.offer(&self.workers, &mut self.out);
+        }
+        self.workers.announce(self.doors.all_open(), &mut self.out);
         self.reload.settle(now, self.pace.answer, &self.workers, &mut self.out);
         self.end_if_over(now);
     }
 
     fn hear(&mut self, now: Instant, report: Report) {
         match report {
-            Report::Ready { worker, driver } => self.workers.ready(worker, driver, &mut self.out),
+            Report::Ready { worker, driver } => self.workers.ready(worker, driver),
             Report::Adopted { worker, epoch } => self.workers.adopted(worker, epoch, &mut self.out),
+            Report::Listening { worker: _, listener } => self.doors.confirmed(listener),
             Report::Released { worker: _, epoch } => self.out.push(Effect::Free(epoch)),
             Report::ConnectFailed { epoch, endpoint } => {
                 let flipped = self.roll.connect_failed(epoch, endpoint, &mut self.out);
@@ -187,6 +204,7 @@ impl State {
     fn died(&mut self, worker: WorkerId, cause: &str) {
         self.out.push(Effect::Say(Level::Error, format!("worker {worker} has died: {cause}")));
         self.workers.died(worker, &mut self.out);
+        self.doors.orphan(worker);
     }
 
     fn all_dead(&mut self, cause: &str) {
@@ -217,27 +235,58 @@ impl State {
     }
 
     fn loaded(&mut self, now: Instant, reading: Reading) {
-        let Some(run) = self.reload.ended() else { return };
-        let changed = match reading {
+        if !self.reload.is_running() {
+            return;
+        }
+        match reading {
             Reading::Faulty(faults) => {
                 self.say_faults(&faults);
-                let line = format!("configuration not loaded; epoch {} stays in force", self.publisher.current().id);
-                self.out.push(Effect::Say(Level::Error, line));
                 let lines: Vec<String> = faults.iter().map(Fault::to_string).collect();
-                run.refuse(&lines.join("\n"), &mut self.out);
-                return self.start_load(now);
+                self.not_loaded(now, &lines.join("\n"));
             }
             Reading::New(loaded) => {
-                self.put_in_force(now, *loaded);
-                true
+                let missing = self.doors.missing(&loaded.process.listens);
+                self.opening = Some(loaded);
+                match missing.is_empty() {
+                    true => self.opened(now, Ok(Vec::new())),
+                    false => self.out.push(Effect::Open(missing)),
+                }
             }
-            Reading::Same => false,
-        };
+            Reading::Same => self.in_force(now, false),
+        }
+    }
+
+    /// What the load wants opened is, so it takes effect; or it is not, so nothing does.
+    fn opened(&mut self, now: Instant, opened: Result<Vec<Group>, Vec<String>>) {
+        let Some(loaded) = self.opening.take() else { return };
+        match opened {
+            Ok(opened) if self.reload.is_running() => {
+                self.put_in_force(now, *loaded, opened);
+                self.in_force(now, true);
+            }
+            Ok(_) => {}
+            Err(reasons) => {
+                self.out.extend(reasons.iter().map(|reason| Effect::Say(Level::Error, reason.clone())));
+                self.not_loaded(now, &reasons.join("\n"));
+            }
+        }
+    }
+
+    fn in_force(&mut self, now: Instant, changed: bool) {
+        let Some(run) = self.reload.ended() else { return };
         self.reload.await_adoption(run, self.publisher.current().id, changed, now + self.pace.answer);
         self.start_load(now);
     }
 
-    fn put_in_force(&mut self, now: Instant, loaded: Loaded) {
+    fn not_loaded(&mut self, now: Instant, reasons: &str) {
+        let Some(run) = self.reload.ended() else { return };
+        let line = format!("configuration not loaded; epoch {} stays in force", self.publisher.current().id);
+        self.out.push(Effect::Say(Level::Error, line));
+        run.refuse(reasons, &mut self.out);
+        self.start_load(now);
+    }
+
+    fn put_in_force(&mut self, now: Instant, loaded: Loaded, opened: Vec<Group>) {
         let Loaded { snapshot, process, warnings, files, fingerprint } = loaded;
         self.fingerprint = fingerprint;
         self.say_faults(&warnings);
@@ -247,16 +296,12 @@ impl State {
         let health = self.roll.publish(first);
         let replaced = self.publisher.publish(snapshot, health, now);
         self.out.push(Effect::Free(replaced));
+        let epoch = self.publisher.current().id;
+        self.doors.replace(&self.process.listens, opened, epoch, &self.workers, &mut self.out);
         self.watch(files);
     }
 
     fn take_up_process(&mut self, now: Instant, mut process: Process) {
-        let (listen, listen_any) = (self.process.listen, self.process.listen_any);
-        if (process.listen, process.listen_any) != (listen, listen_any) {
-            let line = format!("http.addr is now {} and needs a restart; still listening on {listen}", process.listen);
-            self.out.push(Effect::Say(Level::Warn, line));
-            (process.listen, process.listen_any) = (listen, listen_any);
-        }
         if process.rate_keys_max != self.process.rate_keys_max {
             let (asked, kept) = (process.rate_keys_max, self.process.rate_keys_max);
             let line = format!("http.rate_keys_max is now {asked} and needs a restart; still {kept}");

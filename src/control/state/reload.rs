@@ -72,6 +72,11 @@ impl Reload {
         starts
     }
 
+    /// Whether a load is under way.
+    pub(super) fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
     /// The load under way has ended; the caller decides what it was and calls `start`.
     pub(super) fn ended(&mut self) -> Option<Run> {
         self.running.take()

@@ -61,12 +61,18 @@ impl Workers {
         out.extend(row.owed.take_if(|owed| owed.id <= epoch).map(Effect::Free));
     }
 
-    /// A worker has started; says so once for all when the last one has.
-    pub(super) fn ready(&mut self, worker: WorkerId, driver: &'static str, out: &mut Vec<Effect>) {
+    /// A worker has started.
+    pub(super) fn ready(&mut self, worker: WorkerId, driver: &'static str) {
         if let Some(row) = self.rows.get_mut(&worker) {
             row.driver = Some(driver);
         }
-        if self.announced || self.rows.values().any(|row| row.life == Life::Running && row.driver.is_none()) {
+    }
+
+    /// Says once that all is ready: every worker has started and every socket is served.
+    pub(super) fn announce(&mut self, all_open: bool, out: &mut Vec<Effect>) {
+        let awaited = |row: &Row| row.life == Life::Running && row.driver.is_none();
+        let nobody = self.running().next().is_none();
+        if self.announced || !all_open || nobody || self.rows.values().any(awaited) {
             return;
         }
         self.announced = true;
@@ -99,6 +105,11 @@ impl Workers {
     /// The workers that still run.
     pub(super) fn running(&self) -> impl Iterator<Item = WorkerId> {
         self.rows.iter().filter(|(_, row)| row.life == Life::Running).map(|(&worker, _)| worker)
+    }
+
+    /// The epoch a worker runs on.
+    pub(super) fn adopted_by(&self, worker: WorkerId) -> EpochId {
+        self.rows.get(&worker).map_or(EpochId(0), |row| row.adopted)
     }
 
     /// How many workers there were at start.

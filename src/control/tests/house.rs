@@ -13,13 +13,15 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use crate::config::{Fault, Loaded, Process};
+use crate::control::bind::Group;
 use crate::control::state::{Event, Pace};
 use crate::control::{Office, Outcome, thread::turn};
 use crate::ids::{EndpointId, EpochId, WorkerId};
-use crate::wall::access::Access;
+use crate::wall::access::{Access, AddressSet};
 use crate::wall::epoch::Epoch;
 use crate::wall::health::{EndpointHealth, Verdict};
 use crate::wall::link::{self, Order, Report, ReportSender, WorkerEnd};
+use crate::wall::listen::{Entrance, Listen};
 use crate::wall::routes::Routes;
 use crate::wall::snapshot::{Address, Check, CheckMethod, Endpoint, HostMode, HttpRules, Service, Snapshot, Upstream};
 use crate::wall::tenants::Tenants;
@@ -54,6 +56,8 @@ fn service(number: usize, address: Address, check: Check) -> Service {
             connect_timeout_ms: 1,
             header_timeout_ms: 1,
             body_timeout_ms: 1,
+            tunnel_idle_ms: 1,
+            tunnel_life_ms: 0,
             idle_max: 1,
             idle_timeout_ms: 1,
             connections_max: 1,
@@ -62,6 +66,7 @@ fn service(number: usize, address: Address, check: Check) -> Service {
             queue_max: 1,
             check,
         },
+        tcp: None,
     }
 }
 
@@ -77,6 +82,7 @@ fn rules() -> HttpRules {
         uri_bytes_max: 1,
         fields_max: 1,
         trusted_proxies: Box::default(),
+        proxy_from: AddressSet::default(),
         cluster: Box::default(),
         legacy_status: false,
         underscore_fields: false,
@@ -88,15 +94,23 @@ fn rules() -> HttpRules {
 /// What the process needs when the file says nothing of it.
 pub(crate) fn process() -> Process {
     Process {
-        listen: "127.0.0.1:8081".parse().expect("address"),
-        listen_any: false,
+        listens: vec![listen("127.0.0.1:8081", Entrance::Http)],
         reload_interval_ms: 0,
         reload_on_change: false,
         drain_window_ms: 1_000,
         rate_keys_max: 32,
         dns_servers: Vec::new(),
-        tcp_modules: Vec::new(),
     }
+}
+
+/// Listeners without sockets: nothing is dealt.
+pub(crate) fn unserved(listens: &[Listen]) -> Vec<Group> {
+    listens.iter().map(|listen| Group { listen: listen.clone(), sockets: Vec::new() }).collect()
+}
+
+/// A listener on one address.
+pub(crate) fn listen(address: &str, entrance: Entrance) -> Listen {
+    Listen { address: address.parse().expect("address"), any: false, entrance }
 }
 
 /// Lines: `watch`, `timer MS`, `drain MS`, `server ADDR`, `listen ADDR`, or
@@ -111,7 +125,7 @@ pub(crate) fn load(file: &Path) -> Result<Loaded, Vec<Fault>> {
             ["timer", ms] => process.reload_interval_ms = ms.parse().expect("number"),
             ["server", address] => process.dns_servers.push(address.parse().expect("address")),
             ["drain", ms] => process.drain_window_ms = ms.parse().expect("number"),
-            ["listen", address] => process.listen = address.parse().expect("address"),
+            ["listen", address] => process.listens = vec![listen(address, Entrance::Http)],
             [node, method, interval, timeout, rise, fall] => {
                 let number = |word: &str| word.parse::<u32>().expect("number");
                 let method = match method {
@@ -184,6 +198,7 @@ impl FakeWorker {
                     Order::ReloadAnswer { ticket, status, text } => {
                         let _ = answered.send((ticket, status, text.into()));
                     }
+                    Order::Listen { .. } | Order::Unlisten { .. } => {}
                     Order::Drain { .. } => break,
                 }
             }
@@ -269,7 +284,8 @@ impl House {
                 (control, FakeWorker::start(end))
             })
             .unzip();
-        let office = Office { file: file.clone(), load, loaded, links, reports, ready: Box::new(|_| {}) };
+        let listening = unserved(&loaded.process.listens);
+        let office = Office { file: file.clone(), load, loaded, listening, links, reports, ready: Box::new(|_| {}) };
         let channel = mpsc::channel(64);
         let events = channel.0.clone();
         let running = Some(thread::spawn(move || {

@@ -36,6 +36,17 @@ fn bad_field() {
 }
 
 #[test]
+fn bad_proxy_header() {
+    let origin = Origin::ok();
+    let conf = Conf::of(&origin).http("proxy_protocol_from", ["127.0.0.1"]);
+    untold(End::BadProxyHeader, &conf, |gateway| {
+        let mut client = gateway.connect();
+        client.send(GET);
+        client.expect_close();
+    });
+}
+
+#[test]
 fn bad_host() {
     by(End::BadHost, "GET /svc/a HTTP/1.1\r\n\r\n");
 }

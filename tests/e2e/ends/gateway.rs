@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use gatekeeper::end::End;
 use rustix::process::Signal;
 
-use super::{GET, told};
+use super::{GET, SWITCH, TUNNEL, told, untold};
 use crate::support::conf::App;
+use crate::support::gateway::free_port;
 use crate::support::{Answer, Client, Conf, Gateway, Origin, Service, eventually};
 
 fn get(gateway: &Gateway, target: &str) -> Answer {
@@ -60,6 +61,17 @@ fn rate_table_full() {
             (0..1_000).map(&mut ask).find(|answer| answer.status() != 200).expect("a table has an end")
         },
     );
+}
+
+#[test]
+fn not_listed() {
+    let origin = Origin::ok();
+    let port = free_port();
+    let service = Service::at("/svc", &[&origin]).base("load_type", "tcp").access("open", 1);
+    let service = service.base("frontend_addr", format!("127.0.0.1:{port}")).access("white_list", "10.0.0.1");
+    untold(End::NotListed, &Conf::new().service(service), |_| {
+        Client::connect((Ipv4Addr::LOCALHOST, port).into()).expect_close();
+    });
 }
 
 #[test]
@@ -263,4 +275,35 @@ fn drained() {
             client.answer()
         },
     );
+}
+
+/// Switches to a tunnel on which the service says nothing.
+fn silent_tunnel() -> Origin {
+    Origin::scripted(|peer| {
+        peer.request();
+        peer.send(SWITCH);
+        peer.until_gone(Duration::from_secs(20));
+    })
+}
+
+/// Provoked by a tunnel of a service that has this key.
+#[track_caller]
+fn by_tunnel(end: End, key: &'static str) {
+    let origin = silent_tunnel();
+    let conf = Conf::new().service(Service::at("/svc", &[&origin]).balance(key, 200));
+    untold(end, &conf, |gateway| {
+        let mut client = gateway.connect();
+        assert_eq!(client.ask(TUNNEL).status(), 101);
+        client.expect_end_of_connection();
+    });
+}
+
+#[test]
+fn tunnel_idle() {
+    by_tunnel(End::TunnelIdle, "tunnel_idle_timeout");
+}
+
+#[test]
+fn tunnel_expired() {
+    by_tunnel(End::TunnelExpired, "tunnel_life_max");
 }

@@ -17,6 +17,13 @@ use crate::support::{Answer, Conf, Gateway};
 /// A GET of the service.
 const GET: &str = "GET /svc/a HTTP/1.1\r\nHost: a\r\n\r\n";
 
+/// A request to become a tunnel.
+const TUNNEL: &str = "GET /svc/a HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+/// Its answer.
+const SWITCH: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+    Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+
 /// Provokes an end that the client is told, under both tables, and fails unless it is told right and counted.
 #[track_caller]
 fn told(end: End, conf: impl Fn() -> Conf, provoke: impl Fn(&Gateway) -> Answer) {

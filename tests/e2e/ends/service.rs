@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use gatekeeper::end::End;
 
-use super::{GET, told, untold};
+use super::{GET, SWITCH, TUNNEL, told, untold};
 use crate::support::origin::Unreachable;
 use crate::support::{Conf, Gone, Origin, Peer, Service, eventually};
 
@@ -152,5 +152,21 @@ fn response_stalled() {
         let mut client = gateway.connect();
         client.send(GET);
         assert_ne!(client.try_answer().expect_err("it is cut").gone, Gone::Silent);
+    });
+}
+
+#[test]
+fn upstream_left() {
+    let origin = Origin::scripted(|peer| {
+        peer.request();
+        peer.send(SWITCH);
+        peer.wire.exactly(1).expect("a byte");
+        peer.reset_on_close();
+    });
+    untold(End::UpstreamLeft, &Conf::of(&origin), |gateway| {
+        let mut client = gateway.connect();
+        assert_eq!(client.ask(TUNNEL).status(), 101);
+        client.send("x");
+        client.expect_end_of_connection();
     });
 }

@@ -1,4 +1,4 @@
-//! What passes through the gateway: methods, bodies, connections, fields, interim answers, tunnels.
+//! What passes through the gateway: methods, bodies, connections, fields, interim answers.
 
 mod bodies;
 mod boundaries;
@@ -9,7 +9,6 @@ mod greedy;
 mod idle;
 mod interim;
 mod messages;
-mod tunnel;
 
 use crate::support::{Conf, Gateway, Origin};
 

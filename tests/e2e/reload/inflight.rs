@@ -145,13 +145,15 @@ fn old_configurations_are_given_back() {
 fn a_tunnel_is_cut_at_the_end_of_the_drain_window() {
     let origin = Origin::scripted(|peer| {
         peer.request();
-        peer.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+        peer.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n\x02\x7d.");
         peer.until_gone(Duration::from_secs(30));
     });
     let mut gateway = Gateway::start(&Conf::of(&origin).base("drain_window", 1));
     let mut client = gateway.connect();
     let answer = client.ask("GET /svc/a HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
     assert_eq!(answer.status(), 101);
+    client.wire.exactly(3).expect("the beginning of a frame");
+    // A frame that never ends leaves no place for a goodbye.
     gateway.signal(Signal::TERM);
     client.expect_end_of_connection();
     assert_eq!(gateway.wait(Duration::from_secs(10)).code(), Some(0));

@@ -84,6 +84,12 @@ impl Service {
         service.access("open", 0)
     }
 
+    /// Replaces the endpoints.
+    pub(crate) fn nodes(mut self, nodes: Vec<String>) -> Self {
+        self.nodes = nodes;
+        self
+    }
+
     /// Replaces the rewrite of the first rule.
     pub(crate) fn rewrite(mut self, rewrite: &str) -> Self {
         rewrite.clone_into(&mut self.rules[0].1);

@@ -1,6 +1,7 @@
 //! Every event and its effects, without a clock, a socket or a file.
 
 mod adoption;
+mod doors;
 mod health;
 mod reload;
 mod stop;
@@ -10,9 +11,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::control::tests::house::{fault, process, snapshot};
+use crate::control::tests::house::{fault, process, snapshot, unserved};
 use crate::ids::EndpointId;
 use crate::wall::health::{EndpointHealth, Verdict};
+use crate::wall::listen::Entrance;
 use crate::wall::snapshot::{Address, Check, CheckMethod};
 
 /// A state, its time, and the effects not looked at yet.
@@ -60,8 +62,14 @@ impl Desk {
 
     /// Two workers that have not said anything.
     fn unadopted(loaded: Loaded) -> Self {
+        let listening = unserved(&loaded.process.listens);
+        Self::behind(loaded, listening)
+    }
+
+    /// The same with listeners.
+    fn behind(loaded: Loaded, listening: Vec<Group>) -> Self {
         let now = Instant::now();
-        let (state, effects) = State::open(loaded, [WorkerId(0), WorkerId(1)], now, Pace::default());
+        let (state, effects) = State::open(loaded, listening, [WorkerId(0), WorkerId(1)], now, Pace::default());
         Self { state, now, effects }
     }
 
@@ -143,6 +151,21 @@ fn word(effect: &Effect) -> Option<String> {
             format!("answer {ticket} to {worker}: {status} {text}")
         }
         Effect::Send { worker, order: Order::Drain { window_ms } } => format!("drain {window_ms} to {worker}"),
+        Effect::Send { worker, order: Order::Unlisten { listener } } => format!("unlisten {listener} at {worker}"),
+        Effect::Send { worker, order: Order::Listen { .. } } => format!("listen at {worker}"),
+        Effect::Open(wanted) => {
+            let shown =
+                wanted.iter().map(|one| format!("{}{}", one.listen, if one.beside_own { " beside" } else { "" }));
+            format!("open {}", shown.collect::<Vec<_>>().join(" "))
+        }
+        Effect::Hold(listener, sockets) => format!("hold {} of {listener}", sockets.len()),
+        Effect::Deal { worker, listener, entrance: Entrance::Http, socket } => {
+            format!("deal {listener}.{socket} to {worker}")
+        }
+        Effect::Deal { worker, listener, entrance: Entrance::Tcp { service }, socket } => {
+            format!("deal {listener}.{socket} to {worker} for {service}")
+        }
+        Effect::Close(listener) => format!("close {listener}"),
         Effect::Load { in_force } => format!("load unless {in_force}"),
         Effect::Check(added) => {
             let shown: Vec<String> = added.iter().map(|(id, target)| format!("{}={}", id.0, target.spot)).collect();
@@ -176,7 +199,15 @@ fn opening_sends_epoch_1_first_and_then_begins_the_work() {
     let mut desk = Desk::unadopted(first);
     assert_eq!(
         desk.did(),
-        ["adopt 1 to 0", "adopt 1 to 1", "servers []", "resolve origin", "check 1=10.0.0.1:80", "watch [\"a.toml\"]"]
+        [
+            "adopt 1 to 0",
+            "adopt 1 to 1",
+            "hold 0 of 0",
+            "servers []",
+            "resolve origin",
+            "check 1=10.0.0.1:80",
+            "watch [\"a.toml\"]"
+        ]
     );
 }
 

@@ -211,22 +211,6 @@ fn only_explicit_questions_about_unchanged_text_make_a_line() {
 }
 
 #[test]
-fn a_changed_listen_address_is_warned_about_and_not_taken() {
-    let mut desk = Desk::open(&[]);
-    for _ in 0..2 {
-        let mut moved = loaded(&[]);
-        moved.process.listen = "127.0.0.1:9999".parse().expect("address");
-        desk.ask(1);
-        desk.load(moved);
-        assert_eq!(
-            desk.did_only("Warn"),
-            ["Warn: http.addr is now 127.0.0.1:9999 and needs a restart; still listening on 127.0.0.1:8081"],
-            "at each reload"
-        );
-    }
-}
-
-#[test]
 fn warnings_of_a_good_file_are_said() {
     let mut desk = Desk::open(&[]);
     desk.ask(1);

@@ -3,29 +3,8 @@
 use std::thread;
 use std::time::Duration;
 
-use super::gate;
+use super::{ASK, SWITCH, echo_tunnel, gate};
 use crate::support::{Conf, Gateway, Gone, Origin, Service, pattern};
-
-const ASK: &str = "GET /svc/chat HTTP/1.1\r\nHost: gate.test\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
-    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
-const SWITCH: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-    Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
-
-/// Switches, greets at once and then sends back whatever comes, until the other side closes.
-fn echo_tunnel() -> Origin {
-    Origin::scripted(|peer| {
-        peer.request();
-        peer.send(format!("{SWITCH}early"));
-        peer.wire.patience = Duration::from_secs(10);
-        while let Ok(byte) = peer.wire.exactly(1) {
-            let mut bytes = byte;
-            let waiting = peer.wire.pending().len();
-            bytes.extend(peer.wire.exactly(waiting).expect("they wait"));
-            peer.send(&bytes);
-        }
-        peer.send("bye");
-    })
-}
 
 #[test]
 fn a_websocket_becomes_a_tunnel() {

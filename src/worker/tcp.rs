@@ -1,0 +1,102 @@
+//! A connection to a tcp service: who it is from, whether it may, to which endpoint, and then the tunnel.
+//!
+//! Everything that may refuse comes before the dial. A refused connection is closed without a byte, because what
+//! it speaks is not known. Out of scope: the bytes (`tunnel`).
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use super::buffer::Class;
+use super::downstream::{Downstream, Switched};
+use super::io::Connection;
+use super::policy;
+use super::proxied;
+use super::shard::{Shard, ShardEpoch};
+use super::tunnel::Terms;
+use super::upstream::connect::{self, Leased};
+use super::upstream::replica::{Replica, Tried};
+use crate::end::{End, Retry};
+use crate::ids::ServiceId;
+use crate::proto::proxy_header;
+use crate::wall::link::Report;
+use crate::wall::snapshot::{ProxyHeader, TcpRules};
+
+/// Serves a connection that came in by the listener of this service.
+pub async fn run(shard: Rc<Shard>, connection: Connection, peer: SocketAddr, service: Box<str>) {
+    let mut down = Downstream::new(connection, peer.ip().to_canonical(), &shard.deadlines);
+    match open(&shard, &mut down, peer, &service).await {
+        Ok(switched) => {
+            down.switched = Some(Box::new(switched));
+            down.become_tunnel(&shard);
+        }
+        Err(end) => {
+            shard.meter.refused(end);
+            down.tx.sever();
+        }
+    }
+}
+
+/// A connection to an endpoint on behalf of a client that may have one.
+async fn open(shard: &Rc<Shard>, down: &mut Downstream, peer: SocketAddr, name: &str) -> Result<Switched, End> {
+    let epoch = shard.epoch().ok_or(End::NoRoute)?;
+    let snapshot = epoch.snapshot();
+    let (id, rules) = snapshot.tcp_service(name).ok_or(End::NoRoute)?;
+    down.tx.guard(rules.keepalive_ms, rules.user_timeout_ms);
+    let mut client = peer;
+    if rules.proxy_from.contains(peer.ip()) {
+        let timeout_ms = u64::from(snapshot.http.head_timeout_ms);
+        client = Box::pin(proxied::client(&mut down.source, peer, timeout_ms)).await?;
+    }
+    let service = snapshot.service(id);
+    policy::admit_connection(shard, service, client.ip().to_canonical())?;
+    let Leased { mut connection, mut seat, .. } = dial(shard, &epoch, id, down).await?;
+    connection.tx.guard(rules.keepalive_ms, rules.user_timeout_ms);
+    introduce(shard, rules, client, down, &mut connection).await?;
+    seat.slow_down();
+    let terms = Terms::tcp(service.upstream.tunnel_idle_ms, service.upstream.tunnel_life_ms);
+    Ok(Switched { connection, seat, early: None, terms })
+}
+
+/// A connection to an endpoint, or to another where the first cannot be reached.
+async fn dial(shard: &Rc<Shard>, epoch: &ShardEpoch, id: ServiceId, down: &Downstream) -> Result<Leased, End> {
+    let replica = shard.replica(epoch, id);
+    let mut tried = Tried::default();
+    let mut last = End::NoEndpoint;
+    while tried.may_go_on() {
+        let Some(endpoint) = replica.pick(&tried) else { break };
+        match connect::acquire(&replica, endpoint, false, &down.writing, &shard.buffers).await {
+            Ok(leased) => return Ok(leased),
+            Err(end) if end.meaning().retry == Retry::Unsent => {
+                report_failed_dial(shard, epoch, &replica, endpoint);
+                tried.add(endpoint);
+                last = end;
+            }
+            Err(end) => return Err(end),
+        }
+    }
+    Err(last)
+}
+
+fn report_failed_dial(shard: &Shard, epoch: &ShardEpoch, replica: &Replica, endpoint: usize) {
+    let endpoint = replica.upstream.endpoints[endpoint].id;
+    shard.reports.send(Report::ConnectFailed { epoch: epoch.epoch().id, endpoint });
+}
+
+/// Tells the endpoint who the client is, where it wants to know.
+async fn introduce(
+    shard: &Shard,
+    rules: &TcpRules,
+    client: SocketAddr,
+    down: &Downstream,
+    up: &mut Connection,
+) -> Result<(), End> {
+    let put = match rules.proxy_to {
+        ProxyHeader::None => return Ok(()),
+        ProxyHeader::V1 => proxy_header::put_v1,
+        ProxyHeader::V2 => proxy_header::put_v2,
+    };
+    let mut header = shard.buffers.lease(Class::Small);
+    put(header.vec(), client, down.tx.local_address().unwrap_or(client));
+    let sent = up.tx.send(header, &down.writing, crate::limits::CONTINUE_WAIT_MS).await;
+    sent.map(drop).map_err(|fault| if fault.late { End::UpstreamWriteTimeout } else { End::UpstreamClosed })
+}

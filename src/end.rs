@@ -150,11 +150,15 @@ ends! {
     QueueFull = "queue_full", 503, 503, Gateway, No, "queue for the service is full";
     /// No connection to the endpoint came free in time.
     QueueTimeout = "queue_timeout", 503, 503, Gateway, No, "queued too long for the service";
+    /// This core holds as many client connections as it may.
+    CoreConnections = "core_connections", 503, 503, Gateway, No, "too many connections";
+    /// The client's address has as many connections as it may.
+    AddressConnections = "address_connections", 429, 429, Gateway, No, "too many connections from this address";
     /// This core holds as many bytes of long request heads and forms as it may.
     LongHeads = "long_heads", 503, 503, Gateway, No, "too many long request heads at once";
     /// The whole request took longer than the service allows.
     RequestTimeout = "request_timeout", 504, 504, Gateway, No, "request not served in time";
-    /// This process has no descriptor or port left for another upstream connection.
+    /// This process has no descriptor or port left for another connection.
     Exhausted = "exhausted", 503, 503, Gateway, No, "gateway out of descriptors or ports";
     /// The gateway is stopping and did not finish the exchange in its window.
     Drained = "drained", 503, 503, Gateway, No, "gateway is stopping";

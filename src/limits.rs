@@ -123,6 +123,12 @@ pub const RING_ENTRIES: u32 = 4_096;
 pub const BIND_PATIENCE_MS: u64 = 2_000;
 /// Connections accepted in a row on one socket before other connections have a turn.
 pub const ACCEPTS_PER_TURN: usize = 64;
+/// Connections of a core that are turned away with an answer in one second; more are only closed.
+pub const REFUSALS_PER_SECOND_MAX: u32 = 1_000;
+/// Client connections may take this share of the descriptors where the files do not say how many: three quarters.
+pub const CLIENT_DESCRIPTORS_QUARTERS: u64 = 3;
+/// Descriptors counted on where the limit is not known or not limited.
+pub const DESCRIPTORS_ASSUMED: u64 = 1024 * 1024;
 /// Out of descriptors: how long until accepting is tried again.
 pub const EXHAUSTED_PAUSE_MS: u64 = 20;
 /// Pending connections per listening socket.

@@ -59,6 +59,13 @@ const fn advice(end: End) -> &'static str {
         End::QueueTimeout => {
             "The service is too slow for what is asked of it. Raise `connections_max` if it can take more."
         }
+        End::CoreConnections => {
+            "Look for clients that hold connections without need, or raise `http.connections_max` or the descriptor limit."
+        }
+        End::AddressConnections => {
+            "One address opens many connections. Raise `http.address_connections_max`, or name it in \
+             `http.trusted_proxies` if it is a proxy."
+        }
         End::LongHeads => {
             "Many clients send heads or forms of more than 4 KiB slowly. If they mean well, let them send less or more at \
              once."

@@ -80,6 +80,10 @@ pub struct HttpRules {
     pub head_timeout_ms: u32,
     /// A request body, or a client reading its answer, must make progress within this.
     pub progress_timeout_ms: u32,
+    /// Client connections of each worker; 0 follows from the descriptors.
+    pub connections_max: u32,
+    /// Connections of one client address, IPv6 by /64, over the whole process; 0 is any number.
+    pub address_connections_max: u32,
     /// Bytes per second of a request body, after the grace; 0 is any.
     pub body_rate_min: u32,
     /// Bytes per second of an answer that a client takes, after the grace; 0 is any.

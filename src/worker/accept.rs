@@ -9,6 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -17,12 +18,16 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use monoio::net::TcpStream;
 use monoio::utils::is_legacy;
+use rustix::io::Errno;
 use rustix::net::{SocketFlags, acceptfrom_with};
 
+use super::admission;
+use super::downstream::Caller;
 use super::io::Connection;
 use super::session;
 use super::shard::Shard;
 use super::tcp;
+use crate::end::End;
 use crate::limits::{ACCEPTS_PER_TURN, EXHAUSTED_PAUSE_MS};
 use crate::wall::listen::Entrance;
 
@@ -66,6 +71,10 @@ impl Door {
     pub fn open(socket: TcpListener, entrance: Entrance) -> io::Result<Self> {
         Ok(Self { readiness: monoio::net::TcpListener::from_std(socket.try_clone()?)?, socket, entrance })
     }
+
+    fn speaks_http(&self) -> bool {
+        matches!(self.entrance, Entrance::Http)
+    }
 }
 
 /// Accepts until the gate is closed, then takes what still waits.
@@ -98,18 +107,34 @@ fn take_waiting(shard: &Rc<Shard>, door: &Door) -> Taken {
     for _ in 0..ACCEPTS_PER_TURN {
         match acceptfrom_with(&door.socket, flags) {
             Ok((stream, peer)) => {
-                let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
-                let stream = TcpStream::from_std(stream.into());
-                if let (Some(peer), Ok(stream)) = (peer, stream) {
+                shard.admission.reserve();
+                if let Some(peer) = peer.and_then(|peer| SocketAddr::try_from(peer).ok()) {
                     welcome(shard, &door.entrance, stream, peer);
                 }
             }
             Err(error) if is_peers_doing(error) => {}
-            Err(rustix::io::Errno::AGAIN) => return Taken::All,
+            Err(Errno::AGAIN) => return Taken::All,
+            Err(Errno::MFILE | Errno::NFILE) if turn_one_away(shard, door, flags) => {}
             Err(_) => return Taken::Exhausted,
         }
     }
     Taken::Some
+}
+
+/// There is no descriptor but the reserve: it lets one connection in to be told so. False where that cannot be.
+fn turn_one_away(shard: &Shard, door: &Door, flags: SocketFlags) -> bool {
+    if !shard.admission.spend() {
+        return false;
+    }
+    let accepted = acceptfrom_with(&door.socket, flags);
+    if let Ok((stream, _)) = &accepted {
+        shard.meter.connection();
+        admission::turn_away(shard, stream, door.speaks_http(), End::Exhausted);
+    }
+    let told = accepted.is_ok();
+    drop(accepted);
+    shard.admission.reserve();
+    told
 }
 
 /// Lets the core's other connections have their turn: the runtime's finest timer.
@@ -128,8 +153,7 @@ async fn wait(door: &Door, gate: &Gate) {
 }
 
 /// The connection was gone before it was accepted, or a signal came.
-fn is_peers_doing(error: rustix::io::Errno) -> bool {
-    use rustix::io::Errno;
+fn is_peers_doing(error: Errno) -> bool {
     // accept(2): on Linux a new connection's own pending network errors come here too.
     matches!(
         error,
@@ -146,13 +170,18 @@ fn is_peers_doing(error: rustix::io::Errno) -> bool {
     )
 }
 
-/// Gives the connection a task of its own; a panic in it costs this connection only.
-fn welcome(shard: &Rc<Shard>, entrance: &Entrance, stream: TcpStream, peer: SocketAddr) {
+/// Gives the connection a task of its own, where it is let in; a panic in it costs this connection only.
+fn welcome(shard: &Rc<Shard>, entrance: &Entrance, stream: OwnedFd, peer: SocketAddr) {
     shard.meter.connection();
-    let connection = Connection::tcp(stream, &shard.buffers);
+    let counted = match admission::admit(shard, peer) {
+        Ok(counted) => counted,
+        Err(end) => return admission::turn_away(shard, &stream, matches!(entrance, Entrance::Http), end),
+    };
+    let Ok(stream) = TcpStream::from_std(stream.into()) else { return };
+    let caller = Caller { connection: Connection::tcp(stream, &shard.buffers), peer, counted };
     match entrance {
-        Entrance::Http => guard(shard, session::run(shard.clone(), connection, peer)),
-        Entrance::Tcp { service } => guard(shard, tcp::run(shard.clone(), connection, peer, service.clone())),
+        Entrance::Http => guard(shard, session::run(shard.clone(), caller)),
+        Entrance::Tcp { service } => guard(shard, tcp::run(shard.clone(), caller, service.clone())),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::future::{pending, poll_fn};
 use std::io::Write;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 
 use super::buffer::{Class, Lease};
@@ -13,7 +13,18 @@ use super::shard::Shard;
 use super::tunnel;
 use super::upstream::pool::Seat;
 use crate::end::End;
+use crate::wall::addresses::Counted;
 use std::rc::Rc;
+
+/// A client connection that was let in.
+pub struct Caller {
+    /// The connection.
+    pub connection: Connection,
+    /// The socket's peer.
+    pub peer: SocketAddr,
+    /// Its place among those of its address.
+    pub counted: Option<Counted>,
+}
 
 /// The client's side of a session.
 pub struct Downstream {
@@ -27,6 +38,8 @@ pub struct Downstream {
     pub whole: Option<Deadline>,
     /// Who it is: the socket's peer.
     pub peer: Peer,
+    /// The connection's place among those of its address.
+    pub counted: Option<Counted>,
     /// The other end of the tunnel that the connection becomes.
     pub switched: Option<Box<Switched>>,
 }
@@ -89,11 +102,11 @@ impl Peer {
 impl Downstream {
     /// The client behind a fresh connection.
     #[must_use]
-    pub fn new(connection: Connection, peer: IpAddr, deadlines: &Rc<Deadlines>) -> Self {
-        let Connection { rx, tx } = connection;
+    pub fn new(caller: Caller, deadlines: &Rc<Deadlines>) -> Self {
+        let Caller { connection: Connection { rx, tx }, peer, counted } = caller;
         let source = Source { rx, carried: None, ended: false, ahead: false, reading: deadlines.register() };
-        let (writing, peer) = (deadlines.register(), Peer::new(peer));
-        Self { source, tx, writing, whole: None, peer, switched: None }
+        let (writing, peer) = (deadlines.register(), Peer::new(peer.ip().to_canonical()));
+        Self { source, tx, writing, whole: None, peer, counted, switched: None }
     }
 
     /// The request in hand must be over within this; 0 is no limit.
@@ -108,11 +121,12 @@ impl Downstream {
 
     /// Becomes the tunnel that was agreed on.
     pub fn become_tunnel(self, shard: &Rc<Shard>) {
-        let Self { source, tx, switched, .. } = self;
+        let Self { source, tx, counted, switched, .. } = self;
         let Some(switched) = switched else { return };
         let Switched { connection, seat, early, terms } = *switched;
         let down = Connection { rx: source.rx, tx };
-        let ends = tunnel::Ends { down, up: connection, early_down: source.carried, early_up: early, seat: Some(seat) };
+        let (early_down, early_up, seat) = (source.carried, early, Some(seat));
+        let ends = tunnel::Ends { down, up: connection, early_down, early_up, seat, counted };
         tunnel::start(shard, ends, terms);
     }
 }

@@ -5,6 +5,7 @@
 //! scope: files, names, locks, logs, health; those are control's.
 
 pub mod accept;
+pub mod admission;
 pub mod answer;
 pub mod arrival;
 pub mod balance;

@@ -8,10 +8,10 @@ use std::rc::Rc;
 
 use super::arrival::{self, Partial};
 use super::buffer::Class;
-use super::downstream::{Downstream, Peer};
+use super::downstream::{Caller, Downstream, Peer};
 use super::engine;
 use super::exchange::{Request, Served};
-use super::io::{Connection, Received};
+use super::io::Received;
 use super::proxied;
 use super::shard::Shard;
 use crate::end::End;
@@ -39,8 +39,9 @@ pub struct Done {
 }
 
 /// Serves a client connection to its end.
-pub async fn run(shard: Rc<Shard>, connection: Connection, peer: SocketAddr) {
-    let mut down = Box::new(Downstream::new(connection, peer.ip().to_canonical(), &shard.deadlines));
+pub async fn run(shard: Rc<Shard>, caller: Caller) {
+    let peer = caller.peer;
+    let mut down = Box::new(Downstream::new(caller, &shard.deadlines));
     if let Err(end) = name_client(&shard, &mut down, peer).await {
         shard.meter.refused(end);
         return down.tx.sever();

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::admission::Admission;
 use super::arrival::LongHeads;
 use super::buffer::Buffers;
 use super::clock::Clock;
@@ -19,6 +20,7 @@ use super::request_id::{RequestId, RequestIds};
 use super::tickets::Tickets;
 use super::upstream::replica::Replica;
 use crate::ids::{ServiceId, WorkerId};
+use crate::wall::addresses::Addresses;
 use crate::wall::epoch::Epoch;
 use crate::wall::link::{Report, ReportSender};
 use crate::wall::rate::RateTable;
@@ -34,6 +36,10 @@ pub struct Shared {
     pub pseudonym: Arc<str>,
     /// The limits table, named exception to nothing shared.
     pub rates: Arc<RateTable>,
+    /// Connections per client address, named exception to nothing shared.
+    pub addresses: Arc<Addresses>,
+    /// Client connections of each worker, where the files do not say.
+    pub connections_max: usize,
     /// Where every worker's clock starts.
     pub origin: Instant,
 }
@@ -56,6 +62,8 @@ pub struct Shard {
     pub engines: Engines,
     /// Room for long request heads.
     pub long_heads: LongHeads,
+    /// Who is let in.
+    pub admission: Admission,
     /// Counters.
     pub meter: Meter,
     /// Questions to control that wait for an answer.
@@ -97,6 +105,7 @@ impl Shard {
             clock,
             reports: Rc::new(reports),
             buffers: Buffers::default(),
+            admission: Admission::default(),
             engines: Engines::default(),
             long_heads: LongHeads::default(),
             meter: Meter::default(),

@@ -20,6 +20,8 @@ pub(super) fn rules(page: &Page, faults: &mut Faults) -> HttpRules {
         fixed_host: host(&mut desk, "req_host"),
         head_timeout_ms: http.ms("read_timeout"),
         progress_timeout_ms: http.ms("write_timeout"),
+        connections_max: http.int_u32("connections_max"),
+        address_connections_max: http.int_u32("address_connections_max"),
         body_rate_min: http.int_u32("body_rate_min"),
         answer_rate_min: http.int_u32("answer_rate_min"),
         rate_grace_ms: http.ms("rate_grace"),

@@ -104,6 +104,25 @@ const HTTP: &[Key] = &[
     .example("[\"10.0.0.0/8\", \"fd00::/8\"]")
     .ours(),
     int(
+        "connections_max",
+        1,
+        10_000_000,
+        0,
+        "Client connections of each worker, tunnels and tcp services included; one more is answered 503 and closed.",
+    )
+    .zero(Zero::Means("three quarters of the descriptors, divided among the workers"))
+    .ours(),
+    int(
+        "address_connections_max",
+        1,
+        10_000_000,
+        0,
+        "Connections of one client address (IPv6: one /64) over all workers; one more is answered 429 and closed. \
+         `trusted_proxies` and `proxy_protocol_from` are not counted.",
+    )
+    .zero(Zero::Means("no limit"))
+    .ours(),
+    int(
         "body_rate_min",
         1,
         1_000_000_000,

@@ -2,7 +2,7 @@
 # `make bench QUICK=1` or `make bench-quick` takes a few minutes and writes nothing that is committed. `make bench-gate` counts
 # instructions per request and fails when there are more than recorded.
 
-.PHONY: bench bench-quick bench-gate bench-gate-update bench-build bench-origin bench-test
+.PHONY: bench bench-quick bench-gate bench-gate-update bench-build bench-origin bench-test attack
 
 bench: bench-build
 	bench/run $(if $(QUICK),--quick,--record small-replies)
@@ -15,6 +15,10 @@ bench-gate: bench-build
 
 bench-gate-update: bench-build
 	bench/gate/run --update
+
+# 10,000 connections of each kind that costs an attacker nothing: memory, a good client's wait, what is left.
+attack: bench-build
+	bench/attack/run
 
 bench-test:
 	PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover -q -s bench -t bench -p 'test_*.py'

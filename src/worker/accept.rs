@@ -185,13 +185,13 @@ fn welcome(shard: &Rc<Shard>, entrance: &Entrance, stream: OwnedFd, peer: Socket
     }
 }
 
+/// Combined and not awaited in a block, in which it would stand twice.
 fn guard(shard: &Rc<Shard>, life: impl Future<Output = ()> + 'static) {
-    let shard = shard.clone();
-    monoio::spawn(async move {
-        let presence = shard.enter();
-        if std::panic::AssertUnwindSafe(life).catch_unwind().await.is_err() {
+    let (shard, presence) = (shard.clone(), shard.enter());
+    monoio::spawn(std::panic::AssertUnwindSafe(life).catch_unwind().map(move |outcome| {
+        if outcome.is_err() {
             shard.meter.panic();
         }
         drop(presence);
-    });
+    }));
 }

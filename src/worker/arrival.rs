@@ -64,7 +64,8 @@ impl Partial {
             self.searched = head.bytes().len();
             head.fit();
             // What a client sends slowly is received in the smallest buffer there is.
-            match down.source.next_in_time(Class::Tiny).await {
+            down.source.expect_little();
+            match down.source.next_in_time(Class::Small).await {
                 Some(Received::Data(more)) => head.append(more.bytes()),
                 Some(Received::End | Received::Broken) => return Err(End::ClientTruncated),
                 None => return Err(End::HeadTimeout),

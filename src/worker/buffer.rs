@@ -145,6 +145,13 @@ impl Lease {
         }
     }
 
+    /// The lease; an empty one stays.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        let nothing = self.nothing();
+        std::mem::replace(self, nothing)
+    }
+
     /// An empty lease without memory.
     #[must_use]
     pub fn nothing(&self) -> Self {
@@ -194,6 +201,26 @@ mod tests {
         let leases: Vec<_> = (0..LARGE_BUFFERS_KEPT + 9).map(|_| buffers.lease(Class::Large)).collect();
         drop(leases);
         assert_eq!(buffers.0.borrow().large.len(), LARGE_BUFFERS_KEPT);
+    }
+
+    #[test]
+    fn beyond_the_bound_a_large_lease_is_small_until_one_comes_back() {
+        let buffers = Buffers::default();
+        let mut leases: Vec<_> = (0..LARGE_BUFFERS_MAX).map(|_| buffers.lease(Class::Large)).collect();
+        assert_eq!(buffers.lease(Class::Large).capacity(), SMALL_BUFFER_BYTES);
+        leases.pop();
+        assert_eq!(buffers.lease(Class::Large).capacity(), LARGE_BUFFER_BYTES);
+    }
+
+    #[test]
+    fn a_lease_that_waits_keeps_its_bytes_and_not_its_buffer() {
+        let buffers = Buffers::default();
+        let mut lease = buffers.lease(Class::Large);
+        lease.append(b"gone kept");
+        lease.advance(5);
+        lease.fit();
+        assert_eq!((lease.bytes(), lease.capacity()), (&b"kept"[..], 4));
+        assert_eq!(buffers.0.borrow().large_lent, 0);
     }
 
     #[test]

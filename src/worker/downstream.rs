@@ -153,6 +153,11 @@ impl Source {
         }
     }
 
+    /// What comes next is little, unless it flows already.
+    pub fn expect_little(&mut self) {
+        self.rx.expect_little();
+    }
+
     /// Puts bytes back that belong to the next request, before any that came later.
     pub fn put_back(&mut self, mut lease: Lease) {
         if lease.is_empty() {
@@ -169,7 +174,7 @@ impl Source {
     /// long as `progress` grows within the grace.
     pub async fn watch(&mut self, grace_ms: u64, progress: &Cell<u64>) -> End {
         while self.carried.is_none() && !self.ended && !self.ahead {
-            match self.rx.receive(Class::Small).await {
+            match self.rx.receive(Class::Tiny).await {
                 Received::Data(lease) => self.carried = Some(lease),
                 Received::End => self.ended = true,
                 Received::Broken => return End::ClientLeft,

@@ -29,11 +29,38 @@ use crate::proto::reply::CONTINUE;
 use crate::wall::link::Report;
 
 /// What is served.
-pub struct Request {
-    /// Its bytes so far; they begin with its head.
-    pub head: Lease,
-    /// Why the head will not become complete.
-    pub broken: Option<End>,
+pub enum Request {
+    /// One that came.
+    Fresh {
+        /// Its bytes so far; they begin with its head.
+        head: Lease,
+        /// Why the head will not become complete.
+        broken: Option<End>,
+    },
+    /// One that has waited for a connection.
+    Queued(Box<Dispatch>, Result<Leased, End>),
+}
+
+/// A request that goes to an endpoint. It waits for a connection outside an engine: thousands may.
+pub struct Dispatch {
+    epoch: Option<Rc<ShardEpoch>>,
+    head: Lease,
+    form: Option<Lease>,
+    forward: Forward,
+    terms: Terms,
+}
+
+impl Dispatch {
+    fn must_wait(&self) -> bool {
+        self.forward.replica.pools[self.forward.endpoint].must_wait()
+    }
+
+    /// Waits for the connection, for as long as the client waits for it.
+    pub async fn wait(&mut self, shard: &Shard, down: &mut Downstream) -> Result<Leased, End> {
+        let Self { head, forward, terms, .. } = self;
+        down.source.ahead = reaches_ahead(head, terms);
+        acquire(shard, down, head, forward, terms, false).await
+    }
 }
 
 /// What became of a request.
@@ -42,26 +69,72 @@ pub enum Served {
     Done(Done),
     /// Its head is not complete.
     Incomplete(Lease),
+    /// There is no connection for it yet.
+    Queued(Box<Dispatch>),
 }
 
 /// Serves one request.
 pub async fn run(shard: &Rc<Shard>, down: &mut Downstream, request: Request) -> Served {
-    let Request { mut head, broken } = request;
     let Some(epoch) = shard.epoch() else {
         return Served::Done(Done { outcome: Err(End::Drained), after: After::Close });
     };
-    let mut planned = match broken {
+    let (mut dispatch, waited) = match request {
+        Request::Fresh { head, broken } => match decide(shard, down, epoch, head, broken) {
+            Decided::Dispatch(dispatch) if dispatch.must_wait() => return Served::Queued(Box::new(dispatch)),
+            Decided::Dispatch(dispatch) => (dispatch, None),
+            Decided::Incomplete(head) => return Served::Incomplete(head),
+            Decided::Rare(planned, head, epoch) => {
+                match Box::pin(serve_rare(shard, down, planned, head, epoch)).await {
+                    Ok(dispatch) if dispatch.must_wait() => return Served::Queued(Box::new(dispatch)),
+                    Ok(dispatch) => (dispatch, None),
+                    Err(done) => return Served::Done(done),
+                }
+            }
+        },
+        Request::Queued(dispatch, leased) => (*dispatch, Some(leased)),
+    };
+    Served::Done(attempts(shard, down, &mut dispatch, waited).await)
+}
+
+/// What is to be done with a request.
+enum Decided {
+    /// It goes to an endpoint.
+    Dispatch(Dispatch),
+    /// Its head is not complete.
+    Incomplete(Lease),
+    /// Anything else.
+    Rare(Plan, Lease, Option<Rc<ShardEpoch>>),
+}
+
+fn decide(shard: &Shard, down: &mut Downstream, epoch: Rc<ShardEpoch>, head: Lease, broken: Option<End>) -> Decided {
+    let planned = match broken {
         Some(end) => Plan::Refused(end.into(), Terms::unread(shard, &epoch.snapshot().http)),
         None => match plan_again(shard, Some(&epoch), down, &head, None, &Tried::default(), None) {
             Some(planned) => planned,
-            None => return Served::Incomplete(head),
+            None => return Decided::Incomplete(head),
         },
     };
-    let mut epoch = Some(epoch);
+    match planned {
+        Plan::Forward(forward, terms) => {
+            down.bound_whole(shard, terms.request_timeout_ms);
+            Decided::Dispatch(Dispatch { epoch: Some(epoch), head, form: None, forward, terms })
+        }
+        planned => Decided::Rare(planned, head, Some(epoch)),
+    }
+}
+
+/// What most requests are not. An engine carries no room for it.
+async fn serve_rare(
+    shard: &Rc<Shard>,
+    down: &mut Downstream,
+    mut planned: Plan,
+    mut head: Lease,
+    epoch: Option<Rc<ShardEpoch>>,
+) -> Result<Dispatch, Done> {
     let mut form = None;
     if let Plan::Form(terms) = planned {
         down.bound_whole(shard, terms.request_timeout_ms);
-        planned = match Box::pin(read_form(shard, down, &mut head, &terms)).await {
+        planned = match read_form(shard, down, &mut head, &terms).await {
             Ok(body) => {
                 form = Some(body);
                 let planned = plan_again(shard, epoch.as_deref(), down, &head, form.as_ref(), &Tried::default(), None);
@@ -70,16 +143,11 @@ pub async fn run(shard: &Rc<Shard>, down: &mut Downstream, request: Request) -> 
             Err(end) => Plan::Refused(end.into(), Terms { body: Body::Chunked, ..terms }),
         };
     }
-    Served::Done(match planned {
-        Plan::Forward(forward, terms) => {
-            if form.is_none() {
-                down.bound_whole(shard, terms.request_timeout_ms);
-            }
-            attempts(shard, down, &mut epoch, head, form, forward, &terms).await
-        }
+    Err(match planned {
+        Plan::Forward(forward, terms) => return Ok(Dispatch { epoch, head, form, forward, terms }),
         Plan::Local(local, terms) => {
             let after = own_after(down, head, &terms);
-            let outcome = Box::pin(answer_locally(shard, down, local, &terms, after)).await;
+            let outcome = answer_locally(shard, down, local, &terms, after).await;
             Done { outcome, after: if outcome.is_ok() { after } else { After::Close } }
         }
         Plan::Refused(denied, terms) => {
@@ -200,39 +268,44 @@ async fn read_form(shard: &Rc<Shard>, down: &mut Downstream, head: &mut Lease, t
 async fn attempts(
     shard: &Shard,
     down: &mut Downstream,
-    epoch: &mut Option<Rc<ShardEpoch>>,
-    mut head: Lease,
-    form: Option<Lease>,
-    mut forward: Forward,
-    terms: &Terms,
+    dispatch: &mut Dispatch,
+    mut waited: Option<Result<Leased, End>>,
 ) -> Done {
+    let Dispatch { epoch, head, form, forward, terms } = dispatch;
     let mut tried = Tried::default();
     let mut fresh = false;
     loop {
-        down.source.ahead = reaches_ahead(&head, terms);
-        let failed = match acquire(shard, down, &mut head, &mut forward, terms, fresh).await {
-            Ok(leased) => match converse::attempt(shard, down, epoch, &mut head, forward.out, terms, leased).await {
-                Ok(after) => {
-                    down.source.put_back(head);
-                    return Done { outcome: Ok(()), after };
+        down.source.ahead = reaches_ahead(head, terms);
+        let leased = match waited.take() {
+            Some(leased) => leased,
+            None => acquire(shard, down, head, forward, terms, fresh).await,
+        };
+        let failed = match leased {
+            Ok(leased) => {
+                let out = std::mem::replace(&mut forward.out, head.nothing());
+                match converse::attempt(shard, down, epoch, head, out, terms, leased).await {
+                    Ok(after) => {
+                        down.source.put_back(head.take());
+                        return Done { outcome: Ok(()), after };
+                    }
+                    Err(failed) => failed,
                 }
-                Err(failed) => failed,
-            },
+            }
             Err(end) => {
                 if end.meaning().retry == Retry::Unsent {
-                    report_failed_dial(shard, epoch.as_deref(), &forward);
+                    report_failed_dial(shard, epoch.as_deref(), forward);
                 }
                 tried.add(forward.endpoint);
                 Failed { end, begun: false, unsent: true, replayable: true }
             }
         };
         if !may_try_again(&failed, terms, &tried, fresh) {
-            return give_up(shard, down, head, terms, &failed).await;
+            return give_up(shard, down, head.take(), terms, &failed).await;
         }
         fresh = failed.end.meaning().retry == Retry::Idempotent;
-        match plan_again(shard, epoch.as_deref(), down, &head, form.as_ref(), &tried, Some(terms.request_id)) {
-            Some(Plan::Forward(next, _)) => forward = next,
-            _ => return give_up(shard, down, head, terms, &failed).await,
+        match plan_again(shard, epoch.as_deref(), down, head, form.as_ref(), &tried, Some(terms.request_id)) {
+            Some(Plan::Forward(next, _)) => *forward = next,
+            _ => return give_up(shard, down, head.take(), terms, &failed).await,
         }
     }
 }

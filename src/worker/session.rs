@@ -48,18 +48,24 @@ pub async fn run(shard: Rc<Shard>, caller: Caller) {
     }
     let mut first = true;
     let mut after = After::Close;
-    while let Some(mut head) = arrival::first_bytes(&shard, &mut down, first).await {
+    while let Some(head) = arrival::first_bytes(&shard, &mut down, first).await {
         let mut partial = Partial::new();
-        let mut broken = None;
-        // An engine is held only while the head may be whole.
+        let mut request = Request::Fresh { head, broken: None };
+        // An engine is held only while there is something to do for it.
         let done = loop {
-            let (back, served) = engine::serve(&shard, down, Request { head, broken }).await;
+            let (back, served) = engine::serve(&shard, down, request).await;
             down = back;
-            head = match served {
+            request = match served {
                 Served::Done(done) => break done,
-                Served::Incomplete(head) => head,
+                Served::Incomplete(mut head) => {
+                    let broken = partial.receive(&shard, &mut down, &mut head).await.err();
+                    Request::Fresh { head, broken }
+                }
+                Served::Queued(mut queued) => {
+                    let leased = Box::pin(queued.wait(&shard, &mut down)).await;
+                    Request::Queued(queued, leased)
+                }
             };
-            broken = partial.receive(&shard, &mut down, &mut head).await.err();
         };
         shard.meter.exchange(done.outcome);
         first = false;

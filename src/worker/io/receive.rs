@@ -40,7 +40,7 @@ struct Habit(Class);
 
 impl Habit {
     fn class(&self, wanted: Class) -> Class {
-        if self.0 == Class::Large { wanted.max(Class::Small) } else { wanted.min(self.0) }
+        if self.0 == Class::Large { wanted } else { self.0 }
     }
 
     fn learn(&mut self, received: &Received) {
@@ -94,6 +94,11 @@ impl Receiver {
         }
     }
 
+    /// What comes next is little, unless it flows already.
+    pub fn expect_little(&mut self) {
+        self.habit.0 = if self.habit.0 == Class::Large { Class::Large } else { Class::Tiny };
+    }
+
     /// Whether the kernel may hold a buffer of this connection, or one that it filled waits to be taken.
     pub(super) fn is_pending(&self) -> bool {
         self.armed
@@ -118,5 +123,42 @@ async fn receive_on_demand<R: AsyncReadRent>(mut half: R, slot: Rc<Slot>, buffer
             Ok(_) => Received::Data(lease),
             Err(_) => Received::Broken,
         }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(buffers: &Buffers, habit: &mut Habit, class: Class, bytes: usize) {
+        let mut lease = buffers.lease(class);
+        lease.append(&vec![0; bytes]);
+        habit.learn(&Received::Data(lease));
+    }
+
+    #[test]
+    fn a_peer_that_fills_its_buffer_gets_what_is_asked_for() {
+        let (buffers, mut habit) = (Buffers::default(), Habit(Class::Tiny));
+        assert_eq!(habit.class(Class::Large), Class::Tiny);
+        after(&buffers, &mut habit, Class::Tiny, TINY_BUFFER_BYTES);
+        assert_eq!(habit.class(Class::Large), Class::Large);
+        assert_eq!(habit.class(Class::Small), Class::Small);
+    }
+
+    #[test]
+    fn a_peer_waits_with_a_buffer_that_would_have_held_its_last_burst() {
+        let (buffers, mut habit) = (Buffers::default(), Habit(Class::Tiny));
+        after(&buffers, &mut habit, Class::Tiny, TINY_BUFFER_BYTES);
+        after(&buffers, &mut habit, Class::Small, 100);
+        assert_eq!(habit.class(Class::Large), Class::Small);
+        after(&buffers, &mut habit, Class::Small, TINY_BUFFER_BYTES);
+        assert_eq!(habit.class(Class::Large), Class::Tiny);
+    }
+
+    #[test]
+    fn a_stream_of_large_pieces_keeps_flowing() {
+        let (buffers, mut habit) = (Buffers::default(), Habit(Class::Large));
+        after(&buffers, &mut habit, Class::Large, SMALL_BUFFER_BYTES);
+        assert_eq!(habit.class(Class::Large), Class::Large);
     }
 }

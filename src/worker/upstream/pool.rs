@@ -140,6 +140,13 @@ impl Pool {
         })
     }
 
+    /// Whether there is neither an idle connection nor leave to dial one.
+    #[must_use]
+    pub fn must_wait(&self) -> bool {
+        let state = self.state.borrow();
+        state.idle.is_empty() && state.open >= self.bounds.get().connections
+    }
+
     /// Whether so many wait that each should hold little.
     #[must_use]
     pub fn is_crowded(&self) -> bool {

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use gatekeeper::config;
 use gatekeeper::ids::{EpochId, WorkerId};
+use gatekeeper::wall::addresses::Addresses;
 use gatekeeper::wall::epoch::Epoch;
 use gatekeeper::wall::health::{EndpointHealth, Health, Verdict};
 use gatekeeper::wall::link;
@@ -20,6 +21,7 @@ use gatekeeper::wall::listen::Entrance;
 use gatekeeper::wall::rate::RateTable;
 use gatekeeper::worker::accept;
 use gatekeeper::worker::driver::Driver;
+use gatekeeper::worker::handover::Handovers;
 use gatekeeper::worker::shard::{Shard, Shared};
 
 const TIMER: Duration = Duration::from_millis(10);
@@ -97,12 +99,21 @@ fn delays(driver: Driver) -> Vec<Duration> {
     driver.runtime().unwrap().block_on(async move {
         let (up, _reports) = link::report_channel().unwrap();
         let rates = Arc::new(RateTable::new(64));
-        let shared = Shared { workers: 1, pseudonym: "test".into(), rates, origin: Instant::now() };
+        let handovers = Arc::new(Handovers::new(1).unwrap());
+        let shared = Shared {
+            workers: 1,
+            pseudonym: "test".into(),
+            rates,
+            addresses: Addresses::new(0),
+            connections_max: 1_000,
+            handovers,
+            origin: Instant::now(),
+        };
         let shard: Rc<Shard> = Shard::new(WorkerId(0), shared, up);
         shard.adopt(epoch);
         monoio::spawn(shard.deadlines.clone().sweep(|| false));
         listener.set_nonblocking(true).unwrap();
-        let door = accept::Door::open(listener, Entrance::Http).unwrap();
+        let door = accept::Door::open(listener, Entrance::Http, EpochId(1)).unwrap();
         monoio::spawn(accept::run(shard.clone(), door, Rc::new(accept::Gate::default())));
         busy_client(gateway, false);
         busy_client(gateway, true);
@@ -113,7 +124,7 @@ fn delays(driver: Driver) -> Vec<Duration> {
             monoio::time::sleep(TIMER).await;
             delays.push(start.elapsed().saturating_sub(TIMER));
         }
-        assert_eq!(shard.sessions(), 2, "both connections stayed busy");
+        assert_eq!(shard.open().exchanges, 2, "both connections stayed busy");
         delays
     })
 }

@@ -3,32 +3,35 @@
 //! A loop waits until its socket is readable and then takes what waits, so stopping it loses nothing: no accept
 //! is ever under way in the kernel. Stopping empties the queue first, because closing the last handle on a
 //! socket of a SO_REUSEPORT group resets what waits there. Sockets are non-blocking: two processes may serve one
-//! during an upgrade. Out of scope: opening sockets (control), what a connection says (`session`, `tcp`).
+//! during an upgrade. What is accepted is served here or given to another worker (`handover`). Out of scope:
+//! opening sockets (control), what a connection says (`session`, `tcp`).
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::OwnedFd;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use monoio::net::TcpStream;
+use monoio::net::{TcpStream, UnixStream};
 use monoio::utils::is_legacy;
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, acceptfrom_with};
 
 use super::admission;
 use super::downstream::Caller;
+use super::handover::Fresh;
 use super::io::Connection;
 use super::session;
 use super::shard::Shard;
 use super::tcp;
 use crate::end::End;
+use crate::ids::EpochId;
 use crate::limits::{ACCEPTS_PER_TURN, EXHAUSTED_PAUSE_MS};
+use crate::wall::link::silence;
 use crate::wall::listen::Entrance;
 
 /// What control stops a loop by.
@@ -61,15 +64,16 @@ pub struct Door {
     readiness: monoio::net::TcpListener,
     socket: TcpListener,
     entrance: Entrance,
+    since: EpochId,
 }
 
 impl Door {
-    /// Hands a listening socket to the runtime.
+    /// Hands a listening socket to the runtime. Workers on epoch `since` or a later one know the entrance.
     ///
     /// # Errors
     /// When the process is out of descriptors.
-    pub fn open(socket: TcpListener, entrance: Entrance) -> io::Result<Self> {
-        Ok(Self { readiness: monoio::net::TcpListener::from_std(socket.try_clone()?)?, socket, entrance })
+    pub fn open(socket: TcpListener, entrance: Entrance, since: EpochId) -> io::Result<Self> {
+        Ok(Self { readiness: monoio::net::TcpListener::from_std(socket.try_clone()?)?, socket, entrance, since })
     }
 
     fn speaks_http(&self) -> bool {
@@ -77,9 +81,9 @@ impl Door {
     }
 }
 
-/// Accepts until the gate is closed, then takes what still waits.
+/// Accepts until the gate is closed, then takes what still waits, unless it is left to who takes this worker's place.
 pub async fn run(shard: Rc<Shard>, door: Door, gate: Rc<Gate>) {
-    loop {
+    while !shard.is_cut() {
         let taken = take_waiting(&shard, &door);
         match taken {
             // A signal or the peer's own doing is no reason to wait.
@@ -109,7 +113,7 @@ fn take_waiting(shard: &Rc<Shard>, door: &Door) -> Taken {
             Ok((stream, peer)) => {
                 shard.admission.reserve();
                 if let Some(peer) = peer.and_then(|peer| SocketAddr::try_from(peer).ok()) {
-                    welcome(shard, &door.entrance, stream, peer);
+                    place(shard, door, stream.into(), peer);
                 }
             }
             Err(error) if is_peers_doing(error) => {}
@@ -135,6 +139,34 @@ fn turn_one_away(shard: &Shard, door: &Door, flags: SocketFlags) -> bool {
     drop(accepted);
     shard.admission.reserve();
     told
+}
+
+/// Serves a connection here, or gives it to a worker that has fewer.
+fn place(shard: &Rc<Shard>, door: &Door, stream: std::net::TcpStream, peer: SocketAddr) {
+    let entrance = &door.entrance;
+    let handovers = &shard.shared.handovers;
+    let Some(to) = shard.evenness.better(handovers, shard.connections(), door.since, shard.clock.now_ms()) else {
+        return welcome(shard, entrance, stream, peer);
+    };
+    match handovers.give(to, Fresh { stream, peer, entrance: entrance.clone() }) {
+        Ok(()) => shard.meter.handed_over(),
+        Err(Fresh { stream, .. }) => welcome(shard, entrance, stream, peer),
+    }
+}
+
+/// Serves what other workers have accepted for this one.
+pub async fn take_in(shard: Rc<Shard>, bell: UnixStream) {
+    let handovers = &shard.shared.handovers;
+    while !shard.is_cut() {
+        for Fresh { stream, peer, entrance } in handovers.inlet(shard.worker).try_iter() {
+            welcome(&shard, &entrance, stream, peer);
+        }
+        // A bell that fails is no reason to leave what is given unserved.
+        if bell.readable(false).await.is_err() {
+            monoio::time::sleep(Duration::from_millis(EXHAUSTED_PAUSE_MS)).await;
+        }
+        silence(handovers.heard(shard.worker));
+    }
 }
 
 /// Lets the core's other connections have their turn: the runtime's finest timer.
@@ -171,13 +203,13 @@ fn is_peers_doing(error: Errno) -> bool {
 }
 
 /// Gives the connection a task of its own, where it is let in; a panic in it costs this connection only.
-fn welcome(shard: &Rc<Shard>, entrance: &Entrance, stream: OwnedFd, peer: SocketAddr) {
+fn welcome(shard: &Rc<Shard>, entrance: &Entrance, stream: std::net::TcpStream, peer: SocketAddr) {
     shard.meter.connection();
     let counted = match admission::admit(shard, peer) {
         Ok(counted) => counted,
         Err(end) => return admission::turn_away(shard, &stream, matches!(entrance, Entrance::Http), end),
     };
-    let Ok(stream) = TcpStream::from_std(stream.into()) else { return };
+    let Ok(stream) = TcpStream::from_std(stream) else { return };
     let caller = Caller { connection: Connection::tcp(stream, &shard.buffers), peer, counted };
     match entrance {
         Entrance::Http => guard(shard, session::run(shard.clone(), caller)),
@@ -187,6 +219,7 @@ fn welcome(shard: &Rc<Shard>, entrance: &Entrance, stream: OwnedFd, peer: Socket
 
 /// Combined and not awaited in a block, in which it would stand twice.
 fn guard(shard: &Rc<Shard>, life: impl Future<Output = ()> + 'static) {
+    // Counted before the task first runs: the next accept may come before that.
     let (shard, presence) = (shard.clone(), shard.enter());
     monoio::spawn(std::panic::AssertUnwindSafe(life).catch_unwind().map(move |outcome| {
         if outcome.is_err() {

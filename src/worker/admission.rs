@@ -6,7 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 
@@ -36,7 +36,7 @@ pub fn admit(shard: &Shard, peer: SocketAddr) -> Result<Option<Counted>, End> {
         0 => shard.shared.connections_max,
         most => most as usize,
     };
-    if shard.sessions() >= most {
+    if shard.connections() >= most {
         return Err(End::CoreConnections);
     }
     let address = peer.ip().to_canonical();
@@ -76,16 +76,16 @@ impl Admission {
 }
 
 /// Turns a connection away: it is told why, where it speaks HTTP, and closed.
-pub fn turn_away(shard: &Shard, stream: &OwnedFd, speaks_http: bool, end: End) {
+pub fn turn_away(shard: &Shard, stream: impl AsFd, speaks_http: bool, end: End) {
     shard.meter.refused(end);
     // A core without connections does not look at the time.
     shard.clock.refresh();
     if speaks_http && shard.admission.may_tell(shard.clock.unix_s()) {
-        tell(shard, stream, end);
+        tell(shard, stream.as_fd(), end);
     }
 }
 
-fn tell(shard: &Shard, stream: &OwnedFd, end: End) {
+fn tell(shard: &Shard, stream: BorrowedFd<'_>, end: End) {
     let legacy = shard.epoch().is_some_and(|epoch| epoch.snapshot().http.legacy_status);
     let Some(status) = end.status(legacy) else { return };
     let mut out = shard.buffers.lease(Class::Small);

@@ -12,40 +12,38 @@ use super::downstream::Downstream;
 use super::io::Received;
 use super::shard::Shard;
 use crate::end::End;
-use crate::limits::{DRAIN_IDLE_GRACE_MS, LONG_HEADS_BYTES_MAX, SMALL_BUFFER_BYTES};
+use crate::limits::{DEADLINE_TICK_MS, LONG_HEADS_BYTES_MAX, SMALL_BUFFER_BYTES};
 use crate::proto::head::may_be_complete;
 
 /// The first bytes of a request. `None` where none came: the client closed, or was idle for too long.
 pub async fn first_bytes(shard: &Shard, down: &mut Downstream, first: bool) -> Option<Lease> {
-    if down.source.carried.is_none() {
+    let _idle = if down.source.carried.is_none() {
         let rules = &shard.epoch()?;
         let rules = &rules.snapshot().http;
-        let patience_ms = match (shard.draining(), first) {
-            (true, _) => DRAIN_IDLE_GRACE_MS,
+        let patience_ms = match (shard.is_cut(), first) {
+            (true, _) => DEADLINE_TICK_MS,
             (false, true) => u64::from(rules.head_timeout_ms),
             (false, false) => u64::from(rules.keepalive_timeout_ms),
         };
         down.source.reading.arm_idle(patience_ms);
-    }
+        Some(shard.rest())
+    } else {
+        None
+    };
     match down.source.next_in_time(Class::Small).await? {
         Received::Data(lease) => Some(lease),
         Received::End | Received::Broken => None,
     }
 }
 
-/// A head that is not complete yet.
+/// A head that is not complete yet; at first, of which nothing has come.
+#[derive(Default)]
 pub struct Partial {
     searched: usize,
     room: Option<Room>,
 }
 
 impl Partial {
-    /// A head of which nothing has come.
-    #[must_use]
-    pub fn new() -> Self {
-        Self { searched: 0, room: None }
-    }
-
     /// Receives until the head may be complete. It is looked at again only when its end may be there: not once
     /// per byte. The deadline runs from the first call.
     ///

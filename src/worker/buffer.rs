@@ -1,6 +1,6 @@
 //! The core's buffers: leased while bytes are in hand, returned when they are not.
 //!
-//! In scope: three sizes of buffer, a bounded shelf of each, a bound on large ones, `Lease`. A connection that waits
+//! In scope: four sizes of buffer, a bounded shelf of each, a bound on large ones, `Lease`. A connection that waits
 //! for bytes holds one buffer, mostly a tiny one, lent to the kernel.
 //! Out of scope: who reads into a lease and how large a one is worth it (`io`).
 
@@ -8,8 +8,9 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::limits::{
-    LARGE_BUFFER_BYTES, LARGE_BUFFERS_KEPT, LARGE_BUFFERS_MAX, OVERGROWN_BUFFER_BYTES, OVERGROWN_SMALL_BUFFER_BYTES,
-    SMALL_BUFFER_BYTES, SMALL_BUFFERS_KEPT, TINY_BUFFER_BYTES, TINY_BUFFERS_KEPT,
+    HUGE_BUFFER_BYTES, HUGE_BUFFERS_KEPT, LARGE_BUFFER_BYTES, LARGE_BUFFERS_KEPT, LARGE_BUFFERS_MAX,
+    OVERGROWN_BUFFER_BYTES, OVERGROWN_SMALL_BUFFER_BYTES, SMALL_BUFFER_BYTES, SMALL_BUFFERS_KEPT, TINY_BUFFER_BYTES,
+    TINY_BUFFERS_KEPT,
 };
 
 /// How large a lease is asked for.
@@ -21,6 +22,8 @@ pub enum Class {
     Small,
     /// A body that fills small ones.
     Large,
+    /// A tunnel that fills small ones.
+    Huge,
 }
 
 impl Class {
@@ -28,6 +31,12 @@ impl Class {
     #[must_use]
     pub fn for_bytes(remaining: u64) -> Self {
         if remaining > SMALL_BUFFER_BYTES as u64 { Self::Large } else { Self::Small }
+    }
+
+    /// The class that suits what comes next through a tunnel of which so much came at once.
+    #[must_use]
+    pub fn after(bytes: usize) -> Self {
+        if bytes < SMALL_BUFFER_BYTES { Self::Small } else { Self::Huge }
     }
 }
 
@@ -40,6 +49,7 @@ struct Shelves {
     tiny: Vec<Vec<u8>>,
     small: Vec<Vec<u8>>,
     large: Vec<Vec<u8>>,
+    huge: Vec<Vec<u8>>,
     large_lent: usize,
 }
 
@@ -54,6 +64,7 @@ impl Buffers {
             Class::Tiny => (&mut shelves.tiny, TINY_BUFFER_BYTES),
             Class::Large if large => (&mut shelves.large, LARGE_BUFFER_BYTES),
             Class::Small | Class::Large => (&mut shelves.small, SMALL_BUFFER_BYTES),
+            Class::Huge => (&mut shelves.huge, HUGE_BUFFER_BYTES),
         };
         let bytes = shelf.pop().unwrap_or_else(|| Vec::with_capacity(capacity));
         shelves.large_lent += usize::from(large);
@@ -67,6 +78,7 @@ impl Buffers {
             TINY_BUFFER_BYTES => (&mut shelves.tiny, TINY_BUFFERS_KEPT),
             SMALL_BUFFER_BYTES..OVERGROWN_SMALL_BUFFER_BYTES => (&mut shelves.small, SMALL_BUFFERS_KEPT),
             LARGE_BUFFER_BYTES..OVERGROWN_BUFFER_BYTES => (&mut shelves.large, LARGE_BUFFERS_KEPT),
+            HUGE_BUFFER_BYTES => (&mut shelves.huge, HUGE_BUFFERS_KEPT),
             _ => return,
         };
         if shelf.len() < kept {

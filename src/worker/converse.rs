@@ -97,12 +97,13 @@ pub async fn attempt(
     let beyond = upload.is_done() && head.bytes().len() > terms.head_bytes + taken;
     down.source.ahead = beyond || terms.upgrade_websocket;
     let talk = Talk::new(shard, terms, upload.is_done(), taken > 0);
-    let wait_ms = down.whole.as_ref().map_or(terms.body_timeout_ms, |whole| whole.shorter(terms.body_timeout_ms));
-    if let Err(fault) = connection.tx.send(out, &down.writing, wait_ms).await {
-        let due = down.whole.as_ref().is_some_and(Deadline::is_due);
-        let end = if fault.late && due { End::RequestTimeout } else { not_taken(fault, reused) };
+    if let Err(fault) = connection.tx.send(out, &down.writing, down.what_is_left(terms.body_timeout_ms)).await {
+        let end = not_taken(fault, reused, down.whole.as_ref());
         return Err(Failed { end, begun: false, unsent: !fault.partly, replayable });
     }
+
+    #[cfg(debug_assertions)]
+    super::fault::at("attempt", head.bytes());
 
     let Downstream { source, tx, writing, whole, .. } = down;
     let Connection { rx: up_rx, tx: up_tx } = &mut connection;
@@ -147,7 +148,10 @@ pub async fn attempt(
 }
 
 /// Why the upstream did not take the request.
-fn not_taken(fault: SendFault, reused: bool) -> End {
+fn not_taken(fault: SendFault, reused: bool, whole: Option<&Deadline>) -> End {
+    if fault.late && whole.is_some_and(Deadline::is_due) {
+        return End::RequestTimeout;
+    }
     match (fault.late, reused) {
         (true, _) => End::UpstreamWriteTimeout,
         (false, true) => End::UpstreamStale,

@@ -119,6 +119,12 @@ impl Downstream {
         }
     }
 
+    /// This timeout, 0 for none, or what is left of the whole request if that is less.
+    #[must_use]
+    pub fn what_is_left(&self, timeout_ms: u64) -> u64 {
+        self.whole.as_ref().map_or(timeout_ms, |whole| whole.shorter(timeout_ms))
+    }
+
     /// Becomes the tunnel that was agreed on.
     pub fn become_tunnel(self, shard: &Rc<Shard>) {
         let Self { source, tx, counted, switched, .. } = self;

@@ -28,6 +28,9 @@ use crate::proto::head::Body;
 use crate::proto::reply::CONTINUE;
 use crate::wall::link::Report;
 
+/// What `/ping` says while the gateway stops, as `/reload` does.
+const STOPPING: &str = "the gateway is stopping";
+
 /// What is served.
 pub enum Request {
     /// One that came.
@@ -107,6 +110,9 @@ enum Decided {
 }
 
 fn decide(shard: &Shard, down: &mut Downstream, epoch: Rc<ShardEpoch>, head: Lease, broken: Option<End>) -> Decided {
+    #[cfg(debug_assertions)]
+    super::fault::at("exchange", head.bytes());
+
     let planned = match broken {
         Some(end) => Plan::Refused(end.into(), Terms::unread(shard, &epoch.snapshot().http)),
         None => match plan_again(shard, Some(&epoch), down, &head, None, &Tried::default(), None) {
@@ -215,11 +221,12 @@ async fn answer_locally(
     match local {
         Local::Options => reply::options(shard, down, terms, close).await,
         Local::Ping => {
-            reply::send(shard, down, terms, &Own { status: 200, text: "gateway pong", fields: &[], close }).await
+            let (status, text) = if shard.is_last() { (503, STOPPING) } else { (200, "gateway pong") };
+            reply::send(shard, down, terms, &Own { status, text, fields: &[], close }).await
         }
         Local::Reload => {
             let ticket = shard.tickets.open();
-            shard.reports.send(Report::ReloadAsked { worker: shard.worker, ticket });
+            shard.reports.hint(Report::ReloadAsked { worker: shard.worker, ticket });
             // Control answers by its own deadline; this one only covers a control that is stuck.
             down.writing.arm(RELOAD_ANSWER_MS * 2);
             let answer = down.writing.bound(pin!(shard.tickets.wait(ticket))).await;
@@ -365,7 +372,7 @@ async fn acquire(
 fn report_failed_dial(shard: &Shard, epoch: Option<&ShardEpoch>, forward: &Forward) {
     let Some(epoch) = epoch else { return };
     let endpoint = forward.replica.upstream.endpoints[forward.endpoint].id;
-    shard.reports.send(Report::ConnectFailed { epoch: epoch.epoch().id, endpoint });
+    shard.reports.hint(Report::ConnectFailed { epoch: epoch.epoch().id, endpoint });
 }
 
 /// Tells the client, where it can still be told.

@@ -17,6 +17,9 @@ pub mod downstream;
 pub mod driver;
 pub mod engine;
 pub mod exchange;
+#[cfg(debug_assertions)]
+pub mod fault;
+pub mod handover;
 pub mod io;
 pub mod meter;
 pub mod orders;

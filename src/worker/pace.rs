@@ -41,7 +41,7 @@ impl Pace {
             return;
         }
         let earned_ms = (bytes as u64).saturating_mul(1_000) / self.bytes_per_second;
-        let left_ms = self.left_ms.get().saturating_sub(waited_ms).saturating_add(earned_ms);
+        let left_ms = self.left_ms.get().saturating_add(earned_ms).saturating_sub(waited_ms);
         self.left_ms.set(left_ms.min(self.grace_ms));
     }
 
@@ -64,7 +64,7 @@ mod tests {
             !pace.is_missed()
         });
         // Each second costs 1,000 and earns 500.
-        assert_eq!(waits.count(), 18);
+        assert_eq!(waits.count(), 19);
     }
 
     #[test]

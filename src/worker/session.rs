@@ -49,7 +49,7 @@ pub async fn run(shard: Rc<Shard>, caller: Caller) {
     let mut first = true;
     let mut after = After::Close;
     while let Some(head) = arrival::first_bytes(&shard, &mut down, first).await {
-        let mut partial = Partial::new();
+        let mut partial = Partial::default();
         let mut request = Request::Fresh { head, broken: None };
         // An engine is held only while there is something to do for it.
         let done = loop {

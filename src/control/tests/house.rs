@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use crate::config::{Fault, Loaded, Process};
 use crate::control::bind::Group;
 use crate::control::state::{Event, Pace};
-use crate::control::{Office, Outcome, thread::turn};
+use crate::control::{Life, Office, Outcome, thread::turn};
 use crate::ids::{EndpointId, EpochId, WorkerId};
 use crate::wall::access::{Access, AddressSet};
 use crate::wall::epoch::Epoch;
@@ -54,6 +54,7 @@ fn service(number: usize, address: Address, check: Check) -> Service {
         upstream: Upstream {
             endpoints: [endpoint].into(),
             connect_timeout_ms: 1,
+            request_timeout_ms: 0,
             header_timeout_ms: 1,
             body_timeout_ms: 1,
             tunnel_idle_ms: 1,
@@ -76,6 +77,11 @@ fn rules() -> HttpRules {
         fixed_host: None,
         head_timeout_ms: 1,
         progress_timeout_ms: 1,
+        connections_max: 0,
+        address_connections_max: 0,
+        body_rate_min: 0,
+        answer_rate_min: 0,
+        rate_grace_ms: 0,
         keepalive_timeout_ms: 1,
         half_close_grace_ms: 1,
         head_bytes_max: 1,
@@ -97,7 +103,10 @@ pub(crate) fn process() -> Process {
         listens: vec![listen("127.0.0.1:8081", Entrance::Http)],
         reload_interval_ms: 0,
         reload_on_change: false,
+        drain_delay_ms: 0,
         drain_window_ms: 1_000,
+        upgrade_timeout_ms: 1_000,
+        account: None,
         rate_keys_max: 32,
         dns_servers: Vec::new(),
     }
@@ -198,6 +207,7 @@ impl FakeWorker {
                     Order::ReloadAnswer { ticket, status, text } => {
                         let _ = answered.send((ticket, status, text.into()));
                     }
+                    Order::Ping => end.reports.send(Report::Pong { worker }),
                     Order::Listen { .. } | Order::Unlisten { .. } => {}
                     Order::Drain { .. } => break,
                 }
@@ -285,7 +295,9 @@ impl House {
             })
             .unzip();
         let listening = unserved(&loaded.process.listens);
-        let office = Office { file: file.clone(), load, loaded, listening, links, reports, ready: Box::new(|_| {}) };
+        let (spawn, ready) = (Box::new(|_| Err(io::ErrorKind::Unsupported.into())), Box::new(|_: &str| {}));
+        let (copy, life) = (file.clone(), Life::default());
+        let office = Office { file: copy, load, loaded, listening, links, spawn, reports, ready, life };
         let channel = mpsc::channel(64);
         let events = channel.0.clone();
         let running = Some(thread::spawn(move || {

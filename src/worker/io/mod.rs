@@ -3,12 +3,14 @@
 //! A connection is used in one of two ways. HTTP runs on `Receiver` and `Sender`: they lend received bytes (a
 //! `Lease`) and take bytes to send, each with one operation in the kernel's hands. A receive is never dropped
 //! while its connection lives: not waiting for it any longer leaves it pending, and what it brings is given to
-//! whoever asks next. Tunnels run on `Socket`, which waits for readiness only, so that waiting holds no buffer.
+//! whoever asks next. Tunnels receive by `Socket`, which waits for readiness only, so that waiting holds no buffer.
 //!
 //! No stage asks for a buffer to receive into or sees the runtime below, so the driver can change without
 //! touching a stage. Closing is asked of the kernel first (`shutdown`), then the descriptor goes when the last
 //! operation on it has completed. Out of scope: deadlines (`deadline`), what the bytes mean.
 
+mod open;
+mod pipe;
 mod receive;
 mod send;
 mod socket;
@@ -22,6 +24,8 @@ use std::path::Path;
 use monoio::io::Splitable;
 use monoio::net::{TcpStream, UnixStream};
 
+pub use self::open::sever_all;
+pub use self::pipe::{Pipe, Pipes};
 pub use self::receive::{Received, Receiver};
 pub use self::send::{SendFault, Sender};
 pub use self::socket::{Moved, Socket};
@@ -71,16 +75,17 @@ impl Connection {
         Ok(Self::unix(UnixStream::connect(path).await?, buffers))
     }
 
-    /// The bare socket, for a use by readiness. `None`, and the connection is gone, where a receive is pending:
-    /// it cannot be taken back without a risk to what it brings.
+    /// The connection for a use by readiness. `None`, and it is gone, where a receive is pending: that cannot be
+    /// taken back without a risk to what it brings.
     #[must_use]
-    pub fn into_socket(self) -> Option<Socket> {
+    pub fn into_socket(self) -> Option<(Socket, Sender)> {
         let Self { rx, tx } = self;
         if rx.is_pending() {
             tx.sever();
             return None;
         }
+        // The receiver's own half goes with it; no operation of it is left.
         drop(rx);
-        Some(tx.into_socket())
+        Some((tx.socket(), tx))
     }
 }

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use monoio::io::{AsyncWriteRent, OwnedReadHalf, OwnedWriteHalf};
 use monoio::net::{TcpStream, UnixStream};
 use rustix::net::sockopt;
 
+use super::open::Listed;
 use super::socket::{Socket, Stream};
 use super::turn::Turn;
 use crate::worker::buffer::Lease;
@@ -35,18 +36,18 @@ pub struct SendFault {
 
 /// The sending half.
 pub struct Sender {
+    listed: Listed,
     half: Half,
-    fd: RawFd,
     turn: Turn,
 }
 
 impl Sender {
     pub(super) fn tcp(half: OwnedWriteHalf<TcpStream>, fd: RawFd) -> Self {
-        Self { half: Half::Tcp(half), fd, turn: Turn::default() }
+        Self { listed: Listed::new(fd), half: Half::Tcp(half), turn: Turn::default() }
     }
 
     pub(super) fn unix(half: OwnedWriteHalf<UnixStream>, fd: RawFd) -> Self {
-        Self { half: Half::Unix(half), fd, turn: Turn::default() }
+        Self { listed: Listed::new(fd), half: Half::Unix(half), turn: Turn::default() }
     }
 
     /// Sends everything readable in the lease and gives the lease back. The peer must take some bytes
@@ -150,25 +151,35 @@ impl Sender {
         let _ = rustix::net::shutdown(self.descriptor(), how);
     }
 
-    /// The socket, whose other half must be gone.
-    pub(super) fn into_socket(self) -> Socket {
-        Socket::new(match self.half {
-            Half::Tcp(half) => Stream::Tcp(whole(half)),
-            Half::Unix(half) => Stream::Unix(whole(half)),
-        })
+    /// The same socket, for receiving by readiness.
+    pub(super) fn socket(&self) -> Socket {
+        let stream = match &self.half {
+            Half::Tcp(half) => Stream::Tcp(OwnedReadHalf(half.0.clone())),
+            Half::Unix(half) => Stream::Unix(OwnedReadHalf(half.0.clone())),
+        };
+        Socket::new(stream, self.descriptor().as_raw_fd())
     }
 
-    #[expect(unsafe_code, reason = "the runtime's stream gives only a raw descriptor")]
+    /// Sends of the lease what the kernel takes, at least one byte, however long that lasts. Says how many and
+    /// gives the rest back.
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    pub async fn send_some(&mut self, lease: Lease) -> Result<(usize, Lease), Lease> {
+        let (bytes, start, home) = lease.lend();
+        let end = bytes.len();
+        let (result, slice) = self.write(bytes.slice(start..end)).await;
+        let mut lease = home.adopt(slice.into_inner());
+        match result {
+            Ok(sent) if sent > 0 => {
+                lease.advance(start + sent);
+                Ok((sent, lease))
+            }
+            _ => Err(lease),
+        }
+    }
+
     fn descriptor(&self) -> BorrowedFd<'_> {
-        // SAFETY: `fd` was read from the stream whose write half is in `self.half`. The runtime closes a
-        // descriptor only when the last half and the last operation on it are gone, so it stays open,
-        // and stays this socket, for as long as `self` is borrowed.
-        unsafe { BorrowedFd::borrow_raw(self.fd) }
+        self.listed.socket()
     }
-}
-
-/// The stream of a half that is the last one.
-fn whole<T: AsyncWriteRent>(half: OwnedWriteHalf<T>) -> T {
-    let other = OwnedReadHalf(half.0.clone());
-    half.reunite(other).unwrap_or_else(|_| unreachable!("both halves are made of the same stream"))
 }

@@ -1,5 +1,6 @@
 //! The sending half of a connection that HTTP runs on.
 
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
@@ -16,6 +17,7 @@ use super::socket::{Socket, Stream};
 use super::turn::Turn;
 use crate::worker::buffer::Lease;
 use crate::worker::deadline::Deadline;
+use crate::worker::pace::Pace;
 
 /// The half of a stream that is written to.
 enum Half {
@@ -53,13 +55,46 @@ impl Sender {
     ///
     /// # Errors
     /// When the peer is too slow or the connection is broken; it can only be closed then.
-    pub async fn send(&mut self, lease: Lease, deadline: &Deadline, progress_ms: u64) -> Result<Lease, SendFault> {
-        let (mut bytes, start, home) = lease.lend();
+    pub fn send<'s>(
+        &'s mut self,
+        lease: Lease,
+        deadline: &'s Deadline,
+        progress_ms: u64,
+    ) -> impl Future<Output = Result<Lease, SendFault>> + 's {
+        self.send_at(lease, deadline, progress_ms, None)
+    }
+
+    /// As `send`, to a peer that must also keep a rate.
+    ///
+    /// # Errors
+    /// As `send`.
+    pub fn send_paced<'s>(
+        &'s mut self,
+        lease: Lease,
+        deadline: &'s Deadline,
+        pace: &'s Pace,
+    ) -> impl Future<Output = Result<Lease, SendFault>> + 's {
+        self.send_at(lease, deadline, 0, Some(pace))
+    }
+
+    async fn send_at(
+        &mut self,
+        lease: Lease,
+        deadline: &Deadline,
+        progress_ms: u64,
+        pace: Option<&Pace>,
+    ) -> Result<Lease, SendFault> {
+        let (mut bytes, start, lease) = lease.lend();
         let mut sent = start;
         while sent < bytes.len() {
             let end = bytes.len();
-            deadline.arm(progress_ms);
+            deadline.arm(pace.map_or(progress_ms, Pace::wait_ms));
+            let since_ms = deadline.now_ms();
             let written = deadline.bound(pin!(self.write(bytes.slice(sent..end)))).await;
+            let taken = written.as_ref().and_then(|(result, _)| result.as_ref().ok()).map_or(0, |n| *n);
+            if let Some(pace) = pace {
+                pace.count(deadline.now_ms() - since_ms, taken);
+            }
             let partly = sent > start;
             let (result, slice) = written.ok_or(SendFault { late: true, partly })?;
             bytes = slice.into_inner();
@@ -69,7 +104,7 @@ impl Sender {
             }
         }
         deadline.disarm();
-        Ok(home.adopt(bytes))
+        Ok(lease.adopt(bytes))
     }
 
     async fn write(&mut self, slice: Slice<Vec<u8>>) -> (io::Result<usize>, Slice<Vec<u8>>) {

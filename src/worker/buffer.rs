@@ -147,10 +147,11 @@ impl Lease {
         self.bytes.extend_from_slice(more);
     }
 
-    /// Moves the readable part to memory of just its size, for a wait that may be long, where that saves half.
+    /// Moves the readable part to memory of just its size, for a wait that may be long, where that saves half of more
+    /// than a tiny buffer.
     pub fn fit(&mut self) {
         let readable = self.bytes();
-        if readable.len() * 2 < self.capacity() {
+        if self.capacity() > TINY_BUFFER_BYTES && readable.len() * 2 < self.capacity() {
             let fitting = readable.to_vec();
             let home = self.home.clone();
             *self = Self { bytes: fitting, start: 0, large: false, home };

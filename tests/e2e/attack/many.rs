@@ -11,7 +11,7 @@ use crate::support::{Conf, Gateway, Origin, Service};
 const ATTACKERS: usize = 1_000;
 /// What one that waits may cost: its state, a tiny buffer, the runtime's own, what the allocator adds. Without
 /// optimisation a state is some three times as large.
-const WAITING_BYTES: usize = if cfg!(debug_assertions) { 9 * 1024 } else { 4 * 1024 };
+const WAITING_BYTES: usize = if cfg!(debug_assertions) { 12 * 1024 } else { 4 * 1024 };
 /// The same of one whose request is under way or queued.
 const SERVED_BYTES: usize = if cfg!(debug_assertions) { 16 * 1024 } else { 8 * 1024 };
 /// The program's own growth in the meantime, whatever the number of connections.

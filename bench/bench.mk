@@ -3,7 +3,7 @@
 # `make bench-tunnels` are its halves. `make bench-gate` counts instructions per request and fails when there are more than
 # recorded.
 
-.PHONY: bench bench-quick bench-replies bench-tunnels bench-gate bench-gate-update bench-build bench-origin bench-test
+.PHONY: bench bench-quick bench-replies bench-tunnels bench-gate bench-gate-update bench-runtimes bench-build bench-origin bench-test
 
 bench: bench-replies bench-tunnels
 
@@ -22,6 +22,10 @@ bench-gate: bench-build
 
 bench-gate-update: bench-build
 	bench/gate/run --update
+
+# One relay on several runtimes, and monoio-http's decoder over the corpus; writes record/rt-compare and monoio-http.
+bench-runtimes:
+	bench/rt-compare/run --record
 
 bench-test:
 	PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover -q -s bench -t bench -p 'test_*.py'

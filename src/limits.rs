@@ -24,7 +24,7 @@ pub const QUEUE_AT_EASE: usize = 512;
 /// Large buffers a core keeps for reuse.
 pub const LARGE_BUFFERS_KEPT: usize = 64;
 /// Large buffers a core has on loan at most; beyond, bodies flow through small ones.
-pub const LARGE_BUFFERS_MAX: usize = 128;
+pub const LARGE_BUFFERS_MAX: usize = 96;
 /// Bytes of one core's request heads that came in pieces and outgrew a small buffer, until their exchanges end.
 pub const LONG_HEADS_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Engines that run nothing a core keeps for reuse, some 3 KiB each.

@@ -51,9 +51,6 @@ async fn run(desk: Rc<Desk>) {
     loop {
         let Job { shard, mut down, request } = poll_fn(|_| desk.job.take().map_or(Poll::Pending, Poll::Ready)).await;
         let served = exchange::run(&shard, &mut down, request).await;
-        if matches!(served, Served::Done(_)) {
-            down.whole = None;
-        }
         desk.done.set(Some((down, served)));
     }
 }

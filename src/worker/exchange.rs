@@ -32,15 +32,12 @@ use crate::wall::link::Report;
 /// What `/ping` says while the gateway stops, as `/reload` does.
 const STOPPING: &str = "the gateway is stopping";
 
-/// What is served.
+/// What an engine serves.
 pub enum Request {
-    /// One that came.
-    Fresh {
-        /// Its bytes so far; they begin with its head.
-        head: Lease,
-        /// Why the head will not become complete.
-        broken: Option<End>,
-    },
+    /// A request that came: its bytes so far, which begin with its head.
+    Fresh(Lease),
+    /// One that was looked at.
+    Ready(Box<Dispatch>),
     /// One that has waited for a connection.
     Queued(Box<Dispatch>, Result<Leased, End>),
 }
@@ -65,6 +62,19 @@ impl Dispatch {
         }
     }
 
+    /// Whether the wait ended so that no attempt may follow.
+    #[must_use]
+    pub fn is_over(waited: &Result<Leased, End>) -> Option<End> {
+        waited.as_ref().err().copied().filter(|end| end.meaning().retry == Retry::No)
+    }
+
+    /// Tells the client that there is no connection for it.
+    pub async fn refuse(self: Box<Self>, shard: &Shard, down: &mut Downstream, end: End) -> Done {
+        let Self { head, terms, .. } = *self;
+        let failed = Failed { end, begun: false, unsent: true, replayable: true };
+        give_up(shard, down, head, &terms, &failed).await
+    }
+
     /// Waits for the connection, for as long as the client waits for it.
     pub async fn wait(&mut self, shard: &Shard, down: &mut Downstream) -> Result<Leased, End> {
         let Self { head, forward, terms, .. } = self;
@@ -81,6 +91,8 @@ pub enum Served {
     Incomplete(Lease),
     /// There is no connection for it yet.
     Queued(Box<Dispatch>),
+    /// It needs no connection, or not yet.
+    Rare(Box<Rare>),
 }
 
 /// Serves one request.
@@ -90,16 +102,11 @@ pub async fn run(shard: &Rc<Shard>, down: &mut Downstream, request: Request) -> 
     };
     let mut waited = None;
     let mut dispatch = match request {
-        Request::Fresh { head, broken } => match decide(shard, down, epoch, head, broken) {
-            Decided::Dispatch(dispatch) => dispatch,
-            Decided::Incomplete(head) => return Served::Incomplete(head),
-            Decided::Rare(planned, head, epoch) => {
-                match Box::pin(serve_rare(shard, down, planned, head, epoch)).await {
-                    Ok(dispatch) => dispatch,
-                    Err(done) => return Served::Done(done),
-                }
-            }
+        Request::Fresh(head) => match decide(shard, down, epoch, head) {
+            Ok(dispatch) => dispatch,
+            Err(served) => return served,
         },
+        Request::Ready(dispatch) => *dispatch,
         Request::Queued(dispatch, leased) => {
             waited = Some(leased);
             *dispatch
@@ -125,44 +132,43 @@ enum Start {
     Queue,
 }
 
-/// What is to be done with a request.
-enum Decided {
-    /// It goes to an endpoint.
-    Dispatch(Dispatch),
-    /// Its head is not complete.
-    Incomplete(Lease),
-    /// Anything else.
-    Rare(Plan, Lease, Option<Rc<ShardEpoch>>),
-}
-
-fn decide(shard: &Shard, down: &mut Downstream, epoch: Rc<ShardEpoch>, head: Lease, broken: Option<End>) -> Decided {
+fn decide(shard: &Shard, down: &mut Downstream, epoch: Rc<ShardEpoch>, head: Lease) -> Result<Dispatch, Served> {
     #[cfg(debug_assertions)]
     super::fault::at("exchange", head.bytes());
 
-    let planned = match broken {
-        Some(end) => Plan::Refused(end.into(), Terms::unread(shard, &epoch.snapshot().http)),
-        None => match plan_again(shard, Some(&epoch), down, &head, None, &Tried::default(), None) {
-            Some(planned) => planned,
-            None => return Decided::Incomplete(head),
-        },
-    };
-    match planned {
-        Plan::Forward(forward, terms) => {
+    match plan_again(shard, Some(&epoch), down, &head, None, &Tried::default(), None) {
+        Some(Plan::Forward(forward, terms)) => {
             down.bound_whole(shard, terms.request_timeout_ms);
-            Decided::Dispatch(Dispatch { epoch: Some(epoch), head, form: None, forward, terms })
+            Ok(Dispatch { epoch: Some(epoch), head, form: None, forward, terms })
         }
-        planned => Decided::Rare(planned, head, Some(epoch)),
+        Some(planned) => Err(Served::Rare(Box::new(Rare { planned, head, epoch: Some(epoch) }))),
+        None => Err(Served::Incomplete(head)),
     }
 }
 
-/// What most requests are not. An engine carries no room for it.
-async fn serve_rare(
-    shard: &Rc<Shard>,
-    down: &mut Downstream,
-    mut planned: Plan,
-    mut head: Lease,
+/// What most requests are not: answered here, or read whole first.
+pub struct Rare {
+    planned: Plan,
+    head: Lease,
     epoch: Option<Rc<ShardEpoch>>,
-) -> Result<Dispatch, Done> {
+}
+
+/// Refuses a request whose head will not become complete. As whatever may befall thousands at once, this takes no
+/// engine.
+pub async fn refuse_broken(shard: &Shard, down: &mut Downstream, head: Lease, end: End) -> Done {
+    drop(head);
+    let Some(epoch) = shard.epoch() else { return Done { outcome: Err(end), after: After::Close } };
+    let terms = Terms::unread(shard, &epoch.snapshot().http);
+    drop(epoch);
+    refuse(shard, down, &terms, end.into(), After::Linger).await
+}
+
+/// Serves what needs no connection, or not yet: then it is ready for one. It takes no engine.
+///
+/// # Errors
+/// What became of it, where it needs none.
+pub async fn serve_rare(shard: &Rc<Shard>, down: &mut Downstream, rare: Rare) -> Result<Dispatch, Done> {
+    let Rare { mut planned, mut head, epoch } = rare;
     let mut form = None;
     if let Plan::Form(terms) = planned {
         down.bound_whole(shard, terms.request_timeout_ms);

@@ -10,7 +10,7 @@ use super::arrival::{self, Partial};
 use super::buffer::Class;
 use super::downstream::{Caller, Downstream, Peer};
 use super::engine;
-use super::exchange::{Request, Served};
+use super::exchange::{self, Dispatch, Request, Served};
 use super::io::Received;
 use super::proxied;
 use super::shard::Shard;
@@ -50,23 +50,31 @@ pub async fn run(shard: Rc<Shard>, caller: Caller) {
     let mut after = After::Close;
     while let Some(head) = arrival::first_bytes(&shard, &mut down, first).await {
         let mut partial = Partial::default();
-        let mut request = Request::Fresh { head, broken: None };
-        // An engine is held only while there is something to do for it.
+        let mut request = Request::Fresh(head);
+        // An engine is held only while a request is on its way to a service and back.
         let done = loop {
             let (back, served) = engine::serve(&shard, down, request).await;
             down = back;
             request = match served {
                 Served::Done(done) => break done,
-                Served::Incomplete(mut head) => {
-                    let broken = partial.receive(&shard, &mut down, &mut head).await.err();
-                    Request::Fresh { head, broken }
-                }
-                Served::Queued(mut queued) => {
-                    let leased = Box::pin(queued.wait(&shard, &mut down)).await;
-                    Request::Queued(queued, leased)
+                Served::Incomplete(mut head) => match partial.receive(&shard, &mut down, &mut head).await {
+                    Ok(()) => Request::Fresh(head),
+                    Err(end) => break Box::pin(exchange::refuse_broken(&shard, &mut down, head, end)).await,
+                },
+                Served::Rare(rare) => match Box::pin(exchange::serve_rare(&shard, &mut down, *rare)).await {
+                    Ok(dispatch) => Request::Ready(Box::new(dispatch)),
+                    Err(done) => break done,
+                },
+                Served::Queued(mut dispatch) => {
+                    let waited = Box::pin(dispatch.wait(&shard, &mut down)).await;
+                    if let Some(end) = Dispatch::is_over(&waited) {
+                        break Box::pin(dispatch.refuse(&shard, &mut down, end)).await;
+                    }
+                    Request::Queued(dispatch, waited)
                 }
             };
         };
+        down.whole = None;
         shard.meter.exchange(done.outcome);
         first = false;
         after = done.after;
@@ -102,6 +110,8 @@ async fn linger(down: &mut Downstream) {
     down.source.reading.arm(LINGER_MS);
     let mut drained = 0;
     while drained < LINGER_BYTES_MAX {
+        // Thousands may be refused at once, and wait here.
+        down.source.expect_little();
         match down.source.next_in_time(Class::Small).await {
             Some(Received::Data(lease)) => drained += lease.bytes().len(),
             _ => break,

@@ -8,18 +8,17 @@
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use monoio::net::TcpStream;
-use monoio::utils::is_legacy;
 use rustix::net::{SocketFlags, acceptfrom_with};
 
-use super::io::Connection;
+use super::engine;
+use super::io::{self as sockets, Connection, Readiness};
 use super::session;
 use super::shard::Shard;
 use super::tcp;
@@ -53,7 +52,7 @@ impl Gate {
 
 /// A listening socket in the runtime's hands.
 pub struct Door {
-    readiness: monoio::net::TcpListener,
+    readiness: Readiness,
     socket: TcpListener,
     entrance: Entrance,
 }
@@ -64,7 +63,7 @@ impl Door {
     /// # Errors
     /// When the process is out of descriptors.
     pub fn open(socket: TcpListener, entrance: Entrance) -> io::Result<Self> {
-        Ok(Self { readiness: monoio::net::TcpListener::from_std(socket.try_clone()?)?, socket, entrance })
+        Ok(Self { readiness: Readiness::of_listener(&socket)?, socket, entrance })
     }
 }
 
@@ -75,7 +74,7 @@ pub async fn run(shard: Rc<Shard>, door: Door, gate: Rc<Gate>) {
         match taken {
             // A signal or the peer's own doing is no reason to wait.
             Taken::Some => continue_after_others().await,
-            Taken::Exhausted => monoio::time::sleep(Duration::from_millis(EXHAUSTED_PAUSE_MS)).await,
+            Taken::Exhausted => engine::sleep(Duration::from_millis(EXHAUSTED_PAUSE_MS)).await,
             Taken::All if gate.closing.get() => return,
             Taken::All => wait(&door, &gate).await,
         }
@@ -93,15 +92,15 @@ enum Taken {
 }
 
 fn take_waiting(shard: &Rc<Shard>, door: &Door) -> Taken {
-    // Under io_uring an operation on a non-blocking socket fails where it would wait.
-    let flags = if is_legacy() { SocketFlags::NONBLOCK | SocketFlags::CLOEXEC } else { SocketFlags::CLOEXEC };
+    let non_blocking = if sockets::wants_non_blocking() { SocketFlags::NONBLOCK } else { SocketFlags::empty() };
+    let flags = non_blocking | SocketFlags::CLOEXEC;
     for _ in 0..ACCEPTS_PER_TURN {
         match acceptfrom_with(&door.socket, flags) {
             Ok((stream, peer)) => {
                 let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
-                let stream = TcpStream::from_std(stream.into());
-                if let (Some(peer), Ok(stream)) = (peer, stream) {
-                    welcome(shard, &door.entrance, stream, peer);
+                let connection = Connection::accepted(TcpStream::from(stream), &shard.buffers);
+                if let (Some(peer), Ok(connection)) = (peer, connection) {
+                    welcome(shard, &door.entrance, connection, peer);
                 }
             }
             Err(error) if is_peers_doing(error) => {}
@@ -114,12 +113,12 @@ fn take_waiting(shard: &Rc<Shard>, door: &Door) -> Taken {
 
 /// Lets the core's other connections have their turn: the runtime's finest timer.
 async fn continue_after_others() {
-    monoio::time::sleep(Duration::from_millis(1)).await;
+    engine::sleep(Duration::from_millis(1)).await;
 }
 
 /// Until somebody knocks or the gate is closed.
 async fn wait(door: &Door, gate: &Gate) {
-    let mut readable = pin!(door.readiness.readable(false));
+    let mut readable = pin!(door.readiness.readable());
     poll_fn(|cx| match gate.poll(cx) {
         Poll::Ready(()) => Poll::Ready(()),
         Poll::Pending => readable.as_mut().poll(cx).map(drop),
@@ -147,9 +146,8 @@ fn is_peers_doing(error: rustix::io::Errno) -> bool {
 }
 
 /// Gives the connection a task of its own; a panic in it costs this connection only.
-fn welcome(shard: &Rc<Shard>, entrance: &Entrance, stream: TcpStream, peer: SocketAddr) {
+fn welcome(shard: &Rc<Shard>, entrance: &Entrance, connection: Connection, peer: SocketAddr) {
     shard.meter.connection();
-    let connection = Connection::tcp(stream, &shard.buffers);
     match entrance {
         Entrance::Http => guard(shard, session::run(shard.clone(), connection, peer)),
         Entrance::Tcp { service } => guard(shard, tcp::run(shard.clone(), connection, peer, service.clone())),
@@ -158,7 +156,7 @@ fn welcome(shard: &Rc<Shard>, entrance: &Entrance, stream: TcpStream, peer: Sock
 
 fn guard(shard: &Rc<Shard>, life: impl Future<Output = ()> + 'static) {
     let shard = shard.clone();
-    monoio::spawn(async move {
+    engine::spawn(async move {
         let presence = shard.enter();
         if std::panic::AssertUnwindSafe(life).catch_unwind().await.is_err() {
             shard.meter.panic();

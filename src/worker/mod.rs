@@ -13,6 +13,7 @@ pub mod converse;
 pub mod deadline;
 pub mod downstream;
 pub mod driver;
+pub mod engine;
 pub mod exchange;
 pub mod io;
 pub mod meter;

@@ -4,10 +4,9 @@ use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 
-use monoio::net::UnixStream;
-use monoio::task::JoinHandle;
-
 use super::accept::{self, Door, Gate};
+use super::engine::{self, JoinHandle};
+use super::io::Readiness;
 use super::shard::Shard;
 use super::tickets::Answer;
 use crate::ids::ListenerId;
@@ -18,7 +17,7 @@ use crate::wall::link::{Order, Report, WorkerEnd, silence};
 struct Accepting {
     listener: ListenerId,
     gate: Rc<Gate>,
-    ended: JoinHandle<()>,
+    ended: JoinHandle,
 }
 
 /// Obeys until drained. Gives the number of client connections cut at the end of the drain window.
@@ -26,7 +25,7 @@ struct Accepting {
 /// # Errors
 /// When the doorbell or a listening socket cannot be used.
 pub async fn obey(shard: &Rc<Shard>, link: WorkerEnd) -> io::Result<u64> {
-    let bell = UnixStream::from_std(link.heard.try_clone()?)?;
+    let bell = Readiness::of_bell(&link.heard)?;
     let accepting = RefCell::new(Vec::new());
     loop {
         for order in link.orders.try_iter() {
@@ -36,7 +35,7 @@ pub async fn obey(shard: &Rc<Shard>, link: WorkerEnd) -> io::Result<u64> {
                 return Ok(drain(shard, &link, window_ms).await);
             }
         }
-        bell.readable(false).await?;
+        bell.readable().await?;
         silence(&link.heard);
     }
 }
@@ -48,7 +47,7 @@ fn carry_out(shard: &Rc<Shard>, order: Order, accepting: &RefCell<Vec<Accepting>
         Order::Listen { listener, entrance, socket } => {
             let gate = Rc::new(Gate::default());
             let door = Door::open(socket, entrance)?;
-            let ended = monoio::spawn(accept::run(shard.clone(), door, gate.clone()));
+            let ended = engine::spawn(accept::run(shard.clone(), door, gate.clone()));
             accepting.borrow_mut().push(Accepting { listener, gate, ended });
             shard.reports.send(Report::Listening { worker: shard.worker, listener });
         }
@@ -88,7 +87,7 @@ async fn wait_for_sessions(shard: &Rc<Shard>, link: &WorkerEnd, window_ms: u64) 
     // By the clock, not by the number of sleeps: on a busy machine each takes longer, and control waits no longer.
     let until_ns = shard.clock.precise_ns() + window_ms * 1_000_000;
     while shard.sessions() > 0 && shard.clock.precise_ns() < until_ns {
-        monoio::time::sleep(std::time::Duration::from_millis(DEADLINE_TICK_MS)).await;
+        engine::sleep(std::time::Duration::from_millis(DEADLINE_TICK_MS)).await;
         for order in link.orders.try_iter() {
             match order {
                 Order::Adopt(epoch) => shard.adopt(epoch),

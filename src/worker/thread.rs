@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::JoinHandle;
 
 use super::driver::Driver;
+use super::engine::{self, Engine};
 use super::orders;
 use super::shard::{Shard, Shared};
 use crate::wall::link::{Report, WorkerEnd};
@@ -49,7 +50,7 @@ fn serve(post: Post) -> std::io::Result<()> {
         // A core that went away since start is no reason not to serve.
         core_affinity::set_for_current(core);
     }
-    let (driver, engine) = engine(post.driver, post.may_descend)?;
+    let (driver, engine) = build(post.driver, post.may_descend)?;
     // However this worker ends, operations of its connections may still be in the kernel's hands: the runtime
     // is leaked, never dropped under them. Where it ends well, the process ends next.
     let mut engine = ManuallyDrop::new(engine);
@@ -60,7 +61,7 @@ fn serve(post: Post) -> std::io::Result<()> {
         let shard = Shard::new(worker, post.shared, upward);
         shard.reports.send(Report::Ready { worker, driver: driver.name() });
         let sweeping = shard.clone();
-        monoio::spawn(shard.deadlines.clone().sweep(move || sweeping.sweep()));
+        engine::spawn(shard.deadlines.clone().sweep(move || sweeping.sweep()));
         let cut = orders::obey(&shard, post.link).await?;
         std::io::Result::Ok(Report::Drained { worker, cut, summary: shard.meter.summary() })
     })?;
@@ -68,11 +69,11 @@ fn serve(post: Post) -> std::io::Result<()> {
     Ok(())
 }
 
-fn engine(first: Driver, may_descend: bool) -> std::io::Result<(Driver, super::driver::Engine)> {
+fn build(first: Driver, may_descend: bool) -> std::io::Result<(Driver, Engine)> {
     let from = Driver::LADDER.iter().position(|rung| *rung == first).unwrap_or(0);
     let mut refusal = None;
     for rung in &Driver::LADDER[from..] {
-        match rung.runtime() {
+        match rung.engine() {
             Ok(engine) => return Ok((*rung, engine)),
             Err(error) if may_descend => refusal = Some(error),
             Err(error) => return Err(error),

@@ -1,16 +1,16 @@
-//! The receiving half of a connection that HTTP runs on: one receive at a time, lent to the kernel with its
-//! buffer.
+//! The receiving half of a connection that HTTP runs on: one receive at a time.
+//!
+//! On a ring a pending small receive holds no buffer: the kernel takes a provided one when bytes have come. A large
+//! one is for a body that flows, and holds its buffer. Out of scope: where buffers come from (`buffer`, `engine`).
 
-use std::cell::Cell;
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use monoio::io::AsyncReadRent;
-
-use super::turn::Turn;
+use super::epoll::{Receiving, Source};
 use crate::worker::buffer::{Buffers, Class, Lease};
+use crate::worker::engine::{Descriptor, Operation, Outcome, Work};
 
 /// What a receive brought.
 #[derive(Debug)]
@@ -23,67 +23,64 @@ pub enum Received {
     Broken,
 }
 
-/// The receiving half: one operation that is armed again and again.
-pub struct Receiver {
-    slot: Rc<Slot>,
-    operation: Pin<Box<dyn Future<Output = ()>>>,
-    armed: bool,
+impl From<Outcome> for Received {
+    fn from(outcome: Outcome) -> Self {
+        match (outcome.result, outcome.lease) {
+            (Ok(0), _) => Self::End,
+            (Ok(_), Some(lease)) => Self::Data(lease),
+            (Ok(_), None) | (Err(_), _) => Self::Broken,
+        }
+    }
 }
 
-/// Between the receiver and its operation: what is wanted, and what came.
-#[derive(Default)]
-struct Slot {
-    wanted: Cell<Option<Class>>,
-    came: Cell<Option<Received>>,
+/// The receiving half: one operation that is armed again and again.
+pub struct Receiver(Engine);
+
+enum Engine {
+    Ring { descriptor: Rc<Descriptor>, buffers: Buffers, pending: Option<Operation>, quiet: bool },
+    Epoll(Receiving),
 }
 
 impl Receiver {
-    pub(super) fn new<R: AsyncReadRent + 'static>(half: R, buffers: &Buffers) -> Self {
-        let slot = Rc::new(Slot::default());
-        Self { operation: Box::pin(receive_on_demand(half, slot.clone(), buffers.clone())), slot, armed: false }
+    pub(super) fn on_ring(descriptor: Rc<Descriptor>, buffers: &Buffers) -> Self {
+        Self(Engine::Ring { descriptor, buffers: buffers.clone(), pending: None, quiet: false })
+    }
+
+    pub(super) fn on_epoll(source: Source, buffers: &Buffers) -> Self {
+        Self(Engine::Epoll(Receiving::new(source, buffers)))
     }
 
     /// Polls the pending receive, arming one of the class first if none is pending.
     pub fn poll(&mut self, cx: &mut Context<'_>, class: Class) -> Poll<Received> {
-        if !self.armed {
-            self.slot.wanted.set(Some(class));
-            self.armed = true;
-        }
-        if self.operation.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Received::Broken);
-        }
-        match self.slot.came.take() {
-            Some(received) => {
-                self.armed = false;
-                Poll::Ready(received)
+        match &mut self.0 {
+            Engine::Ring { descriptor, buffers, pending, quiet } => {
+                let operation = pending.get_or_insert_with(|| {
+                    descriptor.begin(match class {
+                        Class::Small => Work::Receive { buffers: buffers.clone(), quiet: *quiet },
+                        Class::Large => Work::ReceiveInto(buffers.lease(Class::Large)),
+                    })
+                });
+                Pin::new(operation).poll(cx).map(|outcome| {
+                    *pending = None;
+                    // What was left behind is there at once; otherwise the next bytes take a while.
+                    *quiet = !outcome.more;
+                    outcome.into()
+                })
             }
-            None => Poll::Pending,
+            Engine::Epoll(receiving) => receiving.poll(cx, class),
         }
     }
 
     /// Whether the kernel may hold a buffer of this connection, or one that it filled waits to be taken.
     pub(super) fn is_pending(&self) -> bool {
-        self.armed
+        match &self.0 {
+            Engine::Ring { pending, .. } => pending.is_some(),
+            Engine::Epoll(receiving) => receiving.is_pending(),
+        }
     }
 
     /// Waits for bytes.
     pub async fn receive(&mut self, class: Class) -> Received {
         poll_fn(|cx| self.poll(cx, class)).await
-    }
-}
-
-/// Receives when asked; holds a buffer only while a receive is pending.
-async fn receive_on_demand<R: AsyncReadRent>(mut half: R, slot: Rc<Slot>, buffers: Buffers) {
-    let mut turn = Turn::default();
-    loop {
-        let class = poll_fn(|_| slot.wanted.take().map_or(Poll::Pending, Poll::Ready)).await;
-        let (bytes, _, home) = buffers.lease(class).lend();
-        let (result, bytes) = turn.take(pin!(half.read(bytes))).await;
-        let lease = home.adopt(bytes);
-        slot.came.set(Some(match result {
-            Ok(0) => Received::End,
-            Ok(_) => Received::Data(lease),
-            Err(_) => Received::Broken,
-        }));
     }
 }

@@ -2,25 +2,19 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::pin;
+use std::rc::Rc;
 use std::time::Duration;
 
-use monoio::buf::{IoBuf, Slice};
-use monoio::io::{AsyncWriteRent, OwnedReadHalf, OwnedWriteHalf};
-use monoio::net::{TcpStream, UnixStream};
-use rustix::net::sockopt;
+use rustix::net::{Shutdown, sockopt};
 
-use super::socket::{Socket, Stream};
-use super::turn::Turn;
+use super::epoll::Half;
+use super::shutdown;
+use super::socket::Socket;
 use crate::worker::buffer::Lease;
 use crate::worker::deadline::Deadline;
-
-/// The half of a stream that is written to.
-enum Half {
-    Tcp(OwnedWriteHalf<TcpStream>),
-    Unix(OwnedWriteHalf<UnixStream>),
-}
+use crate::worker::engine::{Descriptor, Work};
 
 /// Bytes could not be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,19 +26,20 @@ pub struct SendFault {
 }
 
 /// The sending half.
-pub struct Sender {
-    half: Half,
-    fd: RawFd,
-    turn: Turn,
+pub struct Sender(Engine);
+
+enum Engine {
+    Ring(Rc<Descriptor>),
+    Epoll(Half),
 }
 
 impl Sender {
-    pub(super) fn tcp(half: OwnedWriteHalf<TcpStream>, fd: RawFd) -> Self {
-        Self { half: Half::Tcp(half), fd, turn: Turn::default() }
+    pub(super) fn on_ring(descriptor: Rc<Descriptor>) -> Self {
+        Self(Engine::Ring(descriptor))
     }
 
-    pub(super) fn unix(half: OwnedWriteHalf<UnixStream>, fd: RawFd) -> Self {
-        Self { half: Half::Unix(half), fd, turn: Turn::default() }
+    pub(super) fn on_epoll(half: Half) -> Self {
+        Self(Engine::Epoll(half))
     }
 
     /// Sends everything readable in the lease and gives the lease back. The peer must take some bytes
@@ -53,87 +48,79 @@ impl Sender {
     /// # Errors
     /// When the peer is too slow or the connection is broken; it can only be closed then.
     pub async fn send(&mut self, lease: Lease, deadline: &Deadline, progress_ms: u64) -> Result<Lease, SendFault> {
-        let (mut bytes, start, home) = lease.lend();
-        let mut sent = start;
-        while sent < bytes.len() {
-            let end = bytes.len();
+        let mut lease = lease;
+        let mut partly = false;
+        while !lease.is_empty() {
             deadline.arm(progress_ms);
-            let written = deadline.bound(pin!(self.write(bytes.slice(sent..end)))).await;
-            let partly = sent > start;
-            let (result, slice) = written.ok_or(SendFault { late: true, partly })?;
-            bytes = slice.into_inner();
+            let sent = deadline.bound(pin!(self.send_some(lease))).await;
+            let (result, unsent) = sent.ok_or(SendFault { late: true, partly })?;
+            lease = unsent;
             match result {
-                Ok(n) if n > 0 => sent += n,
+                Ok(n) if n > 0 => lease.advance(n),
                 _ => return Err(SendFault { late: false, partly }),
             }
+            partly = true;
         }
         deadline.disarm();
-        Ok(home.adopt(bytes))
+        Ok(lease)
     }
 
-    async fn write(&mut self, slice: Slice<Vec<u8>>) -> (io::Result<usize>, Slice<Vec<u8>>) {
-        match &mut self.half {
-            Half::Tcp(half) => self.turn.take(pin!(half.write(slice))).await,
-            Half::Unix(half) => self.turn.take(pin!(half.write(slice))).await,
+    /// Sends of the lease what the kernel takes at once.
+    async fn send_some(&mut self, lease: Lease) -> (io::Result<usize>, Lease) {
+        match &mut self.0 {
+            Engine::Ring(descriptor) => {
+                let outcome = descriptor.begin(Work::Send(lease)).await;
+                (outcome.result, outcome.lease.expect("a send gives its lease back"))
+            }
+            Engine::Epoll(half) => Box::pin(half.send(lease)).await,
         }
     }
 
     /// Tells the peer that no more bytes come; what it sends is still received.
     pub fn finish(&self) {
-        self.shutdown(rustix::net::Shutdown::Write);
+        shutdown(self, Shutdown::Write);
     }
 
     /// Breaks the connection both ways: every pending operation completes at once.
     pub fn sever(&self) {
-        self.shutdown(rustix::net::Shutdown::Both);
+        shutdown(self, Shutdown::Both);
     }
 
     /// Has the kernel watch the peer: asks after silence, breaks off what is not acknowledged; 0 leaves either as it
     /// is.
     pub fn guard(&self, keepalive_ms: u32, user_timeout_ms: u32) {
-        let socket = self.descriptor();
         if keepalive_ms > 0 {
             let seconds = Duration::from_secs(u64::from(keepalive_ms.div_ceil(1_000)));
             // A Unix socket has neither; its peer cannot vanish without the kernel knowing.
-            let _ = sockopt::set_socket_keepalive(socket, true);
-            let _ = sockopt::set_tcp_keepidle(socket, seconds);
-            let _ = sockopt::set_tcp_keepintvl(socket, seconds);
+            let _ = sockopt::set_socket_keepalive(self, true);
+            let _ = sockopt::set_tcp_keepidle(self, seconds);
+            let _ = sockopt::set_tcp_keepintvl(self, seconds);
         }
         if user_timeout_ms > 0 {
-            let _ = sockopt::set_tcp_user_timeout(socket, user_timeout_ms);
+            let _ = sockopt::set_tcp_user_timeout(self, user_timeout_ms);
         }
     }
 
     /// The connection's own end.
     #[must_use]
     pub fn local_address(&self) -> Option<SocketAddr> {
-        rustix::net::getsockname(self.descriptor()).ok().and_then(|address| address.try_into().ok())
-    }
-
-    fn shutdown(&self, how: rustix::net::Shutdown) {
-        // A connection that is broken already needs no shutdown.
-        let _ = rustix::net::shutdown(self.descriptor(), how);
+        rustix::net::getsockname(self).ok().and_then(|address| address.try_into().ok())
     }
 
     /// The socket, whose other half must be gone.
     pub(super) fn into_socket(self) -> Socket {
-        Socket::new(match self.half {
-            Half::Tcp(half) => Stream::Tcp(whole(half)),
-            Half::Unix(half) => Stream::Unix(whole(half)),
-        })
-    }
-
-    #[expect(unsafe_code, reason = "the runtime's stream gives only a raw descriptor")]
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        // SAFETY: `fd` was read from the stream whose write half is in `self.half`. The runtime closes a
-        // descriptor only when the last half and the last operation on it are gone, so it stays open,
-        // and stays this socket, for as long as `self` is borrowed.
-        unsafe { BorrowedFd::borrow_raw(self.fd) }
+        match self.0 {
+            Engine::Ring(descriptor) => Socket::on_ring(descriptor),
+            Engine::Epoll(half) => Socket::on_epoll(half.into_stream()),
+        }
     }
 }
 
-/// The stream of a half that is the last one.
-fn whole<T: AsyncWriteRent>(half: OwnedWriteHalf<T>) -> T {
-    let other = OwnedReadHalf(half.0.clone());
-    half.reunite(other).unwrap_or_else(|_| unreachable!("both halves are made of the same stream"))
+impl AsFd for Sender {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.0 {
+            Engine::Ring(descriptor) => descriptor.as_fd(),
+            Engine::Epoll(half) => half.as_fd(),
+        }
+    }
 }

@@ -3,22 +3,24 @@
 //! A wait may be given up at any time; nothing is lost by it.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::rc::Rc;
 
-use monoio::net::{TcpStream, UnixStream};
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 
+use super::epoll::Stream;
+use super::shutdown;
 use crate::worker::buffer::Lease;
+use crate::worker::engine::{Descriptor, Work};
 
 /// A connected socket.
-pub struct Socket(Stream);
+pub struct Socket(Engine);
 
-/// A stream of the runtime.
-pub(super) enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
+enum Engine {
+    Ring(Rc<Descriptor>),
+    Epoll(Stream),
 }
 
 /// What became of bytes that were to be moved now.
@@ -35,8 +37,12 @@ pub enum Moved {
 }
 
 impl Socket {
-    pub(super) fn new(stream: Stream) -> Self {
-        Self(stream)
+    pub(super) fn on_ring(descriptor: Rc<Descriptor>) -> Self {
+        Self(Engine::Ring(descriptor))
+    }
+
+    pub(super) fn on_epoll(stream: Stream) -> Self {
+        Self(Engine::Epoll(stream))
     }
 
     /// Waits until a receive has something to say.
@@ -45,8 +51,8 @@ impl Socket {
     /// When the socket cannot be waited for.
     pub async fn readable(&self) -> io::Result<()> {
         match &self.0 {
-            Stream::Tcp(stream) => stream.readable(false).await,
-            Stream::Unix(stream) => stream.readable(false).await,
+            Engine::Ring(descriptor) => descriptor.begin(Work::Readable).await.result.map(drop),
+            Engine::Epoll(stream) => Box::pin(stream.readable()).await,
         }
     }
 
@@ -56,14 +62,14 @@ impl Socket {
     /// When the socket cannot be waited for.
     pub async fn writable(&self) -> io::Result<()> {
         match &self.0 {
-            Stream::Tcp(stream) => stream.writable(false).await,
-            Stream::Unix(stream) => stream.writable(false).await,
+            Engine::Ring(descriptor) => descriptor.begin(Work::Writable).await.result.map(drop),
+            Engine::Epoll(stream) => Box::pin(stream.writable()).await,
         }
     }
 
     /// Appends to the lease what has come, as far as it fits.
     pub fn receive(&self, lease: &mut Lease) -> Moved {
-        match rustix::net::recv(self.descriptor(), spare_capacity(lease.vec()), RecvFlags::DONTWAIT) {
+        match rustix::net::recv(self, spare_capacity(lease.vec()), RecvFlags::DONTWAIT) {
             Ok((0, _)) => Moved::End,
             Ok((bytes, _)) => Moved::Some(bytes),
             Err(errno) => refused(errno),
@@ -72,7 +78,7 @@ impl Socket {
 
     /// Sends of the bytes what the kernel takes.
     pub fn send(&self, bytes: &[u8]) -> Moved {
-        match rustix::net::send(self.descriptor(), bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+        match rustix::net::send(self, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
             Ok(0) => Moved::None,
             Ok(bytes) => Moved::Some(bytes),
             Err(errno) => refused(errno),
@@ -81,27 +87,21 @@ impl Socket {
 
     /// Tells the peer that no more bytes come; what it sends is still received.
     pub fn finish(&self) {
-        self.shutdown(Shutdown::Write);
+        shutdown(self, Shutdown::Write);
     }
 
     /// Breaks the connection both ways.
     pub fn sever(&self) {
-        self.shutdown(Shutdown::Both);
+        shutdown(self, Shutdown::Both);
     }
+}
 
-    fn shutdown(&self, how: Shutdown) {
-        // A connection that is broken already needs no shutdown.
-        let _ = rustix::net::shutdown(self.descriptor(), how);
-    }
-
-    #[expect(unsafe_code, reason = "the runtime's stream gives only a raw descriptor")]
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        let fd = match &self.0 {
-            Stream::Tcp(stream) => stream.as_raw_fd(),
-            Stream::Unix(stream) => stream.as_raw_fd(),
-        };
-        // SAFETY: the stream owns the descriptor and is borrowed for as long as the result is.
-        unsafe { BorrowedFd::borrow_raw(fd) }
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.0 {
+            Engine::Ring(descriptor) => descriptor.as_fd(),
+            Engine::Epoll(stream) => stream.as_fd(),
+        }
     }
 }
 

@@ -111,7 +111,7 @@ pub const SUBMISSION_ENTRIES: u32 = 512;
 pub const COMPLETION_ENTRIES: u32 = 4_096;
 /// Buffers of `SMALL_BUFFER_BYTES` that each worker's ring takes from when bytes come; they are back before the next
 /// turn of its loop.
-pub const PROVIDED_BUFFERS: u16 = 256;
+pub const PROVIDED_BUFFERS: u16 = 64;
 /// Ready tasks that run between two calls into the kernel, or twice as many as were ready if that is more.
 pub const TASKS_PER_TURN: usize = 16;
 /// How long a start waits for a listen address that is taken.

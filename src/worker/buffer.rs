@@ -66,6 +66,13 @@ impl Buffers {
         Lease { bytes, start: 0, home: self.clone() }
     }
 
+    /// Buffers of the class that are on the shelf.
+    #[cfg(test)]
+    pub(super) fn shelved(&self, class: Class) -> usize {
+        let shelves = self.0.borrow();
+        if class == Class::Small { shelves.small.len() } else { shelves.large.len() }
+    }
+
     fn take_back(&self, mut bytes: Vec<u8>) {
         let mut shelves = self.0.borrow_mut();
         let capacity = bytes.capacity();

@@ -163,6 +163,12 @@ impl Executor {
         self.ring.borrow_mut().poll(key, cx.waker())
     }
 
+    /// Operations of which the outcome was not taken.
+    #[cfg(test)]
+    pub(super) fn flights(&self) -> usize {
+        self.ring.borrow().flights()
+    }
+
     /// Nobody waits for the operation any more.
     pub(super) fn abandon(&self, key: Key) {
         self.ring.borrow_mut().abandon(key);

@@ -2,8 +2,8 @@
 //! deadlines instead (`worker::deadline`).
 
 use std::collections::BTreeMap;
-use std::time::Instant;
 use std::task::Waker;
+use std::time::Instant;
 
 /// When, and which of those due then.
 pub(super) type Due = (Instant, u64);

@@ -20,7 +20,7 @@ use gatekeeper::wall::listen::Entrance;
 use gatekeeper::wall::rate::RateTable;
 use gatekeeper::worker::accept;
 use gatekeeper::worker::driver::Driver;
-use gatekeeper::worker::engine;
+use gatekeeper::worker::runtime;
 use gatekeeper::worker::shard::{Shard, Shared};
 
 const TIMER: Duration = Duration::from_millis(10);
@@ -95,23 +95,23 @@ fn delays(driver: Driver) -> Vec<Duration> {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let gateway = listener.local_addr().unwrap();
     let epoch = epoch(origin);
-    driver.engine().unwrap().block_on(async move {
+    driver.runtime().unwrap().block_on(async move {
         let (up, _reports) = link::report_channel().unwrap();
         let rates = Arc::new(RateTable::new(64));
         let shared = Shared { workers: 1, pseudonym: "test".into(), rates, origin: Instant::now() };
         let shard: Rc<Shard> = Shard::new(WorkerId(0), shared, up);
         shard.adopt(epoch);
-        engine::spawn(shard.deadlines.clone().sweep(|| false));
+        runtime::spawn(shard.deadlines.clone().sweep(|| false));
         listener.set_nonblocking(true).unwrap();
         let door = accept::Door::open(listener, Entrance::Http).unwrap();
-        engine::spawn(accept::run(shard.clone(), door, Rc::new(accept::Gate::default())));
+        runtime::spawn(accept::run(shard.clone(), door, Rc::new(accept::Gate::default())));
         busy_client(gateway, false);
         busy_client(gateway, true);
-        engine::sleep(Duration::from_millis(200)).await;
+        runtime::sleep(Duration::from_millis(200)).await;
         let mut delays = Vec::new();
         for _ in 0..80 {
             let start = Instant::now();
-            engine::sleep(TIMER).await;
+            runtime::sleep(TIMER).await;
             delays.push(start.elapsed().saturating_sub(TIMER));
         }
         assert_eq!(shard.sessions(), 2, "both connections stayed busy");

@@ -17,8 +17,8 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use rustix::net::{SocketFlags, acceptfrom_with};
 
-use super::engine;
 use super::io::{self as sockets, Connection, Readiness};
+use super::runtime;
 use super::session;
 use super::shard::Shard;
 use super::tcp;
@@ -74,7 +74,7 @@ pub async fn run(shard: Rc<Shard>, door: Door, gate: Rc<Gate>) {
         match taken {
             // A signal or the peer's own doing is no reason to wait.
             Taken::Some => continue_after_others().await,
-            Taken::Exhausted => engine::sleep(Duration::from_millis(EXHAUSTED_PAUSE_MS)).await,
+            Taken::Exhausted => runtime::sleep(Duration::from_millis(EXHAUSTED_PAUSE_MS)).await,
             Taken::All if gate.closing.get() => return,
             Taken::All => wait(&door, &gate).await,
         }
@@ -113,7 +113,7 @@ fn take_waiting(shard: &Rc<Shard>, door: &Door) -> Taken {
 
 /// Lets the core's other connections have their turn: the runtime's finest timer.
 async fn continue_after_others() {
-    engine::sleep(Duration::from_millis(1)).await;
+    runtime::sleep(Duration::from_millis(1)).await;
 }
 
 /// Until somebody knocks or the gate is closed.
@@ -156,7 +156,7 @@ fn welcome(shard: &Rc<Shard>, entrance: &Entrance, connection: Connection, peer:
 
 fn guard(shard: &Rc<Shard>, life: impl Future<Output = ()> + 'static) {
     let shard = shard.clone();
-    engine::spawn(async move {
+    runtime::spawn(async move {
         let presence = shard.enter();
         if std::panic::AssertUnwindSafe(life).catch_unwind().await.is_err() {
             shard.meter.panic();

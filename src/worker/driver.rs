@@ -10,7 +10,7 @@ use std::io;
 use io_uring::IoUring;
 use monoio::{LegacyDriver, RuntimeBuilder};
 
-use super::engine::{Engine, Executor, Ring, Sizes};
+use super::runtime::{Executor, Ring, Runtime, Sizes};
 
 /// One rung.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,21 +75,21 @@ impl Driver {
         self.set_up(Sizes::default()).map(drop)
     }
 
-    /// Builds this rung's engine on the calling thread.
+    /// Builds this rung's runtime on the calling thread.
     ///
     /// # Errors
     /// What the kernel refuses it with.
-    pub fn engine(self) -> io::Result<Engine> {
-        self.engine_of(Sizes::default())
+    pub fn runtime(self) -> io::Result<Runtime> {
+        self.runtime_of(Sizes::default())
     }
 
-    /// As `engine`, of these sizes.
-    pub(super) fn engine_of(self, sizes: Sizes) -> io::Result<Engine> {
+    /// As `runtime`, of these sizes.
+    pub(super) fn runtime_of(self, sizes: Sizes) -> io::Result<Runtime> {
         match self.set_up(sizes)? {
-            Some(ring) => Ok(Engine::Ring(Executor::new(Ring::new(ring, sizes.buffers)))),
+            Some(ring) => Ok(Runtime::Ring(Executor::new(Ring::new(ring, sizes.buffers)))),
             None => {
                 let runtime = RuntimeBuilder::<LegacyDriver>::new().enable_timer().build()?;
-                Ok(Engine::Epoll(Box::new(runtime)))
+                Ok(Runtime::Epoll(Box::new(runtime)))
             }
         }
     }

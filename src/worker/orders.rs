@@ -5,8 +5,8 @@ use std::io;
 use std::rc::Rc;
 
 use super::accept::{self, Door, Gate};
-use super::engine::{self, JoinHandle};
 use super::io::Readiness;
+use super::runtime::{self, JoinHandle};
 use super::shard::Shard;
 use super::tickets::Answer;
 use crate::ids::ListenerId;
@@ -47,7 +47,7 @@ fn carry_out(shard: &Rc<Shard>, order: Order, accepting: &RefCell<Vec<Accepting>
         Order::Listen { listener, entrance, socket } => {
             let gate = Rc::new(Gate::default());
             let door = Door::open(socket, entrance)?;
-            let ended = engine::spawn(accept::run(shard.clone(), door, gate.clone()));
+            let ended = runtime::spawn(accept::run(shard.clone(), door, gate.clone()));
             accepting.borrow_mut().push(Accepting { listener, gate, ended });
             shard.reports.send(Report::Listening { worker: shard.worker, listener });
         }
@@ -87,7 +87,7 @@ async fn wait_for_sessions(shard: &Rc<Shard>, link: &WorkerEnd, window_ms: u64) 
     // By the clock, not by the number of sleeps: on a busy machine each takes longer, and control waits no longer.
     let until_ns = shard.clock.precise_ns() + window_ms * 1_000_000;
     while shard.sessions() > 0 && shard.clock.precise_ns() < until_ns {
-        engine::sleep(std::time::Duration::from_millis(DEADLINE_TICK_MS)).await;
+        runtime::sleep(std::time::Duration::from_millis(DEADLINE_TICK_MS)).await;
         for order in link.orders.try_iter() {
             match order {
                 Order::Adopt(epoch) => shard.adopt(epoch),

@@ -7,8 +7,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::JoinHandle;
 
 use super::driver::Driver;
-use super::engine::{self, Engine};
 use super::orders;
+use super::runtime::{self, Runtime};
 use super::shard::{Shard, Shared};
 use crate::wall::link::{Report, WorkerEnd};
 
@@ -50,18 +50,18 @@ fn serve(post: Post) -> std::io::Result<()> {
         // A core that went away since start is no reason not to serve.
         core_affinity::set_for_current(core);
     }
-    let (driver, engine) = build(post.driver, post.may_descend)?;
+    let (driver, runtime) = build(post.driver, post.may_descend)?;
     // However this worker ends, operations of its connections may still be in the kernel's hands: the runtime
     // is leaked, never dropped under them. Where it ends well, the process ends next.
-    let mut engine = ManuallyDrop::new(engine);
+    let mut runtime = ManuallyDrop::new(runtime);
     let worker = post.link.worker;
     let reports = post.link.reports.try_clone()?;
     let upward = reports.try_clone()?;
-    let drained = engine.block_on(async move {
+    let drained = runtime.block_on(async move {
         let shard = Shard::new(worker, post.shared, upward);
         shard.reports.send(Report::Ready { worker, driver: driver.name() });
         let sweeping = shard.clone();
-        engine::spawn(shard.deadlines.clone().sweep(move || sweeping.sweep()));
+        runtime::spawn(shard.deadlines.clone().sweep(move || sweeping.sweep()));
         let cut = orders::obey(&shard, post.link).await?;
         std::io::Result::Ok(Report::Drained { worker, cut, summary: shard.meter.summary() })
     })?;
@@ -69,12 +69,12 @@ fn serve(post: Post) -> std::io::Result<()> {
     Ok(())
 }
 
-fn build(first: Driver, may_descend: bool) -> std::io::Result<(Driver, Engine)> {
+fn build(first: Driver, may_descend: bool) -> std::io::Result<(Driver, Runtime)> {
     let from = Driver::LADDER.iter().position(|rung| *rung == first).unwrap_or(0);
     let mut refusal = None;
     for rung in &Driver::LADDER[from..] {
-        match rung.engine() {
-            Ok(engine) => return Ok((*rung, engine)),
+        match rung.runtime() {
+            Ok(runtime) => return Ok((*rung, runtime)),
             Err(error) if may_descend => refusal = Some(error),
             Err(error) => return Err(error),
         }

@@ -20,8 +20,8 @@ use futures_util::FutureExt;
 use self::farewell::Farewell;
 use super::buffer::{Class, Lease};
 use super::deadline::Deadline;
-use super::engine;
 use super::io::{Connection, Moved, Socket, Turn};
+use super::runtime;
 use super::shard::{Presence, Shard};
 use super::upstream::pool::Seat;
 use crate::end::End;
@@ -72,7 +72,7 @@ pub fn start(shard: &Rc<Shard>, ends: Ends, terms: Terms) {
     let Some((tunnel, early)) = Tunnel::new(shard, ends, terms) else {
         return shard.meter.tunnel(Err(End::ClientLeft));
     };
-    engine::spawn(async move {
+    runtime::spawn(async move {
         let outcome = AssertUnwindSafe(pin!(tunnel.run(early))).catch_unwind().await;
         match outcome {
             Ok(outcome) => tunnel.shard.meter.tunnel(outcome),

@@ -5,8 +5,8 @@
 //! while its connection lives: not waiting for it any longer leaves it pending, and what it brings is given to
 //! whoever asks next. Tunnels run on `Socket`, which waits for readiness only, so that waiting holds no buffer.
 //!
-//! No stage asks for a buffer to receive into or sees the engine below: each type here has a half for a ring and one
-//! for epoll, where monoio is the engine (`epoll`). Closing is asked of the kernel first (`shutdown`), then the
+//! No stage asks for a buffer to receive into or sees the runtime below: each type here has a half for a ring and one
+//! for epoll, where monoio is the runtime (`epoll`). Closing is asked of the kernel first (`shutdown`), then the
 //! descriptor goes when the last operation on it has completed. Out of scope: deadlines (`deadline`), what the bytes
 //! mean.
 
@@ -33,7 +33,7 @@ pub use self::send::{SendFault, Sender};
 pub use self::socket::{Moved, Socket};
 pub use self::turn::Turn;
 use super::buffer::Buffers;
-use super::engine::{Descriptor, Executor, Work};
+use super::runtime::{Descriptor, Executor, Work};
 
 /// Both halves of one connection.
 pub struct Connection {
@@ -47,7 +47,7 @@ impl Connection {
     /// An accepted TCP connection.
     ///
     /// # Errors
-    /// When the engine cannot take it.
+    /// When the runtime cannot take it.
     pub fn accepted(stream: TcpStream, buffers: &Buffers) -> io::Result<Self> {
         match Executor::current() {
             Some(executor) => Ok(Self::on_ring(Descriptor::new(stream.into(), executor), buffers)),

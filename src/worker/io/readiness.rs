@@ -10,12 +10,12 @@ use std::rc::Rc;
 
 use monoio::net;
 
-use crate::worker::engine::{Descriptor, Executor, Work};
+use crate::worker::runtime::{Descriptor, Executor, Work};
 
 /// A socket to be waited for.
-pub struct Readiness(Engine);
+pub struct Readiness(Kind);
 
-enum Engine {
+enum Kind {
     Ring(Rc<Descriptor>),
     Listener(net::TcpListener),
     Bell(net::UnixStream),
@@ -29,8 +29,8 @@ impl Readiness {
     pub fn of_listener(listener: &TcpListener) -> io::Result<Self> {
         let listener = listener.try_clone()?;
         Ok(Self(match on_ring(listener) {
-            Ok(descriptor) => Engine::Ring(descriptor),
-            Err(listener) => Engine::Listener(net::TcpListener::from_std(listener)?),
+            Ok(descriptor) => Kind::Ring(descriptor),
+            Err(listener) => Kind::Listener(net::TcpListener::from_std(listener)?),
         }))
     }
 
@@ -41,8 +41,8 @@ impl Readiness {
     pub fn of_bell(bell: &UnixStream) -> io::Result<Self> {
         let bell = bell.try_clone()?;
         Ok(Self(match on_ring(bell) {
-            Ok(descriptor) => Engine::Ring(descriptor),
-            Err(bell) => Engine::Bell(net::UnixStream::from_std(bell)?),
+            Ok(descriptor) => Kind::Ring(descriptor),
+            Err(bell) => Kind::Bell(net::UnixStream::from_std(bell)?),
         }))
     }
 
@@ -52,9 +52,9 @@ impl Readiness {
     /// When the socket cannot be waited for.
     pub async fn readable(&self) -> io::Result<()> {
         match &self.0 {
-            Engine::Ring(descriptor) => descriptor.begin(Work::Readable).await.result.map(drop),
-            Engine::Listener(listener) => Box::pin(listener.readable(false)).await,
-            Engine::Bell(bell) => Box::pin(bell.readable(false)).await,
+            Kind::Ring(descriptor) => descriptor.begin(Work::Readable).await.result.map(drop),
+            Kind::Listener(listener) => Box::pin(listener.readable(false)).await,
+            Kind::Bell(bell) => Box::pin(bell.readable(false)).await,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The receiving half of a connection that HTTP runs on: one receive at a time.
 //!
 //! On a ring a pending small receive holds no buffer: the kernel takes a provided one when bytes have come. A large
-//! one is for a body that flows, and holds its buffer. Out of scope: where buffers come from (`buffer`, `engine`).
+//! one is for a body that flows, and holds its buffer. Out of scope: where buffers come from (`buffer`, `runtime`).
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 
 use super::epoll::{Receiving, Source};
 use crate::worker::buffer::{Buffers, Class, Lease};
-use crate::worker::engine::{Descriptor, Operation, Outcome, Work};
+use crate::worker::runtime::{Descriptor, Operation, Outcome, Work};
 
 /// What a receive brought.
 #[derive(Debug)]
@@ -34,26 +34,26 @@ impl From<Outcome> for Received {
 }
 
 /// The receiving half: one operation that is armed again and again.
-pub struct Receiver(Engine);
+pub struct Receiver(Kind);
 
-enum Engine {
+enum Kind {
     Ring { descriptor: Rc<Descriptor>, buffers: Buffers, pending: Option<Operation>, quiet: bool },
     Epoll(Receiving),
 }
 
 impl Receiver {
     pub(super) fn on_ring(descriptor: Rc<Descriptor>, buffers: &Buffers) -> Self {
-        Self(Engine::Ring { descriptor, buffers: buffers.clone(), pending: None, quiet: false })
+        Self(Kind::Ring { descriptor, buffers: buffers.clone(), pending: None, quiet: false })
     }
 
     pub(super) fn on_epoll(source: Source, buffers: &Buffers) -> Self {
-        Self(Engine::Epoll(Receiving::new(source, buffers)))
+        Self(Kind::Epoll(Receiving::new(source, buffers)))
     }
 
     /// Polls the pending receive, arming one of the class first if none is pending.
     pub fn poll(&mut self, cx: &mut Context<'_>, class: Class) -> Poll<Received> {
         match &mut self.0 {
-            Engine::Ring { descriptor, buffers, pending, quiet } => {
+            Kind::Ring { descriptor, buffers, pending, quiet } => {
                 let operation = pending.get_or_insert_with(|| {
                     descriptor.begin(match class {
                         Class::Small => Work::Receive { buffers: buffers.clone(), quiet: *quiet },
@@ -67,15 +67,15 @@ impl Receiver {
                     outcome.into()
                 })
             }
-            Engine::Epoll(receiving) => receiving.poll(cx, class),
+            Kind::Epoll(receiving) => receiving.poll(cx, class),
         }
     }
 
     /// Whether the kernel may hold a buffer of this connection, or one that it filled waits to be taken.
     pub(super) fn is_pending(&self) -> bool {
         match &self.0 {
-            Engine::Ring { pending, .. } => pending.is_some(),
-            Engine::Epoll(receiving) => receiving.is_pending(),
+            Kind::Ring { pending, .. } => pending.is_some(),
+            Kind::Epoll(receiving) => receiving.is_pending(),
         }
     }
 

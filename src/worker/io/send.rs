@@ -14,7 +14,7 @@ use super::shutdown;
 use super::socket::Socket;
 use crate::worker::buffer::Lease;
 use crate::worker::deadline::Deadline;
-use crate::worker::engine::{Descriptor, Work};
+use crate::worker::runtime::{Descriptor, Work};
 
 /// Bytes could not be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,20 +26,20 @@ pub struct SendFault {
 }
 
 /// The sending half.
-pub struct Sender(Engine);
+pub struct Sender(Kind);
 
-enum Engine {
+enum Kind {
     Ring(Rc<Descriptor>),
     Epoll(Half),
 }
 
 impl Sender {
     pub(super) fn on_ring(descriptor: Rc<Descriptor>) -> Self {
-        Self(Engine::Ring(descriptor))
+        Self(Kind::Ring(descriptor))
     }
 
     pub(super) fn on_epoll(half: Half) -> Self {
-        Self(Engine::Epoll(half))
+        Self(Kind::Epoll(half))
     }
 
     /// Sends everything readable in the lease and gives the lease back. The peer must take some bytes
@@ -68,11 +68,11 @@ impl Sender {
     /// Sends of the lease what the kernel takes at once.
     async fn send_some(&mut self, lease: Lease) -> (io::Result<usize>, Lease) {
         match &mut self.0 {
-            Engine::Ring(descriptor) => {
+            Kind::Ring(descriptor) => {
                 let outcome = descriptor.begin(Work::Send(lease)).await;
                 (outcome.result, outcome.lease.expect("a send gives its lease back"))
             }
-            Engine::Epoll(half) => Box::pin(half.send(lease)).await,
+            Kind::Epoll(half) => Box::pin(half.send(lease)).await,
         }
     }
 
@@ -110,8 +110,8 @@ impl Sender {
     /// The socket, whose other half must be gone.
     pub(super) fn into_socket(self) -> Socket {
         match self.0 {
-            Engine::Ring(descriptor) => Socket::on_ring(descriptor),
-            Engine::Epoll(half) => Socket::on_epoll(half.into_stream()),
+            Kind::Ring(descriptor) => Socket::on_ring(descriptor),
+            Kind::Epoll(half) => Socket::on_epoll(half.into_stream()),
         }
     }
 }
@@ -119,8 +119,8 @@ impl Sender {
 impl AsFd for Sender {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match &self.0 {
-            Engine::Ring(descriptor) => descriptor.as_fd(),
-            Engine::Epoll(half) => half.as_fd(),
+            Kind::Ring(descriptor) => descriptor.as_fd(),
+            Kind::Epoll(half) => half.as_fd(),
         }
     }
 }

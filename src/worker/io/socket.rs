@@ -13,12 +13,12 @@ use rustix::net::{RecvFlags, SendFlags, Shutdown};
 use super::epoll::Stream;
 use super::shutdown;
 use crate::worker::buffer::Lease;
-use crate::worker::engine::{Descriptor, Work};
+use crate::worker::runtime::{Descriptor, Work};
 
 /// A connected socket.
-pub struct Socket(Engine);
+pub struct Socket(Kind);
 
-enum Engine {
+enum Kind {
     Ring(Rc<Descriptor>),
     Epoll(Stream),
 }
@@ -38,11 +38,11 @@ pub enum Moved {
 
 impl Socket {
     pub(super) fn on_ring(descriptor: Rc<Descriptor>) -> Self {
-        Self(Engine::Ring(descriptor))
+        Self(Kind::Ring(descriptor))
     }
 
     pub(super) fn on_epoll(stream: Stream) -> Self {
-        Self(Engine::Epoll(stream))
+        Self(Kind::Epoll(stream))
     }
 
     /// Waits until a receive has something to say.
@@ -51,8 +51,8 @@ impl Socket {
     /// When the socket cannot be waited for.
     pub async fn readable(&self) -> io::Result<()> {
         match &self.0 {
-            Engine::Ring(descriptor) => descriptor.begin(Work::Readable).await.result.map(drop),
-            Engine::Epoll(stream) => Box::pin(stream.readable()).await,
+            Kind::Ring(descriptor) => descriptor.begin(Work::Readable).await.result.map(drop),
+            Kind::Epoll(stream) => Box::pin(stream.readable()).await,
         }
     }
 
@@ -62,8 +62,8 @@ impl Socket {
     /// When the socket cannot be waited for.
     pub async fn writable(&self) -> io::Result<()> {
         match &self.0 {
-            Engine::Ring(descriptor) => descriptor.begin(Work::Writable).await.result.map(drop),
-            Engine::Epoll(stream) => Box::pin(stream.writable()).await,
+            Kind::Ring(descriptor) => descriptor.begin(Work::Writable).await.result.map(drop),
+            Kind::Epoll(stream) => Box::pin(stream.writable()).await,
         }
     }
 
@@ -99,8 +99,8 @@ impl Socket {
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match &self.0 {
-            Engine::Ring(descriptor) => descriptor.as_fd(),
-            Engine::Epoll(stream) => stream.as_fd(),
+            Kind::Ring(descriptor) => descriptor.as_fd(),
+            Kind::Epoll(stream) => stream.as_fd(),
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::worker::io::{Connection, Received};
 const RINGS: [Driver; 3] = [Driver::UringDefer, Driver::UringCoop, Driver::UringPlain];
 
 fn run<F: Future>(driver: Driver, sizes: Sizes, future: F) -> F::Output {
-    driver.engine_of(sizes).unwrap().block_on(future)
+    driver.runtime_of(sizes).unwrap().block_on(future)
 }
 
 fn on_best<F: Future>(future: F) -> F::Output {
@@ -52,7 +52,7 @@ fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// A connection on the engine, and its peer.
+/// A connection on the ring, and its peer.
 fn connection(buffers: &Buffers) -> (Connection, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();

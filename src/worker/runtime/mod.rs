@@ -1,7 +1,7 @@
 //! What a worker runs on: an executor over one ring of the kernel, or, where io_uring is refused, monoio on epoll.
 //!
 //! In scope: tasks, timers, operations on sockets, and the one place that chooses between the two
-//! (`Engine`, `spawn`, `sleep`). Out of scope: connections and what is received on them (`io`), which rung a worker
+//! (`Runtime`, `spawn`, `sleep`). Out of scope: connections and what is received on them (`io`), which rung a worker
 //! is on (`driver`).
 
 mod executor;
@@ -27,14 +27,14 @@ pub(in crate::worker) use self::ring::{Outcome, Ring, Sizes, Work};
 use self::tasks::TaskId;
 
 /// What a worker runs on.
-pub enum Engine {
+pub enum Runtime {
     /// A ring.
     Ring(&'static Executor),
     /// epoll.
     Epoll(Box<monoio::Runtime<TimeDriver<LegacyDriver>>>),
 }
 
-impl Engine {
+impl Runtime {
     /// Runs the future to its end, and meanwhile what it spawns.
     pub fn block_on<F: Future>(&mut self, future: F) -> F::Output {
         match self {
@@ -63,7 +63,7 @@ impl Future for JoinHandle {
     }
 }
 
-/// Runs the future as a task of this thread's engine.
+/// Runs the future as a task of this thread's runtime.
 pub fn spawn(future: impl Future<Output = ()> + 'static) -> JoinHandle {
     match Executor::current() {
         Some(executor) => JoinHandle::Ring(executor, executor.spawn(Box::pin(future))),

@@ -7,6 +7,8 @@
 pub const SMALL_BUFFER_BYTES: usize = 4 * 1024;
 /// A leased buffer while a body flows; measured cheapest between 64 and 256 KiB for bodies.
 pub const LARGE_BUFFER_BYTES: usize = 64 * 1024;
+/// A leased buffer while much flows through a tunnel.
+pub const HUGE_BUFFER_BYTES: usize = 256 * 1024;
 /// A small buffer that grew to this is freed, not kept: thousands are kept.
 pub const OVERGROWN_SMALL_BUFFER_BYTES: usize = 4 * SMALL_BUFFER_BYTES;
 /// A buffer that grew to this is freed, not kept.
@@ -15,6 +17,8 @@ pub const OVERGROWN_BUFFER_BYTES: usize = 4 * LARGE_BUFFER_BYTES;
 pub const SMALL_BUFFERS_KEPT: usize = 4_096;
 /// Large buffers a core keeps for reuse.
 pub const LARGE_BUFFERS_KEPT: usize = 64;
+/// Huge buffers a core keeps for reuse.
+pub const HUGE_BUFFERS_KEPT: usize = 8;
 
 /// The largest request head a user may allow (`max_header_bytes` = 20 in GateKeeper's files).
 pub const HEAD_BYTES_CEILING: usize = 1024 * 1024;
@@ -58,16 +62,24 @@ pub const RELOAD_ANSWER_MS: u64 = 5_000;
 /// Wait for an upstream's `100 Continue` before the body is asked for anyway.
 pub const CONTINUE_WAIT_MS: u64 = 1_000;
 
-/// When stopping: how long an idle kept connection is still listened to, so that a request that
-/// crosses the stop on the wire is answered.
-pub const DRAIN_IDLE_GRACE_MS: u64 = 300;
-
-/// After the drain window: how long exchanges that are cut may take to say so.
+/// Between two reports of a draining worker on what it waits for.
+pub const DRAIN_REPORT_MS: u64 = 500;
+/// Between two lines of the log on what a stop waits for; the first comes after `DRAIN_FIRST_NOTICE_MS`.
+pub const DRAIN_NOTICE_MS: u64 = 5_000;
+/// How long a stop may take before the log says what it waits for.
+pub const DRAIN_FIRST_NOTICE_MS: u64 = 1_000;
+/// After the drain window: how long exchanges that are cut, and idle connections, may take to end.
 pub const CUT_GRACE_MS: u64 = 500;
 /// An exchange that relays its body for longer than this is a stream and moves to the slow share.
 pub const SLOW_EXCHANGE_MS: u64 = 1_000;
 /// Bytes that one direction of a tunnel moves before others have their turn.
 pub const TUNNEL_TURN_BYTES: usize = 256 * 1024;
+/// A pipe that a tunnel's bytes are spliced through.
+pub const PIPE_BYTES: usize = 256 * 1024;
+/// Pipes a core uses at once; tunnels beyond these copy. The kernel grants a user 64 MiB of pipes by default.
+pub const PIPES_MAX: usize = 64;
+/// After the kernel refused a pipe: how often none is asked for.
+pub const PIPE_REFUSALS_PAUSE: u32 = 256;
 /// How long a WebSocket that was told goodbye may take to answer.
 pub const FAREWELL_WAIT_MS: u64 = 1_000;
 /// Between two epochs that only health has changed; the first of a burst goes out at once.
@@ -78,6 +90,24 @@ pub const FILE_SETTLE_MS: u64 = 200;
 pub const FILE_SETTLE_MAX_MS: u64 = 2_000;
 /// Beyond the drain window, how long control waits for a worker to say that it has ended.
 pub const DRAIN_GRACE_MS: u64 = 2_000;
+/// How long a new process must serve beside the old one before that one drains.
+pub const UPGRADE_PROOF_MS: u64 = 3_000;
+/// A new process on trial that is not heard of for this long has failed.
+pub const UPGRADE_SILENCE_MS: u64 = 10_000;
+/// Between two signs of life of a process on trial.
+pub const UPGRADE_SIGN_MS: u64 = 500;
+/// How often the old process looks after the new one.
+pub const UPGRADE_LOOK_MS: u64 = 50;
+/// How long a new process that has failed may take to end before it is killed.
+pub const UPGRADE_END_GRACE_MS: u64 = 5_000;
+/// How long a new process waits for the listening sockets.
+pub const UPGRADE_TAKE_MS: u64 = 10_000;
+/// How long `gatekeeper upgrade` may take to ask, and to take its answer.
+pub const DESK_PATIENCE_MS: u64 = 5_000;
+/// Askers at the same time; more wait in the accept queue.
+pub const DESK_ASKERS_MAX: usize = 8;
+/// Bytes of a question.
+pub const DESK_LINE_BYTES_MAX: u64 = 64;
 /// First probes of many new endpoints are spread over this, or over their interval if shorter.
 pub const PROBE_SPREAD_MS: u64 = 1_000;
 /// A probe that did not succeed is repeated after this, or after the interval if shorter.
@@ -126,6 +156,21 @@ pub const LISTEN_BACKLOG: i32 = 4_096;
 pub const RATE_SLOTS_MIN: usize = 32;
 /// The most slots of the limits table a user may ask for: 256 MiB.
 pub const RATE_SLOTS_CEILING: usize = 16 * 1024 * 1024;
+/// A worker keeps what it accepts until it has this many connections more than the mean.
+pub const HANDOVER_MARGIN_MIN: usize = 3;
+/// The same as a part of the mean: one tenth of it.
+pub const HANDOVER_MARGIN_PARTS: usize = 10;
+/// Connections that wait for one worker to take them over; more stay where they were accepted.
+pub const HANDOVER_INLET_MAX: usize = 256;
+/// A worker that dies is replaced at once, but no sooner than this after it was started; twice that the next time,
+/// and so on.
+pub const REPLACE_GAP_MS: u64 = 1_000;
+/// The longest such gap.
+pub const REPLACE_GAP_MAX_MS: u64 = 30_000;
+/// A worker that lived this long starts over with the shortest gap.
+pub const REPLACE_CALM_MS: u64 = 60_000;
+/// Reports that wait for control; one that may be lost is, when there are more.
+pub const REPORTS_WAITING_MAX: usize = 4_096;
 /// Workers at most.
 pub const WORKERS_MAX: usize = 1_024;
 /// Endpoints of one service at most.
@@ -141,6 +186,7 @@ pub const REWRITE_MATCHES_MAX: usize = 256;
 
 const _: () = assert!(PROVIDED_BUFFERS.is_power_of_two());
 const _: () = assert!(OVERGROWN_SMALL_BUFFER_BYTES <= LARGE_BUFFER_BYTES);
+const _: () = assert!(OVERGROWN_BUFFER_BYTES <= HUGE_BUFFER_BYTES);
 const _: () = assert!(URI_BYTES_MAX < LARGE_BUFFER_BYTES);
 const _: () = assert!(LARGE_BUFFER_BYTES < HEAD_BYTES_CEILING);
 const _: () = assert!(PROXY_HEADER_BYTES_MAX < SMALL_BUFFER_BYTES);
@@ -150,4 +196,6 @@ const _: () = assert!(TRAILER_BYTES_MAX <= LARGE_BUFFER_BYTES);
 const _: () = assert!(FILE_SETTLE_MS < FILE_SETTLE_MAX_MS);
 const _: () = assert!(PROBE_GAP_MS <= PROBE_SPREAD_MS);
 const _: () = assert!(TTL_MIN_MS < LOOKUP_RETRY_MAX_MS && LOOKUP_RETRY_MAX_MS <= TTL_MAX_MS);
+const _: () = assert!(UPGRADE_SIGN_MS < UPGRADE_PROOF_MS && UPGRADE_PROOF_MS < UPGRADE_SILENCE_MS);
 const _: () = assert!(LINGER_MS > DEADLINE_TICK_MS);
+const _: () = assert!(DRAIN_REPORT_MS < DRAIN_FIRST_NOTICE_MS && CUT_GRACE_MS > 2 * DEADLINE_TICK_MS);

@@ -3,22 +3,30 @@
 //! In scope: the order of starting, what is printed at start, the exit. Out of scope: everything that is
 //! started.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write as _};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::cli;
 use crate::config::{self, Fault, Loaded};
-use crate::control::bind::{self, Group};
-use crate::control::{self, Office};
+use crate::control::bind::Group;
+use crate::control::given::Given;
+use crate::control::systemd::Systemd;
+use crate::control::upgrade::{Inherited, Line, Succession};
+use crate::control::{self, Life, Office, privileges};
 use crate::ids::WorkerId;
-use crate::wall::link::{self, ControlEnd, ReportSender};
+use crate::limits::UPGRADE_TAKE_MS;
+use crate::wall::link;
 use crate::wall::listen::{Entrance, Listen};
 use crate::wall::rate::RateTable;
 use crate::worker::driver::Driver;
+use crate::worker::handover::Handovers;
 use crate::worker::shard::Shared;
 use crate::worker::thread::{self, Post};
 
@@ -26,8 +34,10 @@ use crate::worker::thread::{self, Post};
 ///
 /// # Errors
 /// What kept the gateway from starting, in words for its user.
-pub fn run(options: &cli::Run) -> Result<ExitCode, String> {
+pub fn run(options: &cli::Run, inherited: Inherited) -> Result<ExitCode, String> {
     log_to_stderr();
+    // Before anybody can change the working directory or replace the file.
+    let succession = succession(options);
     let loaded = config::load(&options.file).map_err(|faults| describe(&faults))?;
     say_warnings(&loaded.warnings);
     let descriptors = raise_descriptor_limit();
@@ -36,8 +46,19 @@ pub fn run(options: &cli::Run) -> Result<ExitCode, String> {
     let workers = options.cores.unwrap_or(available);
     let (driver, may_descend) = choose_driver(options.driver)?;
     let process = &loaded.process;
-    let opened = process.listens.iter().map(|listen| bind::open(listen, false, workers));
+    let predecessor = inherited.line;
+    let mut given = given(predecessor.as_ref(), inherited.passed)?;
+    let opened = process.listens.iter().map(|listen| given.group(listen, workers));
     let listening = opened.collect::<Result<Vec<_>, _>>()?;
+    for left in given.unclaimed() {
+        tracing::warn!("was given a listening socket that nothing in the files asks for: {left}");
+    }
+    drop(given);
+    if let Some(account) = &process.account {
+        let sockets: Vec<_> = listening.iter().flat_map(|group| &group.sockets).map(AsFd::as_fd).collect();
+        privileges::take_on(account, &sockets)?;
+        warn_unreadable(&loaded);
+    }
     let address = listening[0].address();
     print_start(&describe_start(&loaded, &listening, workers, &cores, descriptors));
 
@@ -46,40 +67,73 @@ pub fn run(options: &cli::Run) -> Result<ExitCode, String> {
         workers,
         pseudonym: format!("gatekeeper-{:016x}", RandomState::new().hash_one(Instant::now())).into(),
         rates: Arc::new(RateTable::new(process.rate_keys_max)),
+        handovers: Arc::new(Handovers::new(workers).map_err(|error| format!("cannot link the workers: {error}"))?),
         origin: Instant::now(),
     };
-    let links =
-        spawn(&cores, driver, may_descend, &shared, &up).map_err(|error| format!("cannot start a worker: {error}"))?;
+    let spawn = move |worker: WorkerId| {
+        let (control, link) = link::connect(worker, &up)?;
+        let core = (!cores.is_empty()).then(|| cores[worker.index() % cores.len()]);
+        thread::spawn(Post { link, core, driver, may_descend, shared: shared.clone() })?;
+        Ok(control)
+    };
+    let numbers = (0..workers).map(|index| WorkerId(u16::try_from(index).expect("at most limits::WORKERS_MAX")));
+    let links = numbers.map(&spawn).collect::<io::Result<_>>();
+    let links = links.map_err(|error| format!("cannot start a worker: {error}"))?;
     let office = Office {
         file: options.file.clone(),
         load: Box::new(config::load_if_changed),
         loaded,
         listening,
         links,
+        spawn: Box::new(spawn),
         reports,
         ready: Box::new(move |drivers| {
             print_start(&format!("  driver     {drivers}\ngatekeeper ready on http://{address}\n"));
         }),
+        life: Life {
+            systemd: Systemd::from_environment(),
+            predecessor,
+            succession,
+            pid_file: options.pid_file.clone(),
+        },
     };
     let outcome = control::run(office).map_err(|error| error.to_string())?;
     Ok(if outcome.clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn spawn(
-    cores: &[core_affinity::CoreId],
-    driver: Driver,
-    may_descend: bool,
-    shared: &Shared,
-    up: &ReportSender,
-) -> io::Result<Vec<ControlEnd>> {
-    let post = |index: usize| {
-        let worker = WorkerId(u16::try_from(index).expect("fewer workers than limits::WORKERS_MAX"));
-        let (control, link) = link::connect(worker, up)?;
-        let core = (!cores.is_empty()).then(|| cores[index % cores.len()]);
-        thread::spawn(Post { link, core, driver, may_descend, shared: shared.clone() })?;
-        Ok(control)
-    };
-    (0..shared.workers).map(post).collect()
+/// The sockets that this process gets instead of opening them.
+fn given(predecessor: Option<&Line>, passed: Vec<OwnedFd>) -> Result<Given, String> {
+    let Some(line) = predecessor else { return Ok(passed.into()) };
+    let until = Instant::now() + Duration::from_millis(UPGRADE_TAKE_MS);
+    let taken = line.take_over(until).map_err(|error| format!("the old process hands no sockets over: {error}"))?;
+    Ok(taken.into())
+}
+
+/// How this process would be started again: the same program by the same name, whatever stands there then.
+fn succession(options: &cli::Run) -> Option<Succession> {
+    let options = options.clone();
+    let program = program(&std::env::args_os().next()?)?;
+    Some(Succession { program, arguments: Box::new(move |cores| options.arguments(cores)) })
+}
+
+/// A name with a slash is a path; another is looked for as the shell does.
+fn program(name: &OsStr) -> Option<PathBuf> {
+    if Path::new(name).components().count() > 1 {
+        return std::path::absolute(name).ok();
+    }
+    let search = std::env::var_os("PATH")?;
+    std::env::split_paths(&search).map(|folder| folder.join(name)).find(|path| path.is_file())
+}
+
+/// A reload reads the files as the user that the process has become.
+fn warn_unreadable(loaded: &Loaded) {
+    for file in &loaded.files {
+        if let Err(error) = std::fs::File::open(file)
+            && error.kind() == io::ErrorKind::PermissionDenied
+        {
+            tracing::warn!("{}: a reload will not be able to read it as this user: {error}", file.display());
+        }
+    }
 }
 
 /// The rung to begin on. One asked for by name is used or refused, never exchanged.

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use gatekeeper::cli;
+use gatekeeper::control::upgrade::Inherited;
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
@@ -141,7 +142,8 @@ fn a_steady_request_allocates_nothing() {
     let base = format!("[base]\nwatch = false\n[http]\naddr = \"127.0.0.1:{port}\"\n");
     std::fs::write(folder.path().join("base.toml"), base).unwrap();
     let file = folder.path().join("module.toml");
-    std::thread::spawn(move || gatekeeper::run::run(&cli::Run { file, cores: Some(1), driver: cli::Driver::Auto }));
+    let options = cli::Run { file, cores: Some(1), driver: cli::Driver::Auto, pid_file: None };
+    std::thread::spawn(move || gatekeeper::run::run(&options, Inherited::default()));
 
     let mut client = connect(port);
     let paths = ["/plain/a", "/rewritten/abc/def"];

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gatekeeper::config;
 use gatekeeper::control::bind::Group;
-use gatekeeper::control::{self, Office};
+use gatekeeper::control::{self, Life, Office};
 use gatekeeper::ids::WorkerId;
 use gatekeeper::wall::link::{self, Order, Report};
 use gatekeeper::wall::listen::Listen;
@@ -50,7 +50,7 @@ fn hangup_reloads_and_terminate_drains() {
                     let _ = adopted.send(epoch.snapshot.services[0].name.to_string());
                     worker.reports.send(Report::Adopted { worker: worker.worker, epoch: epoch.id });
                 }
-                Order::ReloadAnswer { .. } | Order::Listen { .. } | Order::Unlisten { .. } => {}
+                Order::ReloadAnswer { .. } | Order::Ping | Order::Listen { .. } | Order::Unlisten { .. } => {}
                 Order::Drain { .. } => break,
             }
         }
@@ -63,10 +63,12 @@ fn hangup_reloads_and_terminate_drains() {
         loaded,
         listening,
         links: vec![control_end],
+        spawn: Box::new(|_| Err(std::io::ErrorKind::Unsupported.into())),
         reports,
         ready: Box::new(move |drivers| {
             let _ = ready.send(drivers.to_owned());
         }),
+        life: Life::default(),
     };
     let running = thread::spawn(move || control::run(office));
 

@@ -20,6 +20,7 @@ use gatekeeper::wall::listen::Entrance;
 use gatekeeper::wall::rate::RateTable;
 use gatekeeper::worker::accept;
 use gatekeeper::worker::driver::Driver;
+use gatekeeper::worker::handover::Handovers;
 use gatekeeper::worker::runtime;
 use gatekeeper::worker::shard::{Shard, Shared};
 
@@ -98,7 +99,8 @@ fn delays(driver: Driver) -> Vec<Duration> {
     driver.runtime().unwrap().block_on(async move {
         let (up, _reports) = link::report_channel().unwrap();
         let rates = Arc::new(RateTable::new(64));
-        let shared = Shared { workers: 1, pseudonym: "test".into(), rates, origin: Instant::now() };
+        let handovers = Arc::new(Handovers::new(1).unwrap());
+        let shared = Shared { workers: 1, pseudonym: "test".into(), rates, handovers, origin: Instant::now() };
         let shard: Rc<Shard> = Shard::new(WorkerId(0), shared, up);
         shard.adopt(epoch);
         runtime::spawn(shard.deadlines.clone().sweep(|| false));
@@ -114,7 +116,7 @@ fn delays(driver: Driver) -> Vec<Duration> {
             runtime::sleep(TIMER).await;
             delays.push(start.elapsed().saturating_sub(TIMER));
         }
-        assert_eq!(shard.sessions(), 2, "both connections stayed busy");
+        assert_eq!(shard.open().exchanges, 2, "both connections stayed busy");
         delays
     })
 }

@@ -102,7 +102,9 @@ impl<'q> Stages<'q, '_> {
         let as_received = if path == self.head.path { "" } else { "   (normalised)" };
         self.story.line("path", &format!("{}{as_received}", story::text(path)));
         match (path, self.head.method) {
-            (b"/ping", Method::Get | Method::Head) => return Ok(Outcome::Own("the gateway answers it itself")),
+            (b"/ping", Method::Get | Method::Head) => {
+                return Ok(Outcome::Own("the gateway answers it itself: 200, or 503 while it stops"));
+            }
             (b"/reload", Method::Get) => return self.reload(),
             _ => {}
         }

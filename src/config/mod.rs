@@ -51,12 +51,29 @@ pub struct Process {
     pub reload_interval_ms: u64,
     /// `base.watch`: reload on file change.
     pub reload_on_change: bool,
-    /// How long a stopping gateway lets exchanges finish.
+    /// How long a stopping gateway serves as before.
+    pub drain_delay_ms: u64,
+    /// How long a stopping gateway then lets what is open end.
     pub drain_window_ms: u64,
+    /// How long a new process may take at an upgrade until it is ready.
+    pub upgrade_timeout_ms: u64,
+    /// `base.user` and `base.group`: whom the process becomes. Fixed at start.
+    pub account: Option<Account>,
     /// `http.rate_keys_max`. Fixed at start.
     pub rate_keys_max: usize,
     /// `[dns] servers`; empty is the system's.
     pub dns_servers: Vec<SocketAddr>,
+}
+
+/// Whom the process becomes once its listeners are bound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The user; `None` leaves it as it is.
+    pub uid: Option<u32>,
+    /// The group.
+    pub gid: u32,
+    /// Every group it is a member of, that one among them.
+    pub groups: Vec<u32>,
 }
 
 /// One thing wrong with a file.

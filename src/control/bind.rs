@@ -89,16 +89,27 @@ fn bind_group(address: SocketAddr, dual: bool, beside_own: bool, count: usize) -
     let mut address = if beside_own { address } else { patiently(|| try_out(address, dual))? };
     (0..count)
         .map(|_| {
-            let socket = socket(address, dual, true)?;
-            // Accepted sockets inherit it, which spares a call for each.
-            socket.set_tcp_nodelay(true)?;
-            socket.listen(LISTEN_BACKLOG)?;
-            socket.set_nonblocking(true)?;
+            let socket = one_more(address, dual)?;
             // The others of the group join the first where the kernel chose the port.
-            address = socket.local_addr()?.as_socket().unwrap_or(address);
-            Ok(socket.into())
+            address = socket.local_addr()?;
+            Ok(socket)
         })
         .collect()
+}
+
+/// One more socket of a group.
+pub(super) fn one_more(address: SocketAddr, dual: bool) -> io::Result<TcpListener> {
+    let socket = socket(address, dual, true)?;
+    prepare(&socket)?;
+    Ok(socket.into())
+}
+
+/// Makes a bound socket a listening one, as workers want it.
+pub(super) fn prepare(socket: &Socket) -> io::Result<()> {
+    // Accepted sockets inherit it, which spares a call for each.
+    socket.set_tcp_nodelay(true)?;
+    socket.listen(LISTEN_BACKLOG)?;
+    socket.set_nonblocking(true)
 }
 
 /// Listens alone for a moment; gives the address with its port.

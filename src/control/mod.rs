@@ -1,19 +1,25 @@
 //! ROOM 5, the office: one tokio current-thread loop that decides what the workers run on.
 //!
 //! In scope: publishing epochs, reloading the files, probing endpoints, resolving names, signals, the
-//! drain at the end. Out of scope: serving requests, and starting or pinning workers (`run` does that
-//! and hands the links in). A control that is stuck stops no traffic.
+//! drain at the end. Out of scope: serving requests, and how workers are started and pinned (`run`
+//! hands in the links, and how one that died is replaced). A control that is stuck stops no traffic.
 
 pub mod bind;
+pub mod desk;
 mod dns;
+pub mod given;
 mod health;
+mod passage;
+pub mod privileges;
 mod reload;
 mod reports;
 mod signals;
 mod state;
+pub mod systemd;
 #[cfg(test)]
 mod tests;
 mod thread;
+pub mod upgrade;
 mod watch;
 
 use std::fmt;
@@ -23,11 +29,16 @@ use std::path::{Path, PathBuf};
 use bind::Group;
 
 use crate::config::{Fault, Loaded};
+use crate::ids::WorkerId;
 use crate::wall::link::{ControlEnd, Reports};
+pub use passage::Life;
 
 /// Reads the module file and what lies beside it, unless the text is the one this fingerprint stands for;
 /// `config::load_if_changed`, or a test's own.
 pub type Load = dyn Fn(&Path, u64) -> Result<Option<Loaded>, Vec<Fault>> + Send + Sync;
+
+/// Starts the worker of this number, another after one that has died, and gives control's end of the link to it.
+pub type Spawn = dyn Fn(WorkerId) -> io::Result<ControlEnd> + Send;
 
 /// Told once, when every worker has started: how many on which rung of the driver ladder.
 pub type Ready = dyn FnOnce(&str) + Send;
@@ -44,10 +55,14 @@ pub struct Office {
     pub listening: Vec<Group>,
     /// One link per worker.
     pub links: Vec<ControlEnd>,
+    /// How a worker that has died is replaced.
+    pub spawn: Box<Spawn>,
     /// What comes up from all workers.
     pub reports: Reports,
     /// Called when every worker has started.
     pub ready: Box<Ready>,
+    /// What the process is born into, and what comes after it.
+    pub life: Life,
 }
 
 impl fmt::Debug for Office {
@@ -59,19 +74,21 @@ impl fmt::Debug for Office {
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// Every worker ended in time and none of them by dying.
+    /// Every worker ended in time and none of them by dying; those that were replaced do not count.
     pub clean: bool,
     /// Epochs published.
     pub epochs: u64,
     /// Exchanges cut at the end of the drain window, over all workers.
     pub cut: u64,
+    /// Workers that died and were replaced.
+    pub replaced: u64,
 }
 
 /// Runs the control plane on the calling thread until the workers have drained after SIGTERM or
 /// SIGINT, until the drain window and its grace have passed, or until a second such signal.
 ///
 /// # Errors
-/// When the loop or the signals cannot be set up, or when every worker has died.
+/// When the loop or the signals cannot be set up, or when no worker can be started.
 pub fn run(office: Office) -> io::Result<Outcome> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(HELPER_THREADS_MAX).build()?;

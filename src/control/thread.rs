@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,9 +16,10 @@ use tracing::{debug, error, info, warn};
 
 use super::dns::Names;
 use super::health::Checkers;
-use super::state::{Effect, Event, Level, Opening, Pace, State};
+use super::passage::Passage;
+use super::state::{Birth, Effect, Event, Level, Opening, Pace, State};
 use super::watch::Watch;
-use super::{Office, Outcome, Ready, bind, reload, reports, signals};
+use super::{Office, Outcome, Ready, Spawn, bind, reload, reports, signals};
 use crate::ids::{ListenerId, WorkerId};
 use crate::wall::epoch::Epoch;
 use crate::wall::link::{ControlEnd, Order};
@@ -38,12 +40,14 @@ pub(super) async fn serve(office: Office) -> io::Result<Outcome> {
 
 /// The loop without its signals, so that a test can be the one who gives them.
 pub(super) async fn turn(office: Office, pace: Pace, (events, mut inbox): Channel) -> io::Result<Outcome> {
-    let Office { file, load, loaded, listening, links, reports, ready } = office;
+    let Office { file, load, loaded, listening, links, spawn, reports, ready, life } = office;
     reports::listen(reports, events.clone())?;
     let reader = reload::Reader::new(file, load.into());
     let workers: Vec<WorkerId> = links.iter().map(|link| link.worker).collect();
-    let mut hands = Hands::new(links, reader, events, ready);
-    let (mut state, mut effects) = State::open(loaded, listening, workers, Instant::now(), pace);
+    let birth = Birth { has_predecessor: life.predecessor.is_some(), watchdog: life.systemd.watchdog() };
+    let passage = Passage::new(life, &events)?;
+    let mut hands = Hands::new(links, spawn, reader, passage, events, ready);
+    let (mut state, mut effects) = State::open(loaded, listening, workers, Instant::now(), pace, birth);
     loop {
         for effect in effects {
             if let Some(end) = hands.perform(effect) {
@@ -68,25 +72,36 @@ async fn until(due: Option<Instant>) {
 /// What carries out the effects.
 struct Hands {
     links: HashMap<WorkerId, ControlEnd>,
+    spawn: Box<Spawn>,
     /// The process's own handle on every listening socket.
     sockets: HashMap<ListenerId, Vec<TcpListener>>,
     reader: reload::Reader,
     checkers: Checkers,
     names: Names,
     watch: Watch,
+    passage: Passage,
     events: mpsc::Sender<Event>,
     ready: Option<Box<Ready>>,
 }
 
 impl Hands {
-    fn new(links: Vec<ControlEnd>, reader: reload::Reader, events: mpsc::Sender<Event>, ready: Box<Ready>) -> Self {
+    fn new(
+        links: Vec<ControlEnd>,
+        spawn: Box<Spawn>,
+        reader: reload::Reader,
+        passage: Passage,
+        events: mpsc::Sender<Event>,
+        ready: Box<Ready>,
+    ) -> Self {
         Self {
             links: links.into_iter().map(|link| (link.worker, link)).collect(),
+            spawn,
             sockets: HashMap::new(),
             reader,
             checkers: Checkers::new(events.clone()),
             names: Names::new(events.clone()),
             watch: Watch::default(),
+            passage,
             events,
             ready: Some(ready),
         }
@@ -96,6 +111,7 @@ impl Hands {
     fn perform(&mut self, effect: Effect) -> Option<io::Result<Outcome>> {
         match effect {
             Effect::Send { worker, order } => self.send(worker, order),
+            Effect::Replace(worker) => self.replace(worker),
             Effect::Load { in_force } => self.reader.start(in_force, self.events.clone()),
             Effect::Open(wanted) => self.open(wanted),
             Effect::Hold(listener, sockets) => drop(self.sockets.insert(listener, sockets)),
@@ -115,6 +131,17 @@ impl Hands {
                     ready(&drivers);
                 }
             }
+            Effect::Tell(notice) => self.passage.tell(&notice),
+            Effect::TellPredecessor(said) => self.passage.tell_predecessor(&said),
+            Effect::StartSuccessor { cores, timeout_ms } => {
+                let held = self.sockets.values().flatten();
+                let sockets = held.map(|socket| socket.try_clone().map(OwnedFd::from)).collect();
+                self.passage.start_successor(cores, timeout_ms, sockets);
+            }
+            Effect::AbandonSuccessor => self.passage.abandon_successor(),
+            Effect::YieldToSuccessor => self.passage.yield_to_successor(),
+            Effect::AnswerDesk { number, outcome } => self.passage.answer(number, outcome),
+            Effect::WritePid => self.passage.write_pid(),
             Effect::End(end) => return Some(finish(end)),
         }
         None
@@ -135,6 +162,16 @@ impl Hands {
         match held.try_clone() {
             Ok(socket) => self.send(worker, Order::Listen { listener, entrance, socket }),
             Err(error) => error!("worker {worker} cannot be given a listening socket: {error}"),
+        }
+    }
+
+    fn replace(&mut self, worker: WorkerId) {
+        match (self.spawn)(worker) {
+            Ok(link) => drop(self.links.insert(worker, link)),
+            Err(error) => {
+                let (events, cause) = (self.events.clone(), format!("cannot be started: {error}"));
+                tokio::spawn(async move { events.send(Event::NotReplaced { worker, cause }).await });
+            }
         }
     }
 
@@ -163,6 +200,7 @@ fn say(level: Level, line: &str) {
 
 fn finish(end: Result<Outcome, String>) -> io::Result<Outcome> {
     let outcome = end.map_err(io::Error::other)?;
-    info!("stopped: {} epochs published, {} exchanges cut", outcome.epochs, outcome.cut);
+    let Outcome { epochs, cut, replaced, .. } = outcome;
+    info!("stopped: {epochs} epochs published, {cut} exchanges cut, {replaced} workers replaced");
     Ok(outcome)
 }

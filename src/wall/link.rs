@@ -15,6 +15,7 @@ use crossbeam_channel::{Receiver, Sender};
 use super::epoch::Epoch;
 use super::listen::Entrance;
 use crate::ids::{EndpointId, EpochId, ListenerId, WorkerId};
+use crate::limits::REPORTS_WAITING_MAX;
 
 /// Control to worker. Epochs may be skipped, never reordered.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub enum Order {
         /// `data` of the envelope when the status is 200, else `errmsg`.
         text: Box<str>,
     },
+    /// Answer with `Report::Pong`: the worker's loop turns.
+    Ping,
     /// Accept on this socket from now on. A worker may have several of one listener.
     Listen {
         /// Of which listener the socket is one.
@@ -44,12 +47,28 @@ pub enum Order {
         /// Which.
         listener: ListenerId,
     },
-    /// Stop accepting (drain the accept queue first), finish what is in flight, report `Drained`.
-    /// Exchanges still open after the window are cut.
+    /// Stop. For the delay everything is served as before, but `/ping` and every answer say that it is about to
+    /// end. Then nothing more is accepted (what waits in the accept queue is, first), and what is open has the
+    /// window; what is still open after it is cut. Ends with `Report::Drained`.
     Drain {
-        /// The window.
+        /// How long it is served on.
+        delay_ms: u64,
+        /// How long what is open may take after that.
         window_ms: u64,
+        /// The gateway goes on in another process: `/ping` says nothing of the end.
+        goes_on: bool,
     },
+}
+
+/// What is open on a worker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Open {
+    /// Client connections that no request has come on, or none since the last answer.
+    pub idle: usize,
+    /// Client connections with a request under way.
+    pub exchanges: usize,
+    /// Tunnels.
+    pub tunnels: usize,
 }
 
 /// Worker to control.
@@ -98,11 +117,23 @@ pub enum Report {
         /// Comes back in `Order::ReloadAnswer`.
         ticket: u64,
     },
+    /// The answer to `Order::Ping`.
+    Pong {
+        /// Who.
+        worker: WorkerId,
+    },
+    /// What a worker that drains still waits for.
+    Draining {
+        /// Who.
+        worker: WorkerId,
+        /// What.
+        open: Open,
+    },
     /// Nothing is in flight on this worker any more and it has ended.
     Drained {
         /// Who.
         worker: WorkerId,
-        /// Client connections cut at the end of the window.
+        /// Exchanges and tunnels cut at the end of the window.
         cut: u64,
         /// What it served, in one line for the log.
         summary: String,
@@ -196,6 +227,13 @@ impl ReportSender {
         self.bell.ring();
     }
 
+    /// Sends a report that control can do without: it is dropped while control is stuck and others wait.
+    pub fn hint(&self, report: Report) {
+        if self.reports.len() < REPORTS_WAITING_MAX {
+            self.send(report);
+        }
+    }
+
     /// Another handle.
     ///
     /// # Errors
@@ -239,11 +277,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_control_that_is_stuck_is_told_no_more_than_it_needs() {
+        let (up, control) = report_channel().expect("descriptors");
+        for _ in 0..2 * REPORTS_WAITING_MAX {
+            up.hint(Report::ConnectFailed { epoch: EpochId(1), endpoint: EndpointId(0) });
+        }
+        up.send(Report::Adopted { worker: WorkerId(0), epoch: EpochId(1) });
+        let told: Vec<Report> = control.reports.try_iter().collect();
+        assert_eq!(told.len(), REPORTS_WAITING_MAX + 1);
+        assert!(matches!(told.last(), Some(Report::Adopted { .. })), "what it needs comes through");
+    }
+
+    #[test]
     fn an_order_rings_and_silence_ends_the_ringing() {
         let (up, _reports) = report_channel().expect("descriptors");
         let (control, worker) = connect(WorkerId(3), &up).expect("descriptors");
         for _ in 0..200 {
-            control.send(Order::Drain { window_ms: 1 });
+            control.send(Order::Drain { delay_ms: 0, window_ms: 1, goes_on: false });
         }
         assert_eq!(worker.orders.try_iter().count(), 200);
         let mut byte = [0; 1];

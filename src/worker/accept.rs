@@ -3,7 +3,8 @@
 //! A loop waits until its socket is readable and then takes what waits, so stopping it loses nothing: no accept
 //! is ever under way in the kernel. Stopping empties the queue first, because closing the last handle on a
 //! socket of a SO_REUSEPORT group resets what waits there. Sockets are non-blocking: two processes may serve one
-//! during an upgrade. Out of scope: opening sockets (control), what a connection says (`session`, `tcp`).
+//! during an upgrade. What is accepted is served here or given to another worker (`handover`). Out of scope:
+//! opening sockets (control), what a connection says (`session`, `tcp`).
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -17,12 +18,14 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use rustix::net::{SocketFlags, acceptfrom_with};
 
+use super::handover::Fresh;
 use super::io::{self as sockets, Connection, Readiness};
 use super::runtime;
 use super::session;
 use super::shard::Shard;
 use super::tcp;
 use crate::limits::{ACCEPTS_PER_TURN, EXHAUSTED_PAUSE_MS};
+use crate::wall::link::silence;
 use crate::wall::listen::Entrance;
 
 /// What control stops a loop by.
@@ -67,9 +70,9 @@ impl Door {
     }
 }
 
-/// Accepts until the gate is closed, then takes what still waits.
+/// Accepts until the gate is closed, then takes what still waits, unless it is left to who takes this worker's place.
 pub async fn run(shard: Rc<Shard>, door: Door, gate: Rc<Gate>) {
-    loop {
+    while !shard.is_cut() {
         let taken = take_waiting(&shard, &door);
         match taken {
             // A signal or the peer's own doing is no reason to wait.
@@ -97,10 +100,8 @@ fn take_waiting(shard: &Rc<Shard>, door: &Door) -> Taken {
     for _ in 0..ACCEPTS_PER_TURN {
         match acceptfrom_with(&door.socket, flags) {
             Ok((stream, peer)) => {
-                let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
-                let connection = Connection::accepted(TcpStream::from(stream), &shard.buffers);
-                if let (Some(peer), Ok(connection)) = (peer, connection) {
-                    welcome(shard, &door.entrance, connection, peer);
+                if let Some(peer) = peer.and_then(|peer| SocketAddr::try_from(peer).ok()) {
+                    place(shard, &door.entrance, stream.into(), peer);
                 }
             }
             Err(error) if is_peers_doing(error) => {}
@@ -109,6 +110,33 @@ fn take_waiting(shard: &Rc<Shard>, door: &Door) -> Taken {
         }
     }
     Taken::Some
+}
+
+/// Serves a connection here, or gives it to a worker that has fewer.
+fn place(shard: &Rc<Shard>, entrance: &Entrance, stream: TcpStream, peer: SocketAddr) {
+    let handovers = &shard.shared.handovers;
+    let Some(to) = shard.evenness.better(handovers, shard.connections(), shard.clock.now_ms()) else {
+        return welcome(shard, entrance, stream, peer);
+    };
+    match handovers.give(to, Fresh { stream, peer, entrance: entrance.clone() }) {
+        Ok(()) => shard.meter.handed_over(),
+        Err(Fresh { stream, .. }) => welcome(shard, entrance, stream, peer),
+    }
+}
+
+/// Serves what other workers have accepted for this one.
+pub async fn take_in(shard: Rc<Shard>, bell: Readiness) {
+    let handovers = &shard.shared.handovers;
+    while !shard.is_cut() {
+        for Fresh { stream, peer, entrance } in handovers.inlet(shard.worker).try_iter() {
+            welcome(&shard, &entrance, stream, peer);
+        }
+        // A bell that fails is no reason to leave what is given unserved.
+        if bell.readable().await.is_err() {
+            runtime::sleep(Duration::from_millis(EXHAUSTED_PAUSE_MS)).await;
+        }
+        silence(handovers.heard(shard.worker));
+    }
 }
 
 /// Lets the core's other connections have their turn: the runtime's finest timer.
@@ -146,7 +174,8 @@ fn is_peers_doing(error: rustix::io::Errno) -> bool {
 }
 
 /// Gives the connection a task of its own; a panic in it costs this connection only.
-fn welcome(shard: &Rc<Shard>, entrance: &Entrance, connection: Connection, peer: SocketAddr) {
+fn welcome(shard: &Rc<Shard>, entrance: &Entrance, stream: TcpStream, peer: SocketAddr) {
+    let Ok(connection) = Connection::accepted(stream, &shard.buffers) else { return };
     shard.meter.connection();
     match entrance {
         Entrance::Http => guard(shard, session::run(shard.clone(), connection, peer)),
@@ -155,9 +184,10 @@ fn welcome(shard: &Rc<Shard>, entrance: &Entrance, connection: Connection, peer:
 }
 
 fn guard(shard: &Rc<Shard>, life: impl Future<Output = ()> + 'static) {
+    // Counted before the task first runs: the next accept may come before that.
+    let presence = shard.enter();
     let shard = shard.clone();
     runtime::spawn(async move {
-        let presence = shard.enter();
         if std::panic::AssertUnwindSafe(life).catch_unwind().await.is_err() {
             shard.meter.panic();
         }

@@ -275,7 +275,7 @@ fn read_head(lease: &Lease, out: &mut Lease, talk: &Talk<'_>) -> Result<Option<S
     };
     let to = head.body.onward(talk.terms.version);
     let unread = !talk.uploaded.get() && !matches!(talk.terms.body, Body::None);
-    let close = !talk.terms.keep_alive || unread || talk.shard.draining() || matches!(to, ResponseBody::UntilClose);
+    let close = !talk.terms.keep_alive || unread || talk.shard.leaving() || matches!(to, ResponseBody::UntilClose);
     let back = Back {
         client_version: talk.terms.version,
         close: close && head.status >= 200,

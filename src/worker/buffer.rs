@@ -1,6 +1,6 @@
 //! The core's buffers: leased while bytes are in hand, returned when they are not.
 //!
-//! In scope: two sizes of buffer, a bounded shelf of each, `Lease`. A connection that waits for bytes holds one
+//! In scope: three sizes of buffer, a bounded shelf of each, `Lease`. A connection that waits for bytes holds one
 //! small buffer, lent to the kernel.
 //! Out of scope: who reads into a lease (`io`) and when a large one is worth it (`relay`).
 
@@ -8,8 +8,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::limits::{
-    LARGE_BUFFER_BYTES, LARGE_BUFFERS_KEPT, OVERGROWN_BUFFER_BYTES, OVERGROWN_SMALL_BUFFER_BYTES, SMALL_BUFFER_BYTES,
-    SMALL_BUFFERS_KEPT,
+    HUGE_BUFFER_BYTES, HUGE_BUFFERS_KEPT, LARGE_BUFFER_BYTES, LARGE_BUFFERS_KEPT, OVERGROWN_BUFFER_BYTES,
+    OVERGROWN_SMALL_BUFFER_BYTES, SMALL_BUFFER_BYTES, SMALL_BUFFERS_KEPT,
 };
 
 /// How large a lease is asked for.
@@ -19,6 +19,8 @@ pub enum Class {
     Small,
     /// A body that fills small ones.
     Large,
+    /// A tunnel that fills small ones.
+    Huge,
 }
 
 impl Class {
@@ -26,6 +28,12 @@ impl Class {
     #[must_use]
     pub fn for_bytes(remaining: u64) -> Self {
         if remaining > SMALL_BUFFER_BYTES as u64 { Self::Large } else { Self::Small }
+    }
+
+    /// The class that suits what comes next through a tunnel of which so much came at once.
+    #[must_use]
+    pub fn after(bytes: usize) -> Self {
+        if bytes < SMALL_BUFFER_BYTES { Self::Small } else { Self::Huge }
     }
 }
 
@@ -37,6 +45,7 @@ pub struct Buffers(Rc<RefCell<Shelves>>);
 struct Shelves {
     small: Vec<Vec<u8>>,
     large: Vec<Vec<u8>>,
+    huge: Vec<Vec<u8>>,
 }
 
 impl Buffers {
@@ -47,6 +56,7 @@ impl Buffers {
         let bytes = match class {
             Class::Small => shelves.small.pop().unwrap_or_else(|| Vec::with_capacity(SMALL_BUFFER_BYTES)),
             Class::Large => shelves.large.pop().unwrap_or_else(|| Vec::with_capacity(LARGE_BUFFER_BYTES)),
+            Class::Huge => shelves.huge.pop().unwrap_or_else(|| Vec::with_capacity(HUGE_BUFFER_BYTES)),
         };
         Lease { bytes, start: 0, home: self.clone() }
     }
@@ -70,7 +80,11 @@ impl Buffers {
     #[cfg(test)]
     pub(super) fn shelved(&self, class: Class) -> usize {
         let shelves = self.0.borrow();
-        if class == Class::Small { shelves.small.len() } else { shelves.large.len() }
+        match class {
+            Class::Small => shelves.small.len(),
+            Class::Large => shelves.large.len(),
+            Class::Huge => shelves.huge.len(),
+        }
     }
 
     fn take_back(&self, mut bytes: Vec<u8>) {
@@ -79,6 +93,7 @@ impl Buffers {
         let (shelf, kept) = match capacity {
             SMALL_BUFFER_BYTES..OVERGROWN_SMALL_BUFFER_BYTES => (&mut shelves.small, SMALL_BUFFERS_KEPT),
             LARGE_BUFFER_BYTES..OVERGROWN_BUFFER_BYTES => (&mut shelves.large, LARGE_BUFFERS_KEPT),
+            HUGE_BUFFER_BYTES => (&mut shelves.huge, HUGE_BUFFERS_KEPT),
             _ => return,
         };
         if shelf.len() < kept {

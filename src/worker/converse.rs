@@ -94,6 +94,9 @@ pub async fn attempt(
         return Err(Failed { end, begun: false, unsent: !fault.partly, replayable });
     }
 
+    #[cfg(debug_assertions)]
+    super::fault::at("attempt", head.bytes());
+
     let Downstream { source, tx, writing, .. } = down;
     let Connection { rx: up_rx, tx: up_tx } = &mut connection;
     let ways = Way { from: up_rx, to: tx, deadline: writing, seat: &mut seat, reused, awaited_since_ms: None };

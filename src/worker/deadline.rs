@@ -35,7 +35,19 @@ struct Slots {
 #[derive(Debug, Default)]
 struct Waiting {
     waker: Option<Waker>,
-    idle: bool,
+    early: Early,
+}
+
+/// What brings a wait forward.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Early {
+    /// Nothing.
+    #[default]
+    Never,
+    /// The begin of a drain.
+    AtDrain,
+    /// The end of its window.
+    AtCut,
 }
 
 impl Deadlines {
@@ -64,12 +76,12 @@ impl Deadlines {
         Deadline { deadlines: self.clone(), slot: slot as usize }
     }
 
-    /// Brings every idle wait forward: used when the gateway stops.
-    pub fn shorten_idle(&self, ms: u64) {
-        let due = self.clock.now_ms() + ms;
+    /// The time has come of every wait that this brings forward.
+    pub fn bring_forward(&self, early: Early) {
+        let due = self.clock.now_ms();
         let mut slots = self.slots.borrow_mut();
         let Slots { due_ms, waiting, .. } = &mut *slots;
-        for (slot, _) in waiting.iter().enumerate().filter(|(_, waiting)| waiting.idle) {
+        for (slot, _) in waiting.iter().enumerate().filter(|(_, waiting)| waiting.early == early) {
             due_ms[slot] = due_ms[slot].min(due);
         }
     }
@@ -126,24 +138,29 @@ pub struct Deadline {
 impl Deadline {
     /// Fires this many milliseconds from now; 0 is never.
     pub fn arm(&self, ms: u64) {
-        self.set(ms, false);
+        self.set(ms, Early::Never);
     }
 
-    /// As `arm`, for a wait that a stopping gateway cuts short.
+    /// As `arm`, for a wait that the end of a stop's window cuts short.
     pub fn arm_idle(&self, ms: u64) {
-        self.set(ms, true);
+        self.set(ms, Early::AtCut);
+    }
+
+    /// As `arm`, for a wait that is to be thought over when a drain begins.
+    pub fn arm_until_drain(&self, ms: u64) {
+        self.set(ms, Early::AtDrain);
     }
 
     /// Does not fire.
     pub fn disarm(&self) {
-        self.set(0, false);
+        self.set(0, Early::Never);
     }
 
-    fn set(&self, ms: u64, idle: bool) {
+    fn set(&self, ms: u64, early: Early) {
         let mut slots = self.deadlines.slots.borrow_mut();
         // The clock may be a tick behind; a short deadline would fire at once without it.
         slots.due_ms[self.slot] = if ms == 0 { NEVER } else { self.deadlines.clock.now_ms() + ms + DEADLINE_TICK_MS };
-        slots.waiting[self.slot].idle = idle;
+        slots.waiting[self.slot].early = early;
     }
 
     /// The time these deadlines go by.

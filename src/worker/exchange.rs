@@ -23,14 +23,19 @@ use super::upload::Upload;
 use super::upstream::connect::{self, Leased};
 use super::upstream::replica::Tried;
 use crate::end::{End, Retry};
-use crate::limits::{DRAIN_IDLE_GRACE_MS, FORM_BODY_BYTES_MAX, RELOAD_ANSWER_MS};
+use crate::limits::{DEADLINE_TICK_MS, FORM_BODY_BYTES_MAX, RELOAD_ANSWER_MS};
 use crate::proto::head::{Body, may_be_complete};
 use crate::proto::reply::CONTINUE;
 use crate::wall::link::Report;
 
+/// What `/ping` says while the gateway stops, as `/reload` does.
+const STOPPING: &str = "the gateway is stopping";
+
 /// Serves one request. `None` where none came: the client closed, or was idle for too long.
 pub async fn run(shard: &Rc<Shard>, down: &mut Downstream, first: bool) -> Option<Done> {
     let (epoch, mut head, planned) = receive(shard, down, first).await?;
+    #[cfg(debug_assertions)]
+    super::fault::at("exchange", head.bytes());
     let mut epoch = Some(epoch);
     let mut form = None;
     let planned = match planned {
@@ -97,16 +102,19 @@ async fn receive(shard: &Rc<Shard>, down: &mut Downstream, first: bool) -> Optio
 
 /// The first bytes of a request.
 async fn await_request(shard: &Shard, down: &mut Downstream, first: bool) -> Option<Lease> {
-    if down.source.carried.is_none() {
+    let _idle = if down.source.carried.is_none() {
         let rules = &shard.epoch()?;
         let rules = &rules.snapshot().http;
-        let patience_ms = match (shard.draining(), first) {
-            (true, _) => DRAIN_IDLE_GRACE_MS,
+        let patience_ms = match (shard.is_cut(), first) {
+            (true, _) => DEADLINE_TICK_MS,
             (false, true) => u64::from(rules.head_timeout_ms),
             (false, false) => u64::from(rules.keepalive_timeout_ms),
         };
         down.source.reading.arm_idle(patience_ms);
-    }
+        Some(shard.rest())
+    } else {
+        None
+    };
     match down.source.next_in_time(Class::Small).await? {
         Received::Data(lease) => Some(lease),
         Received::End | Received::Broken => None,
@@ -167,11 +175,12 @@ async fn answer_locally(
     match local {
         Local::Options => reply::options(shard, down, terms, close).await,
         Local::Ping => {
-            reply::send(shard, down, terms, &Own { status: 200, text: "gateway pong", fields: &[], close }).await
+            let (status, text) = if shard.is_last() { (503, STOPPING) } else { (200, "gateway pong") };
+            reply::send(shard, down, terms, &Own { status, text, fields: &[], close }).await
         }
         Local::Reload => {
             let ticket = shard.tickets.open();
-            shard.reports.send(Report::ReloadAsked { worker: shard.worker, ticket });
+            shard.reports.hint(Report::ReloadAsked { worker: shard.worker, ticket });
             // Control answers by its own deadline; this one only covers a control that is stuck.
             down.writing.arm(RELOAD_ANSWER_MS * 2);
             let answer = down.writing.bound(pin!(shard.tickets.wait(ticket))).await;
@@ -303,7 +312,7 @@ async fn acquire(
 fn report_failed_dial(shard: &Shard, epoch: Option<&ShardEpoch>, forward: &Forward) {
     let Some(epoch) = epoch else { return };
     let endpoint = forward.replica.upstream.endpoints[forward.endpoint].id;
-    shard.reports.send(Report::ConnectFailed { epoch: epoch.epoch().id, endpoint });
+    shard.reports.hint(Report::ConnectFailed { epoch: epoch.epoch().id, endpoint });
 }
 
 /// Tells the client, where it can still be told.

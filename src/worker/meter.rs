@@ -13,6 +13,7 @@ use crate::end::End;
 #[derive(Debug)]
 pub struct Meter {
     connections_total: Cell<u64>,
+    handed_over_total: Cell<u64>,
     requests_total: Cell<u64>,
     panics_total: Cell<u64>,
     ends_total: RefCell<Box<[u64]>>,
@@ -24,6 +25,7 @@ impl Default for Meter {
     fn default() -> Self {
         Self {
             connections_total: Cell::default(),
+            handed_over_total: Cell::default(),
             requests_total: Cell::default(),
             panics_total: Cell::default(),
             ends_total: RefCell::new(vec![0; End::ALL.len()].into()),
@@ -38,9 +40,14 @@ fn count(cell: &Cell<u64>) {
 }
 
 impl Meter {
-    /// A client connection was accepted.
+    /// A client connection is served here.
     pub fn connection(&self) {
         count(&self.connections_total);
+    }
+
+    /// A client connection that was accepted here went to another worker.
+    pub fn handed_over(&self) {
+        count(&self.handed_over_total);
     }
 
     /// A connection's task panicked.
@@ -77,8 +84,9 @@ impl Meter {
     #[must_use]
     pub fn summary(&self) -> String {
         let mut line = format!(
-            "{} connections, {} requests, {} panics",
+            "{} connections, {} handed over, {} requests, {} panics",
             self.connections_total.get(),
+            self.handed_over_total.get(),
             self.requests_total.get(),
             self.panics_total.get()
         );

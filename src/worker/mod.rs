@@ -14,6 +14,9 @@ pub mod deadline;
 pub mod downstream;
 pub mod driver;
 pub mod exchange;
+#[cfg(debug_assertions)]
+pub mod fault;
+pub mod handover;
 pub mod io;
 pub mod meter;
 pub mod orders;

@@ -122,10 +122,10 @@ impl Terms {
         }
     }
 
-    fn read(&mut self, head: &RequestHead<'_>, draining: bool) {
+    fn read(&mut self, head: &RequestHead<'_>, leaving: bool) {
         self.method = head.method;
         self.version = head.version;
-        self.keep_alive = head.keep_alive && !draining;
+        self.keep_alive = head.keep_alive && !leaving;
         self.body = head.body;
         self.head_bytes = head.head_bytes;
         self.expects_continue = head.expects_continue;
@@ -175,7 +175,7 @@ pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>) -> Optio
         Ok(None) => return None,
         Err(end) => return Some(Plan::Refused(end.into(), terms)),
     };
-    terms.read(&head, shard.draining());
+    terms.read(&head, shard.leaving());
     if let Some(id) = question.admitted_as {
         terms.request_id = id;
     }

@@ -1,7 +1,7 @@
 //! `Shard`: what one core owns, and its view of the current epoch.
 //!
-//! Nothing here is `Send`; everything is reached through `Rc`. The only thing shared with other cores is the
-//! limits table (`wall::rate`). Out of scope: what a request does with it.
+//! Nothing here is `Send`; everything is reached through `Rc`. The only things shared with other cores are the
+//! limits table (`wall::rate`) and the connection counts (`handover`). Out of scope: what a request does with it.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -11,19 +11,21 @@ use std::time::Instant;
 
 use super::buffer::Buffers;
 use super::clock::Clock;
-use super::deadline::Deadlines;
+use super::deadline::{Deadlines, Early};
+use super::handover::{Evenness, Handovers};
+use super::io::Pipes;
 use super::meter::Meter;
 use super::request_id::{RequestId, RequestIds};
 use super::tickets::Tickets;
 use super::upstream::replica::Replica;
 use crate::ids::{ServiceId, WorkerId};
 use crate::wall::epoch::Epoch;
-use crate::wall::link::{Report, ReportSender};
+use crate::wall::link::{Open, Report, ReportSender};
 use crate::wall::rate::RateTable;
 use crate::wall::rewrite::RewriteScratch;
 use crate::wall::snapshot::Snapshot;
 
-/// What every worker of the process shares, read only but for the limits table.
+/// What every worker of the process shares, read only but for the two exceptions named in it.
 #[derive(Clone)]
 pub struct Shared {
     /// How many workers there are.
@@ -32,6 +34,8 @@ pub struct Shared {
     pub pseudonym: Arc<str>,
     /// The limits table, named exception to nothing shared.
     pub rates: Arc<RateTable>,
+    /// Who has how many connections, named exception to nothing shared.
+    pub handovers: Arc<Handovers>,
     /// Where every worker's clock starts.
     pub origin: Instant,
 }
@@ -50,6 +54,8 @@ pub struct Shard {
     pub deadlines: Rc<Deadlines>,
     /// Buffers.
     pub buffers: Buffers,
+    /// Pipes of tunnels.
+    pub pipes: Pipes,
     /// Counters.
     pub meter: Meter,
     /// Questions to control that wait for an answer.
@@ -58,12 +64,17 @@ pub struct Shard {
     pub rewriting: RefCell<RewriteScratch>,
     /// Working memory of the path normaliser and of credentials.
     pub scratch: RefCell<Scratch>,
+    /// Its view of how many connections others have.
+    pub evenness: Evenness,
     epoch: RefCell<Option<Rc<ShardEpoch>>>,
     replicas: RefCell<HashMap<Box<str>, Rc<Replica>>>,
-    /// By the clock.
+    leaving: Cell<bool>,
+    goes_on: Cell<bool>,
     drain_ends_ms: Cell<Option<u64>>,
     cut: Cell<bool>,
     sessions: Cell<usize>,
+    idle: Cell<usize>,
+    tunnels: Cell<usize>,
     request_ids: RequestIds,
 }
 
@@ -91,15 +102,21 @@ impl Shard {
             clock,
             reports: Rc::new(reports),
             buffers: Buffers::default(),
+            pipes: Pipes::default(),
             meter: Meter::default(),
             tickets: Tickets::default(),
             rewriting: RefCell::default(),
             scratch: RefCell::default(),
+            evenness: Evenness::new(worker),
             epoch: RefCell::default(),
             replicas: RefCell::default(),
+            leaving: Cell::new(false),
+            goes_on: Cell::new(false),
             drain_ends_ms: Cell::new(None),
             cut: Cell::new(false),
             sessions: Cell::new(0),
+            idle: Cell::new(0),
+            tunnels: Cell::new(0),
             request_ids: RequestIds::new(),
             shared,
         })
@@ -112,6 +129,8 @@ impl Shard {
         let next =
             Rc::new(ShardEpoch { epoch: Some(epoch), replicas, reports: self.reports.clone(), worker: self.worker });
         *self.epoch.borrow_mut() = Some(next);
+        self.shared.handovers.adopted(self.worker, id);
+        self.publish_load();
         self.reports.send(Report::Adopted { worker: self.worker, epoch: id });
     }
 
@@ -159,19 +178,46 @@ impl Shard {
         idle > 0
     }
 
-    /// Whether this worker is stopping.
+    /// Lets go of the epoch and of idle upstream connections: this worker serves no more.
+    pub fn let_go(&self) {
+        self.epoch.take();
+        self.replicas.take().values().flat_map(|replica| &replica.pools).for_each(|pool| pool.clear());
+    }
+
+    /// Whether this worker is about to end: it may still accept, but wants no connection kept and no request sent.
+    #[must_use]
+    pub fn leaving(&self) -> bool {
+        self.leaving.get()
+    }
+
+    /// Whether the gateway is about to end, and not only this process.
+    #[must_use]
+    pub fn is_last(&self) -> bool {
+        self.leaving() && !self.goes_on.get()
+    }
+
+    /// From now on this worker is about to end; whether the gateway goes on in another process.
+    pub fn start_leaving(&self, goes_on: bool) {
+        self.leaving.set(true);
+        self.goes_on.set(goes_on);
+    }
+
+    /// Whether this worker accepts no more.
     #[must_use]
     pub fn draining(&self) -> bool {
         self.drain_ends_ms.get().is_some()
     }
 
-    /// From now on this worker is stopping, and exchanges may last for as long as the window.
+    /// From now on this worker accepts no more, and what is open has the window to end.
     pub fn start_draining(&self, window_ms: u64) {
+        self.leaving.set(true);
         self.clock.refresh();
         self.drain_ends_ms.set(Some(self.clock.now_ms() + window_ms));
+        self.deadlines.bring_forward(Early::AtDrain);
+        self.publish_load();
     }
 
-    /// When the drain window ends, by the clock. `None` while this worker is not stopping.
+    /// When the drain window ends, by the core's clock. `None` while this worker does not drain.
     #[must_use]
     pub fn drain_ends_ms(&self) -> Option<u64> {
         self.drain_ends_ms.get()
@@ -183,23 +229,49 @@ impl Shard {
         self.cut.get()
     }
 
-    /// The drain window is over: exchanges end now.
+    /// The drain window is over: exchanges and tunnels end now, idle connections within two ticks.
     pub fn cut(&self) {
         self.cut.set(true);
+        self.deadlines.bring_forward(Early::AtCut);
         self.deadlines.wake_all();
     }
 
-    /// Open client connections.
+    /// Connections of this core, of every kind.
     #[must_use]
-    pub fn sessions(&self) -> usize {
-        self.sessions.get()
+    pub fn connections(&self) -> usize {
+        self.sessions.get() + self.tunnels.get()
     }
 
-    /// Counts a client connection for as long as the guard lives.
+    /// Tells the other workers how many connections this one has, and that it takes none while it drains.
+    pub fn publish_load(&self) {
+        let open = (!self.draining()).then(|| self.connections());
+        self.shared.handovers.publish(self.worker, open);
+    }
+
+    /// What is open.
+    #[must_use]
+    pub fn open(&self) -> Open {
+        let idle = self.idle.get();
+        Open { idle, exchanges: self.sessions.get().saturating_sub(idle), tunnels: self.tunnels.get() }
+    }
+
+    /// Counts a session for as long as the guard lives.
     #[must_use]
     pub fn enter(self: &Rc<Self>) -> Presence {
-        self.sessions.set(self.sessions.get() + 1);
-        Presence(self.clone())
+        Presence::count(self, |shard| &shard.sessions)
+    }
+
+    /// Counts a tunnel for as long as the guard lives.
+    #[must_use]
+    pub fn enter_tunnel(self: &Rc<Self>) -> Presence {
+        Presence::count(self, |shard| &shard.tunnels)
+    }
+
+    /// Counts a session as idle for as long as the guard lives.
+    #[must_use]
+    pub fn rest(&self) -> Rest<'_> {
+        self.idle.set(self.idle.get() + 1);
+        Rest(self)
     }
 
     /// A new request id: 32 hexadecimal digits, in the shape of GateKeeper's trace ids.
@@ -209,12 +281,34 @@ impl Shard {
     }
 }
 
-/// A counted client connection.
-pub struct Presence(Rc<Shard>);
+/// A counted session or tunnel.
+pub struct Presence {
+    shard: Rc<Shard>,
+    count: fn(&Shard) -> &Cell<usize>,
+}
+
+impl Presence {
+    fn count(shard: &Rc<Shard>, count: fn(&Shard) -> &Cell<usize>) -> Self {
+        count(shard).set(count(shard).get() + 1);
+        shard.publish_load();
+        Self { shard: shard.clone(), count }
+    }
+}
 
 impl Drop for Presence {
     fn drop(&mut self) {
-        self.0.sessions.set(self.0.sessions.get() - 1);
+        let count = (self.count)(&self.shard);
+        count.set(count.get() - 1);
+        self.shard.publish_load();
+    }
+}
+
+/// A session that waits for a request.
+pub struct Rest<'s>(&'s Shard);
+
+impl Drop for Rest<'_> {
+    fn drop(&mut self) {
+        self.0.idle.set(self.0.idle.get() - 1);
     }
 }
 

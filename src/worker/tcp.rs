@@ -79,7 +79,7 @@ async fn dial(shard: &Rc<Shard>, epoch: &ShardEpoch, id: ServiceId, down: &Downs
 
 fn report_failed_dial(shard: &Shard, epoch: &ShardEpoch, replica: &Replica, endpoint: usize) {
     let endpoint = replica.upstream.endpoints[endpoint].id;
-    shard.reports.send(Report::ConnectFailed { epoch: epoch.epoch().id, endpoint });
+    shard.reports.hint(Report::ConnectFailed { epoch: epoch.epoch().id, endpoint });
 }
 
 /// Tells the endpoint who the client is, where it wants to know.

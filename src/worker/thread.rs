@@ -1,16 +1,20 @@
 //! A worker's thread: pinned, on its rung of the driver ladder, reporting its end whatever it is.
 //!
+//! A panic outside of a connection's task ends the worker. Its connections are then ended in its own runtime, which
+//! is whole but for the task that panicked, before the death is reported and another worker takes its place.
 //! Out of scope: what the shard does (`accept`, `orders`, `session`).
 
+use std::any::Any;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::JoinHandle;
 
 use super::driver::Driver;
-use super::orders;
+use super::io;
+use super::orders::{self, AcceptLoops};
 use super::runtime::{self, Runtime};
 use super::shard::{Shard, Shared};
-use crate::wall::link::{Report, WorkerEnd};
+use crate::wall::link::{Open, Report, WorkerEnd};
 
 /// What a worker is started with.
 pub struct Post {
@@ -29,44 +33,63 @@ pub struct Post {
 /// Starts a worker.
 ///
 /// # Errors
-/// When the thread cannot be made.
+/// When the thread cannot be made, or the process is out of descriptors.
 pub fn spawn(post: Post) -> std::io::Result<JoinHandle<()>> {
     let worker = post.link.worker;
+    let reports = post.link.reports.try_clone()?;
     std::thread::Builder::new().name(format!("gk-worker-{worker}")).spawn(move || {
-        let Ok(reports) = post.link.reports.try_clone() else { return };
+        let died = |cause| Report::Died { worker, cause };
         let ended = catch_unwind(AssertUnwindSafe(|| serve(post)));
-        let cause = match ended {
-            Ok(Ok(())) => return,
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "panic".to_owned(),
-        };
-        reports.send(Report::Died { worker, cause });
+        reports.send(match ended {
+            Ok(Ok(report)) => report,
+            Ok(Err(error)) => died(error.to_string()),
+            Err(panic) => died(told(&*panic)),
+        });
     })
 }
 
-/// Runs the shard until it has drained.
-fn serve(post: Post) -> std::io::Result<()> {
+/// Runs the shard until it has drained, or winds it up where it dies.
+fn serve(post: Post) -> std::io::Result<Report> {
     if let Some(core) = post.core {
         // A core that went away since start is no reason not to serve.
         core_affinity::set_for_current(core);
     }
-    let (driver, runtime) = build(post.driver, post.may_descend)?;
+    let (driver, engine) = build(post.driver, post.may_descend)?;
     // However this worker ends, operations of its connections may still be in the kernel's hands: the runtime
     // is leaked, never dropped under them. Where it ends well, the process ends next.
-    let mut runtime = ManuallyDrop::new(runtime);
-    let worker = post.link.worker;
-    let reports = post.link.reports.try_clone()?;
-    let upward = reports.try_clone()?;
-    let drained = runtime.block_on(async move {
-        let shard = Shard::new(worker, post.shared, upward);
-        shard.reports.send(Report::Ready { worker, driver: driver.name() });
-        let sweeping = shard.clone();
-        runtime::spawn(shard.deadlines.clone().sweep(move || sweeping.sweep()));
-        let cut = orders::obey(&shard, post.link).await?;
-        std::io::Result::Ok(Report::Drained { worker, cut, summary: shard.meter.summary() })
-    })?;
-    reports.send(drained);
-    Ok(())
+    let mut engine = ManuallyDrop::new(engine);
+    let Post { link, shared, .. } = post;
+    let worker = link.worker;
+    let shard = Shard::new(worker, shared, link.reports.try_clone()?);
+    let loops = AcceptLoops::default();
+    let ended = catch_unwind(AssertUnwindSafe(|| {
+        engine.block_on(async {
+            shard.reports.send(Report::Ready { worker, driver: driver.name() });
+            let sweeping = shard.clone();
+            runtime::spawn(shard.deadlines.clone().sweep(move || sweeping.sweep()));
+            orders::obey(&shard, link, &loops).await
+        })
+    }));
+    let cause = match ended {
+        Ok(Ok(cut)) => return Ok(Report::Drained { worker, cut, summary: shard.meter.summary() }),
+        Ok(Err(error)) => error.to_string(),
+        Err(panic) => told(&*panic),
+    };
+    shard.shared.handovers.publish(worker, None);
+    // The tasks of its connections are whole: they end in the same runtime, and give their descriptors back.
+    let wound_up = catch_unwind(AssertUnwindSafe(|| engine.block_on(orders::wind_up(&shard, &loops))));
+    if wound_up.is_err() || shard.open() != Open::default() {
+        // What cannot end by itself is at least ended for its peers.
+        io::sever_all();
+    }
+    Ok(Report::Died { worker, cause })
+}
+
+/// What a panic says.
+fn told(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("panic: {}", text.unwrap_or("it says nothing"))
 }
 
 fn build(first: Driver, may_descend: bool) -> std::io::Result<(Driver, Runtime)> {

@@ -20,7 +20,7 @@ use futures_util::FutureExt;
 use self::farewell::Farewell;
 use super::buffer::{Class, Lease};
 use super::deadline::Deadline;
-use super::io::{Connection, Moved, Socket, Turn};
+use super::io::{Connection, Moved, Pipe, Sender, Socket, Turn};
 use super::runtime;
 use super::shard::{Presence, Shard};
 use super::upstream::pool::Seat;
@@ -69,11 +69,11 @@ impl Terms {
 /// Gives the tunnel a task of its own.
 pub fn start(shard: &Rc<Shard>, ends: Ends, terms: Terms) {
     shard.meter.tunnel_opened();
-    let Some((tunnel, early)) = Tunnel::new(shard, ends, terms) else {
+    let Some((tunnel, upward, downward)) = Tunnel::new(shard, ends, terms) else {
         return shard.meter.tunnel(Err(End::ClientLeft));
     };
     runtime::spawn(async move {
-        let outcome = AssertUnwindSafe(pin!(tunnel.run(early))).catch_unwind().await;
+        let outcome = AssertUnwindSafe(pin!(tunnel.run(upward, downward))).catch_unwind().await;
         match outcome {
             Ok(outcome) => tunnel.shard.meter.tunnel(outcome),
             Err(_) => tunnel.shard.meter.panic(),
@@ -108,12 +108,20 @@ struct Side {
     ended: Cell<bool>,
 }
 
+/// What one direction is made of; in a box, because each frame that it passes would keep room for it.
+struct Way {
+    early: Option<Lease>,
+    sink: Sender,
+}
+
 /// What a turn of one direction came to.
 enum Turned {
     /// Nothing more has come.
     Waits,
-    /// The other side takes no more of these for now.
-    Stuck(Lease),
+    /// These are to go to the other side.
+    InHand(Lease),
+    /// And these, which the other side did not take at once.
+    Piped(Pipe),
     /// No more will come.
     Ended,
 }
@@ -130,30 +138,32 @@ fn broken(side: usize) -> End {
 }
 
 impl Tunnel {
-    fn new(shard: &Rc<Shard>, ends: Ends, terms: Terms) -> Option<(Self, [Option<Lease>; 2])> {
+    fn new(shard: &Rc<Shard>, ends: Ends, terms: Terms) -> Option<(Self, Box<Way>, Box<Way>)> {
         let Ends { down, up, early_down, early_up, seat } = ends;
         let (down, up) = (down.into_socket(), up.into_socket());
+        let ((down, to_down), (up, to_up)) = (down?, up?);
         let opened_ms = shard.clock.now_ms();
         let tunnel = Self {
-            sides: [Side::new(down?), Side::new(up?)],
+            sides: [Side::new(down), Side::new(up)],
             terms,
             opened_ms,
             moved_ms: Cell::new(opened_ms),
             deadline: shard.deadlines.register(),
             farewell: terms.websocket.then(Box::default),
-            _presence: shard.enter(),
+            _presence: shard.enter_tunnel(),
             _seat: seat,
             shard: shard.clone(),
         };
-        Some((tunnel, [early_down, early_up]))
+        let upward = Way { early: early_down, sink: to_up };
+        let downward = Way { early: early_up, sink: to_down };
+        Some((tunnel, Box::new(upward), Box::new(downward)))
     }
 
     /// Both directions to their end, or the first fault of either, or the end of its time.
-    async fn run(&self, early: [Option<Lease>; 2]) -> Result<(), End> {
+    async fn run(&self, upward: Box<Way>, downward: Box<Way>) -> Result<(), End> {
         self.arm(self.time_left()?);
-        let [early_down, early_up] = early;
-        let mut upward = pin!(self.carry(DOWN, early_down));
-        let mut downward = pin!(self.carry(UP, early_up));
+        let mut upward = pin!(self.carry(DOWN, upward));
+        let mut downward = pin!(self.carry(UP, downward));
         poll_fn(|cx| {
             if let Poll::Ready(end) = self.poll_time(cx) {
                 return Poll::Ready(Err(end));
@@ -185,82 +195,109 @@ impl Tunnel {
     }
 
     /// Carries what comes from one side to the other until it ends.
-    async fn carry(&self, from: usize, early: Option<Lease>) -> Result<(), End> {
-        let (source, sink) = (&self.sides[from].socket, &self.sides[1 - from].socket);
+    async fn carry(&self, from: usize, mut way: Box<Way>) -> Result<(), End> {
+        let Side { socket, stuck_since_ms, .. } = &self.sides[from];
         let mut pace = Turn::default();
-        let mut turned = match early {
-            Some(lease) => self.pass_on(from, lease)?,
-            None => Turned::Waits,
-        };
+        let mut class = Class::Small;
+        let mut turned = way.early.take().map_or(Turned::Waits, |lease| self.noted(from, lease));
         loop {
             turned = match turned {
                 Turned::Waits => {
-                    pace.take(pin!(source.readable())).await.map_err(|_| broken(from))?;
-                    self.turn(from)?
+                    pace.take(pin!(socket.readable())).await.map_err(|_| broken(from))?;
+                    self.turn(from, &mut class)?
                 }
-                Turned::Stuck(lease) => {
+                Turned::InHand(lease) => {
+                    stuck_since_ms.set(Some(self.shard.clock.now_ms()));
+                    let (_, rest) = way.sink.send_some(lease).await.map_err(|_| broken(1 - from))?;
+                    stuck_since_ms.set(None);
+                    self.moved_ms.set(self.shard.clock.now_ms());
+                    if rest.is_empty() { Turned::Waits } else { Turned::InHand(rest) }
+                }
+                Turned::Piped(pipe) => {
+                    let sink = &self.sides[1 - from].socket;
+                    stuck_since_ms.set(Some(self.shard.clock.now_ms()));
                     pace.take(pin!(sink.writable())).await.map_err(|_| broken(1 - from))?;
-                    self.push(from, lease)?
+                    stuck_since_ms.set(None);
+                    self.drain(from, pipe)?
                 }
                 Turned::Ended => {
-                    sink.finish();
+                    way.sink.finish();
                     return Ok(());
                 }
             };
         }
     }
 
-    /// Moves what has come, as far as the other side takes it, but no more than others can wait for.
-    fn turn(&self, from: usize) -> Result<Turned, End> {
+    /// Takes what has come. Little of it is left to the ring to send, together with what other tunnels send; much
+    /// goes on at once, as far as the other side takes it, but no more than others can wait for.
+    fn turn(&self, from: usize, class: &mut Class) -> Result<Turned, End> {
+        // Frames are to be seen, so a WebSocket's are not spliced.
+        if *class == Class::Huge
+            && self.farewell.is_none()
+            && let Some(pipe) = self.shard.pipes.lease()
+        {
+            return self.turn_by_pipe(from, pipe, class);
+        }
         let mut moved = 0;
         loop {
-            let mut lease = self.shard.buffers.lease(Class::Large);
-            match self.sides[from].socket.receive(&mut lease) {
+            let mut lease = self.shard.buffers.lease(*class);
+            let more = match self.sides[from].socket.receive(&mut lease) {
                 Moved::Some(bytes) => {
                     moved += bytes;
                     // A buffer that is not full held all there was: asking again would cost a call for nothing.
-                    let more = bytes == lease.capacity() && moved < TUNNEL_TURN_BYTES;
-                    match self.pass_on(from, lease)? {
-                        Turned::Waits if more => {}
-                        turned => return Ok(turned),
-                    }
+                    bytes == lease.capacity()
                 }
                 Moved::None => return Ok(Turned::Waits),
                 Moved::End => return Ok(Turned::Ended),
                 Moved::Broken => return Err(broken(from)),
+            };
+            self.moved_ms.set(self.shard.clock.now_ms());
+            let was = std::mem::replace(class, Class::after(lease.bytes().len()));
+            if let Turned::InHand(mut lease) = self.noted(from, lease) {
+                if was == Class::Small {
+                    return Ok(Turned::InHand(lease));
+                }
+                match self.sides[1 - from].socket.send(lease.bytes()) {
+                    Moved::Some(bytes) => lease.advance(bytes),
+                    Moved::None => {}
+                    Moved::End | Moved::Broken => return Err(broken(1 - from)),
+                }
+                if !lease.is_empty() {
+                    return Ok(Turned::InHand(self.shard.buffers.fitting(lease)));
+                }
+            }
+            if !more || moved >= TUNNEL_TURN_BYTES {
+                return Ok(Turned::Waits);
             }
         }
     }
 
-    /// Passes bytes on that were just received.
-    fn pass_on(&self, from: usize, mut lease: Lease) -> Result<Turned, End> {
+    /// As `turn`, without bytes being copied here.
+    fn turn_by_pipe(&self, from: usize, mut pipe: Pipe, class: &mut Class) -> Result<Turned, End> {
+        match self.sides[from].socket.fill(&mut pipe) {
+            Moved::Some(bytes) => *class = Class::after(bytes),
+            Moved::None => return Ok(Turned::Waits),
+            Moved::End => return Ok(Turned::Ended),
+            Moved::Broken => return Err(broken(from)),
+        }
+        self.drain(from, pipe)
+    }
+
+    fn drain(&self, from: usize, mut pipe: Pipe) -> Result<Turned, End> {
+        self.moved_ms.set(self.shard.clock.now_ms());
+        match self.sides[1 - from].socket.drain(&mut pipe) {
+            Moved::Some(_) | Moved::None => {}
+            Moved::End | Moved::Broken => return Err(broken(1 - from)),
+        }
+        Ok(if pipe.is_empty() { Turned::Waits } else { Turned::Piped(pipe) })
+    }
+
+    /// What of received bytes is to go on.
+    fn noted(&self, from: usize, mut lease: Lease) -> Turned {
         if let Some(farewell) = &self.farewell {
             farewell.follow(from, &mut lease);
         }
-        self.push(from, lease)
-    }
-
-    fn push(&self, from: usize, mut lease: Lease) -> Result<Turned, End> {
-        let now_ms = self.shard.clock.now_ms();
-        self.moved_ms.set(now_ms);
-        let stuck_since_ms = &self.sides[from].stuck_since_ms;
-        if !lease.is_empty() {
-            match self.sides[1 - from].socket.send(lease.bytes()) {
-                Moved::Some(bytes) => {
-                    lease.advance(bytes);
-                    stuck_since_ms.set(None);
-                }
-                Moved::None => {}
-                Moved::End | Moved::Broken => return Err(broken(1 - from)),
-            }
-        }
-        if lease.is_empty() {
-            return Ok(Turned::Waits);
-        }
-        if stuck_since_ms.get().is_none() {
-            stuck_since_ms.set(Some(now_ms));
-        }
-        Ok(Turned::Stuck(self.shard.buffers.fitting(lease)))
+        if lease.is_empty() { Turned::Waits } else { Turned::InHand(lease) }
     }
 
     /// Ready when the tunnel's time is up. Moving bytes arms nothing: the time left is worked out when the
@@ -280,7 +317,7 @@ impl Tunnel {
 
     fn arm(&self, left_ms: Option<u64>) {
         // Arming adds a tick, and so did working out what is left.
-        self.deadline.arm_idle(left_ms.map_or(0, |left_ms| left_ms.saturating_sub(DEADLINE_TICK_MS).max(1)));
+        self.deadline.arm_until_drain(left_ms.map_or(0, |left_ms| left_ms.saturating_sub(DEADLINE_TICK_MS).max(1)));
     }
 
     /// How long until something may have to be done. The clock may be a tick behind what it is compared with.

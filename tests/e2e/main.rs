@@ -23,4 +23,8 @@ mod tcp;
 #[cfg(test)]
 mod tunnel;
 #[cfg(test)]
+mod upgrade;
+#[cfg(test)]
 mod upstream;
+#[cfg(test)]
+mod workers;

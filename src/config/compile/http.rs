@@ -1,5 +1,6 @@
 //! base.toml → `HttpRules` and `Process`.
 
+use super::account;
 use super::address::{self, Wrong};
 use super::{Desk, Page, rules};
 use crate::config::Process;
@@ -60,6 +61,7 @@ pub(super) fn process(page: &Page, faults: &mut Faults) -> Process {
     let base = page.root.one("base");
     let dns = Desk { source: &page.source, section: page.root.one("dns"), faults: &mut *faults }
         .each("servers", address::name_server);
+    let account = account::account(&mut Desk { source: &page.source, section: base, faults: &mut *faults });
     let mut desk = Desk { source: &page.source, section: page.root.one("http"), faults };
     let (address, any) = address::listen(desk.section.text("addr")).unwrap_or_else(|(message, help)| {
         desk.error("addr", message, help);
@@ -69,7 +71,10 @@ pub(super) fn process(page: &Page, faults: &mut Faults) -> Process {
         listens: vec![Listen { address, any, entrance: Entrance::Http }],
         reload_interval_ms: base.ms("conf_load_interval").into(),
         reload_on_change: base.flag("watch"),
+        drain_delay_ms: base.ms("drain_delay").into(),
         drain_window_ms: base.ms("drain_window").into(),
+        upgrade_timeout_ms: base.ms("upgrade_timeout").into(),
+        account,
         rate_keys_max: desk.section.count("rate_keys_max"),
         dns_servers: dns,
     }

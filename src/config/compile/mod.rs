@@ -4,6 +4,7 @@
 //! the form of the text (`read`), defaults (`schema`). A fault never ends the work: the rest is still
 //! looked at, and the caller throws the result away if anything stops the load.
 
+mod account;
 mod address;
 mod http;
 mod rules;

@@ -42,14 +42,44 @@ const BASE: &[Key] = &[
     .unit("ms")
     .zero(Zero::Means("off")),
     int(
+        "drain_delay",
+        0,
+        3_600,
+        0,
+        "How long a stopping gateway goes on as before, while `/ping` is answered 503 and every answer closes its \
+         connection: the time a load balancer needs to notice. Then it stops accepting.",
+    )
+    .unit("s")
+    .ours(),
+    int(
         "drain_window",
         0,
         3_600,
         30,
-        "How long a stopping gateway lets exchanges in flight finish before it cuts them.",
+        "How long a gateway that has stopped accepting lets what is open end: exchanges, tunnels, and idle \
+         connections, which live until their next request. Then it cuts them.",
     )
     .unit("s")
     .ours(),
+    int(
+        "upgrade_timeout",
+        1,
+        3_600,
+        30,
+        "How long the new process of a live upgrade may take until its workers serve; then it is killed and the old \
+         one goes on.",
+    )
+    .unit("s")
+    .ours(),
+    text(
+        "user",
+        "",
+        "The user that the process becomes once its listeners are open: a name of this machine, or a number. Empty \
+         leaves it as it was started. Fixed at start.",
+    )
+    .example("65534")
+    .ours(),
+    text("group", "", "The group likewise. Empty takes the user's own group. Fixed at start.").example("65534").ours(),
     flag("watch", true, "The files are read again when one of them changes.").ours(),
 ];
 

@@ -115,6 +115,11 @@ impl Doors {
         self.rows.iter().all(|row| row.confirmed >= row.dealt.len())
     }
 
+    /// The process's own handles are closed; the workers serve on.
+    pub(super) fn let_go(&self, out: &mut Vec<Effect>) {
+        out.extend(self.rows.iter().map(|row| Effect::Close(row.id)));
+    }
+
     /// What this worker served is nobody's now.
     pub(super) fn orphan(&mut self, worker: WorkerId) {
         for row in &mut self.rows {

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use super::{CheckerId, Opening, Target};
 use crate::control::Outcome;
+use crate::control::systemd::Notice;
+use crate::control::upgrade::Said;
 use crate::ids::{ListenerId, WorkerId};
 use crate::wall::epoch::Epoch;
 use crate::wall::link::Order;
@@ -21,6 +23,8 @@ pub(crate) enum Effect {
         /// What.
         order: Order,
     },
+    /// Start this worker, which has died, again; `Event::NotReplaced` answers where it cannot be.
+    Replace(WorkerId),
     /// Read the files on a helper thread; `Event::Loaded` answers.
     Load {
         /// Stands for the text in force.
@@ -63,6 +67,30 @@ pub(crate) enum Effect {
     Say(Level, String),
     /// Every worker has started, on these rungs of the driver ladder.
     Ready(String),
+    /// Tell the service manager.
+    Tell(Notice),
+    /// Start a new process; `Event::Successor` tells what becomes of it.
+    StartSuccessor {
+        /// With this many workers; `None` as now.
+        cores: Option<usize>,
+        /// Until it has to be ready.
+        timeout_ms: u64,
+    },
+    /// The new process is to end.
+    AbandonSuccessor,
+    /// The new process is to serve alone.
+    YieldToSuccessor,
+    /// Tell the old process.
+    TellPredecessor(Said),
+    /// This process is the gateway: write down its number.
+    WritePid,
+    /// Tell an asker at the desk.
+    AnswerDesk {
+        /// Which.
+        number: u64,
+        /// What came of it.
+        outcome: Result<String, String>,
+    },
     /// End: with the outcome, or because no worker is left.
     End(Result<Outcome, String>),
 }

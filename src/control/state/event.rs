@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
-use super::{Asker, CheckerId};
+use super::{Asker, CheckerId, Predecessor, Successor, Wisher};
 use crate::config::{Fault, Loaded};
 use crate::control::bind::Group;
+use crate::ids::WorkerId;
 use crate::wall::link::Report;
 
 /// Something that has happened.
@@ -12,6 +13,13 @@ use crate::wall::link::Report;
 pub(crate) enum Event {
     /// A worker says something.
     Report(Report),
+    /// A worker that died cannot be started again.
+    NotReplaced {
+        /// Which.
+        worker: WorkerId,
+        /// Why.
+        cause: String,
+    },
     /// Nobody is left to report: every worker's end is gone.
     Silence,
     /// The configuration shall be read again.
@@ -38,6 +46,17 @@ pub(crate) enum Event {
     },
     /// SIGTERM or SIGINT.
     Stop,
+    /// SIGUSR2, or `gatekeeper upgrade`.
+    UpgradeAsked {
+        /// Who is to be told.
+        wisher: Wisher,
+        /// With this many workers; `None` as now.
+        cores: Option<usize>,
+    },
+    /// News of the new process of an upgrade.
+    Successor(Successor),
+    /// News of the old process of an upgrade.
+    Predecessor(Predecessor),
     /// The time named by `State::due` has come.
     Due,
 }

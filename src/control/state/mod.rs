@@ -11,9 +11,12 @@ mod place;
 mod publish;
 mod reload;
 mod roll;
+mod stop;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod upgrade;
+mod vigil;
 mod workers;
 
 use std::mem;
@@ -24,6 +27,9 @@ use doors::Doors;
 use publish::Publisher;
 use reload::Reload;
 use roll::Roll;
+use stop::Stop;
+use upgrade::Upgrade;
+use vigil::Vigil;
 use workers::Workers;
 
 pub(crate) use doors::Opening;
@@ -31,9 +37,12 @@ pub(crate) use effect::{Effect, Level};
 pub(crate) use event::{Event, Reading};
 pub(crate) use place::{CheckerId, Spot, Target};
 pub(crate) use reload::Asker;
+pub(crate) use upgrade::{Predecessor, Successor, Wisher};
 
 use super::Outcome;
 use super::bind::Group;
+use super::systemd::Notice;
+use super::upgrade::Said;
 use crate::config::{Fault, Loaded, Process};
 use crate::ids::{EpochId, WorkerId};
 use crate::limits;
@@ -52,6 +61,10 @@ pub(crate) struct Pace {
     pub(crate) settle_max: Duration,
     /// How long a worker may overrun the drain window.
     pub(crate) grace: Duration,
+    /// When a stop first says what it waits for.
+    pub(crate) first_notice: Duration,
+    /// Between two such lines.
+    pub(crate) notice: Duration,
 }
 
 impl Default for Pace {
@@ -62,8 +75,19 @@ impl Default for Pace {
             settle: Duration::from_millis(limits::FILE_SETTLE_MS),
             settle_max: Duration::from_millis(limits::FILE_SETTLE_MAX_MS),
             grace: Duration::from_millis(limits::DRAIN_GRACE_MS),
+            first_notice: Duration::from_millis(limits::DRAIN_FIRST_NOTICE_MS),
+            notice: Duration::from_millis(limits::DRAIN_NOTICE_MS),
         }
     }
+}
+
+/// What a process is born into.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Birth {
+    /// Another process serves and waits for this one to prove itself.
+    pub(crate) has_predecessor: bool,
+    /// How long the service manager waits for a sign of life.
+    pub(crate) watchdog: Option<Duration>,
 }
 
 /// The desired state.
@@ -85,8 +109,14 @@ pub(crate) struct State {
     /// First and last change seen in the watched directories.
     touched: Option<(Instant, Instant)>,
     timer_due: Option<Instant>,
-    /// When to stop waiting for workers that drain.
-    stop_due: Option<Instant>,
+    stop: Option<Stop>,
+    /// A signal has said so; a drain after an upgrade comes without one.
+    told_to_stop: bool,
+    /// Every worker has run on an epoch.
+    serving: bool,
+    upgrade: Upgrade,
+    vigil: Vigil,
+    watchdog: Option<Duration>,
     out: Vec<Effect>,
 }
 
@@ -98,6 +128,7 @@ impl State {
         workers: impl IntoIterator<Item = WorkerId>,
         now: Instant,
         pace: Pace,
+        birth: Birth,
     ) -> (Self, Vec<Effect>) {
         let Loaded { snapshot, process, warnings: _, files, fingerprint } = loaded;
         let (mut roll, mut duties) = (Roll::default(), Vec::new());
@@ -109,13 +140,18 @@ impl State {
             fingerprint,
             publisher,
             roll,
-            workers: Workers::new(workers),
+            workers: Workers::new(workers, now),
             doors: Doors::default(),
             opening: None,
             reload: Reload::default(),
             touched: None,
             timer_due: timer_after(now, &process),
-            stop_due: None,
+            stop: None,
+            told_to_stop: false,
+            serving: false,
+            upgrade: Upgrade::new(birth.has_predecessor),
+            vigil: Vigil::default(),
+            watchdog: birth.watchdog,
             out: Vec::new(),
             process,
         };
@@ -132,7 +168,8 @@ impl State {
     pub(crate) fn apply(&mut self, now: Instant, event: Event) -> Vec<Effect> {
         match event {
             Event::Report(report) => self.hear(now, report),
-            Event::Silence => self.all_dead("its end of the link is closed"),
+            Event::NotReplaced { worker, cause } => self.died(now, worker, &cause),
+            Event::Silence => self.all_dead(now, "its end of the link is closed"),
             Event::Asked(asker) => self.ask(now, asker),
             Event::Touched => self.touched = Some((self.touched.map_or(now, |(first, _)| first), now)),
             Event::Loaded(reading) => self.loaded(now, reading),
@@ -145,6 +182,20 @@ impl State {
                 let changed = self.roll.resolved(&name, &addresses, &mut self.out);
                 self.outdate_if(changed);
             }
+            Event::UpgradeAsked { wisher, cores } => {
+                let (timeout_ms, stopping) = (self.process.upgrade_timeout_ms, self.stop.is_some());
+                self.upgrade.ask(wisher, cores, timeout_ms, stopping, &mut self.out);
+            }
+            Event::Successor(news) => {
+                if self.upgrade.hear(news, &mut self.out) {
+                    self.hand_over(now);
+                }
+            }
+            Event::Predecessor(news) => {
+                if self.upgrade.hear_predecessor(news, &mut self.out) && self.serving {
+                    self.take_office(now);
+                }
+            }
             Event::Stop => self.stop(now),
             Event::Due => {}
         }
@@ -154,7 +205,15 @@ impl State {
 
     /// When `Event::Due` is wanted, unless another event comes first.
     pub(crate) fn due(&self) -> Option<Instant> {
-        let times = [self.publisher.due(), self.reload.due(), self.touch_due(), self.timer_due, self.stop_due];
+        let times = [
+            self.publisher.due(),
+            self.reload.due(),
+            self.touch_due(),
+            self.timer_due,
+            self.stop.as_ref().map(Stop::due),
+            self.workers.due().filter(|_| self.stop.is_none()),
+            self.vigil.due(),
+        ];
         times.into_iter().flatten().min()
     }
 
@@ -173,18 +232,22 @@ impl State {
             let replaced = self.publisher.publish_health(health, now);
             self.out.push(Effect::Free(replaced));
         }
+        if self.stop.is_none() {
+            self.workers.replace(now, &mut self.out);
+        }
         self.workers.offer(self.publisher.current(), &mut self.out);
-        if self.stop_due.is_none() {
+        if self.stop.is_none() {
             self.doors.offer(&self.workers, &mut self.out);
         }
-        self.workers.announce(self.doors.all_open(), &mut self.out);
         self.reload.settle(now, self.pace.answer, &self.workers, &mut self.out);
+        self.serve_if_ready(now);
+        self.vigil.settle(now, self.workers.running(), &mut self.out);
         self.end_if_over(now);
     }
 
     fn hear(&mut self, now: Instant, report: Report) {
         match report {
-            Report::Ready { worker, driver } => self.workers.ready(worker, driver),
+            Report::Ready { worker, driver } => self.workers.ready(worker, driver, &mut self.out),
             Report::Adopted { worker, epoch } => self.workers.adopted(worker, epoch, &mut self.out),
             Report::Listening { worker: _, listener } => self.doors.confirmed(listener),
             Report::Released { worker: _, epoch } => self.out.push(Effect::Free(epoch)),
@@ -193,24 +256,83 @@ impl State {
                 self.outdate_if(flipped);
             }
             Report::ReloadAsked { worker, ticket } => self.ask(now, Asker::Worker { worker, ticket }),
+            Report::Pong { worker } => {
+                if self.vigil.answered(worker) {
+                    self.all_alive();
+                }
+            }
+            Report::Draining { worker, open } => {
+                if let Some(stop) = &mut self.stop {
+                    stop.draining(worker, open);
+                }
+            }
             Report::Drained { worker, cut, summary } => {
+                self.vigil.ended(worker);
+                if let Some(stop) = &mut self.stop {
+                    stop.ended(worker);
+                }
                 self.out.push(Effect::Say(Level::Info, format!("worker {worker} has ended: {summary}")));
                 self.workers.drained(worker, cut, &mut self.out);
             }
-            Report::Died { worker, cause } => self.died(worker, &cause),
+            Report::Died { worker, cause } => self.died(now, worker, &cause),
         }
     }
 
-    fn died(&mut self, worker: WorkerId, cause: &str) {
+    fn died(&mut self, now: Instant, worker: WorkerId, cause: &str) {
         self.out.push(Effect::Say(Level::Error, format!("worker {worker} has died: {cause}")));
-        self.workers.died(worker, &mut self.out);
+        self.vigil.ended(worker);
+        self.workers.died(now, worker, &mut self.out);
         self.doors.orphan(worker);
+        self.reload.forget(worker);
+        if let Some(stop) = &mut self.stop {
+            stop.ended(worker);
+        }
+        if self.upgrade.is_on_trial() {
+            let why = format!("worker {worker} has died: {cause}");
+            self.out.push(Effect::TellPredecessor(Said::Failed(why)));
+        }
     }
 
-    fn all_dead(&mut self, cause: &str) {
+    /// Says once that every worker serves.
+    fn serve_if_ready(&mut self, now: Instant) {
+        if self.serving || self.stop.is_some() || !self.workers.all_started() || !self.doors.all_open() {
+            return;
+        }
+        self.serving = true;
+        self.out.push(Effect::Ready(self.workers.drivers()));
+        if self.upgrade.is_on_trial() {
+            self.out.push(Effect::TellPredecessor(Said::Ready));
+            self.vigil.keep(Some(Duration::from_millis(limits::UPGRADE_SIGN_MS)), now);
+        } else {
+            self.take_office(now);
+        }
+    }
+
+    /// This process is the gateway from now on.
+    fn take_office(&mut self, now: Instant) {
+        self.out.push(Effect::WritePid);
+        self.out.push(Effect::Tell(Notice::Ready));
+        let line = format!("serving with {} workers", self.workers.running().count());
+        self.out.push(Effect::Tell(Notice::Status(line)));
+        self.vigil.keep(self.watchdog.map(|watchdog| watchdog / 2), now);
+    }
+
+    /// Every worker that runs has answered.
+    fn all_alive(&mut self) {
+        if self.workers.died_total() > 0 {
+            return;
+        }
+        if self.upgrade.is_on_trial() {
+            self.out.push(Effect::TellPredecessor(Said::Alive));
+        } else if !self.upgrade.has_handed_over() && self.watchdog.is_some() {
+            self.out.push(Effect::Tell(Notice::Alive));
+        }
+    }
+
+    fn all_dead(&mut self, now: Instant, cause: &str) {
         let left: Vec<WorkerId> = self.workers.running().collect();
         for worker in left {
-            self.died(worker, cause);
+            self.died(now, worker, cause);
         }
     }
 
@@ -222,7 +344,7 @@ impl State {
 
     fn ask(&mut self, now: Instant, asker: Asker) {
         self.reload.ask(asker);
-        if self.stop_due.is_some() {
+        if self.stop.is_some() {
             self.reload.refuse(&mut self.out);
         }
         self.start_load(now);
@@ -230,6 +352,9 @@ impl State {
 
     fn start_load(&mut self, now: Instant) {
         if self.reload.start(now) {
+            if self.reload.is_operators() {
+                self.out.push(Effect::Tell(Notice::Reloading));
+            }
             self.out.push(Effect::Load { in_force: self.fingerprint });
         }
     }
@@ -308,6 +433,11 @@ impl State {
             self.out.push(Effect::Say(Level::Warn, line));
             process.rate_keys_max = kept;
         }
+        if process.account != self.process.account {
+            let line = "base.user and base.group are others now and need a restart".to_owned();
+            self.out.push(Effect::Say(Level::Warn, line));
+            process.account.clone_from(&self.process.account);
+        }
         if process.dns_servers != self.process.dns_servers {
             self.out.push(Effect::UseServers(process.dns_servers.clone()));
         }
@@ -336,35 +466,61 @@ impl State {
 
     /// The first signal drains, the second ends at once.
     fn stop(&mut self, now: Instant) {
-        if self.stop_due.is_some() {
+        if mem::replace(&mut self.told_to_stop, true) {
             self.out.push(Effect::Say(Level::Warn, "stopping at once".into()));
             self.end(false);
             return;
         }
-        let window_ms = self.process.drain_window_ms;
-        self.stop_due = Some(now + Duration::from_millis(window_ms) + self.pace.grace);
-        (self.touched, self.timer_due) = (None, None);
-        self.out.push(Effect::Say(Level::Info, format!("stopping; exchanges have {window_ms} ms to finish")));
-        self.reload.refuse(&mut self.out);
-        for worker in self.workers.running() {
-            self.out.push(Effect::Send { worker, order: Order::Drain { window_ms } });
+        if self.upgrade.has_handed_over() {
+            let line = "draining already, since another process serves; another signal ends at once".to_owned();
+            self.out.push(Effect::Say(Level::Info, line));
+            return;
         }
+        self.upgrade.stop(&mut self.out);
+        self.out.push(Effect::Tell(Notice::Stopping));
+        self.drain(now);
+    }
+
+    /// Another process serves from these sockets.
+    fn hand_over(&mut self, now: Instant) {
+        self.vigil.keep(None, now);
+        // Nobody has to notice that this one goes.
+        self.process.drain_delay_ms = 0;
+        self.drain(now);
+    }
+
+    fn drain(&mut self, now: Instant) {
+        let (delay_ms, window_ms) = (self.process.drain_delay_ms, self.process.drain_window_ms);
+        self.stop = Some(Stop::begin(now, &self.process, &self.pace));
+        (self.touched, self.timer_due) = (None, None);
+        self.out.push(Effect::Say(Level::Info, Stop::announcement(&self.process)));
+        self.reload.refuse(&mut self.out);
+        let goes_on = self.upgrade.has_handed_over();
+        for worker in self.workers.running() {
+            let order = Order::Drain { delay_ms, window_ms, goes_on };
+            self.out.push(Effect::Send { worker, order });
+        }
+        // The workers' handles are the last now: a port is given up when its worker closes it.
+        self.doors.let_go(&mut self.out);
     }
 
     fn end_if_over(&mut self, now: Instant) {
         let left = self.workers.running().count();
-        if left == 0 && self.stop_due.is_none() {
+        if self.stop.is_none() && self.workers.is_hopeless() {
             self.out.push(Effect::End(Err("no worker is left".into())));
-        } else if left == 0 {
+        } else if left == 0 && self.stop.is_some() {
             self.end(self.workers.died_total() == 0);
-        } else if self.stop_due.is_some_and(|due| now >= due) {
+        } else if self.stop.as_ref().is_some_and(|stop| stop.is_overdue(now)) {
             self.out.push(Effect::Say(Level::Error, format!("{left} workers have not ended in time")));
             self.end(false);
+        } else if let Some(line) = self.stop.as_mut().and_then(|stop| stop.notice(now, self.pace.notice)) {
+            self.out.push(Effect::Say(Level::Info, line));
         }
     }
 
     fn end(&mut self, clean: bool) {
-        let outcome = Outcome { clean, epochs: self.publisher.current().id.0, cut: self.workers.cut_total() };
+        let (epochs, cut) = (self.publisher.current().id.0, self.workers.cut_total());
+        let outcome = Outcome { clean, epochs, cut, replaced: self.workers.replaced_total() };
         self.out.push(Effect::End(Ok(outcome)));
     }
 }

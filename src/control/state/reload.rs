@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::workers::Workers;
 use super::{Effect, Level};
+use crate::control::systemd::Notice;
 use crate::ids::{EpochId, WorkerId};
 use crate::wall::link::Order;
 
@@ -72,6 +73,11 @@ impl Reload {
         starts
     }
 
+    /// Whether an operator waits for the load under way.
+    pub(super) fn is_operators(&self) -> bool {
+        self.running.as_ref().is_some_and(|run| run.askers.contains(&Asker::Operator))
+    }
+
     /// Whether a load is under way.
     pub(super) fn is_running(&self) -> bool {
         self.running.is_some()
@@ -105,12 +111,24 @@ impl Reload {
         });
     }
 
+    /// This worker has died, and with it whoever asked there: its number is another's soon.
+    pub(super) fn forget(&mut self, worker: WorkerId) {
+        let is_theirs = |asker: &Asker| matches!(asker, Asker::Worker { worker: theirs, .. } if *theirs == worker);
+        let running = self.running.iter_mut().map(|run| &mut run.askers);
+        let adopting = self.adopting.iter_mut().map(|adopting| &mut adopting.askers);
+        for askers in running.chain(adopting).chain([&mut self.waiting]) {
+            askers.retain(|asker| !is_theirs(asker));
+        }
+    }
+
     /// Turns away everybody who waits: the gateway stops.
     pub(super) fn refuse(&mut self, out: &mut Vec<Effect>) {
         let running = self.running.take().map(|run| run.askers).unwrap_or_default();
         let adopting = mem::take(&mut self.adopting).into_iter().flat_map(|adopting| adopting.askers);
         for asker in mem::take(&mut self.waiting).into_iter().chain(running).chain(adopting) {
-            asker.answer(503, "the gateway is stopping", out);
+            if asker != Asker::Operator {
+                asker.answer(503, "the gateway is stopping", out);
+            }
         }
     }
 
@@ -150,8 +168,14 @@ impl Adopting {
 
 impl Asker {
     fn answer(self, status: u16, text: &str, out: &mut Vec<Effect>) {
-        if let Self::Worker { worker, ticket } = self {
-            out.push(Effect::Send { worker, order: Order::ReloadAnswer { ticket, status, text: text.into() } });
+        match self {
+            Self::Worker { worker, ticket } => {
+                let text = text.into();
+                out.push(Effect::Send { worker, order: Order::ReloadAnswer { ticket, status, text } });
+            }
+            // The service manager was told that it began.
+            Self::Operator => out.push(Effect::Tell(Notice::Ready)),
+            Self::Quiet => {}
         }
     }
 }

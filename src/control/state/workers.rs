@@ -5,17 +5,22 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use super::Effect;
+use super::{Effect, Level};
 use crate::ids::{EpochId, WorkerId};
+use crate::limits;
 use crate::wall::epoch::Epoch;
 use crate::wall::link::Order;
+
+const GAP: Duration = Duration::from_millis(limits::REPLACE_GAP_MS);
+const GAP_MAX: Duration = Duration::from_millis(limits::REPLACE_GAP_MAX_MS);
+const CALM: Duration = Duration::from_millis(limits::REPLACE_CALM_MS);
 
 /// Every worker.
 #[derive(Debug)]
 pub(super) struct Workers {
     rows: BTreeMap<WorkerId, Row>,
-    announced: bool,
 }
 
 /// One worker.
@@ -27,6 +32,10 @@ struct Row {
     /// Sent and not adopted; kept so that the last `Arc` is never dropped out of a worker's queue.
     owed: Option<Arc<Epoch>>,
     life: Life,
+    started: Instant,
+    /// How soon after its start it may be started again.
+    gap: Duration,
+    replaced: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,11 +45,27 @@ enum Life {
     Died,
 }
 
+impl Row {
+    /// When it is to be started again.
+    fn due(&self) -> Option<Instant> {
+        (self.life == Life::Died).then(|| self.started + self.gap)
+    }
+}
+
 impl Workers {
     /// Workers that have not said anything yet.
-    pub(super) fn new(workers: impl IntoIterator<Item = WorkerId>) -> Self {
-        let row = || Row { driver: None, sent: EpochId(0), adopted: EpochId(0), owed: None, life: Life::Running };
-        Self { rows: workers.into_iter().map(|worker| (worker, row())).collect(), announced: false }
+    pub(super) fn new(workers: impl IntoIterator<Item = WorkerId>, now: Instant) -> Self {
+        let row = || Row {
+            driver: None,
+            sent: EpochId(0),
+            adopted: EpochId(0),
+            owed: None,
+            life: Life::Running,
+            started: now,
+            gap: GAP,
+            replaced: 0,
+        };
+        Self { rows: workers.into_iter().map(|worker| (worker, row())).collect() }
     }
 
     /// Sends the epoch to every worker that runs an older one and owes no answer.
@@ -62,26 +87,28 @@ impl Workers {
     }
 
     /// A worker has started.
-    pub(super) fn ready(&mut self, worker: WorkerId, driver: &'static str) {
-        if let Some(row) = self.rows.get_mut(&worker) {
-            row.driver = Some(driver);
+    pub(super) fn ready(&mut self, worker: WorkerId, driver: &'static str, out: &mut Vec<Effect>) {
+        let Some(row) = self.rows.get_mut(&worker) else { return };
+        row.driver = Some(driver);
+        if row.replaced > 0 {
+            out.push(Effect::Say(Level::Warn, format!("worker {worker} has been replaced, on {driver}")));
         }
     }
 
-    /// Says once that all is ready: every worker has started and every socket is served.
-    pub(super) fn announce(&mut self, all_open: bool, out: &mut Vec<Effect>) {
+    /// Whether every worker that runs has started.
+    pub(super) fn all_started(&self) -> bool {
         let awaited = |row: &Row| row.life == Life::Running && row.driver.is_none();
-        let nobody = self.running().next().is_none();
-        if self.announced || !all_open || nobody || self.rows.values().any(awaited) {
-            return;
-        }
-        self.announced = true;
+        self.running().next().is_some() && !self.rows.values().any(awaited)
+    }
+
+    /// How many workers run on which rung of the driver ladder.
+    pub(super) fn drivers(&self) -> String {
         let mut by_driver = BTreeMap::<&str, usize>::new();
         for driver in self.rows.values().filter_map(|row| row.driver) {
             *by_driver.entry(driver).or_default() += 1;
         }
         let drivers: Vec<String> = by_driver.iter().map(|(driver, count)| format!("{count} on {driver}")).collect();
-        out.push(Effect::Ready(drivers.join(", ")));
+        drivers.join(", ")
     }
 
     /// A worker has ended as it was asked to.
@@ -90,8 +117,45 @@ impl Workers {
     }
 
     /// A worker has ended on its own.
-    pub(super) fn died(&mut self, worker: WorkerId, out: &mut Vec<Effect>) {
+    pub(super) fn died(&mut self, now: Instant, worker: WorkerId, out: &mut Vec<Effect>) {
+        if let Some(row) = self.rows.get_mut(&worker)
+            && now.saturating_duration_since(row.started) >= CALM
+        {
+            row.gap = GAP;
+        }
         self.ended(worker, Life::Died, out);
+    }
+
+    /// Starts every worker again that has died and whose time has come.
+    pub(super) fn replace(&mut self, now: Instant, out: &mut Vec<Effect>) {
+        for (&worker, row) in self.rows.iter_mut().filter(|(_, row)| row.due().is_some_and(|due| now >= due)) {
+            row.life = Life::Running;
+            (row.driver, row.sent, row.adopted) = (None, EpochId(0), EpochId(0));
+            row.started = now;
+            row.gap = (row.gap * 2).min(GAP_MAX);
+            row.replaced += 1;
+            out.push(Effect::Replace(worker));
+        }
+    }
+
+    /// When `replace` next has something to do.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.rows.values().filter_map(Row::due).min()
+    }
+
+    /// Whether nobody serves and nobody will: those that died did so before they had started.
+    pub(super) fn is_hopeless(&self) -> bool {
+        let is_lost = |row: &Row| match row.life {
+            Life::Running => false,
+            Life::Drained { .. } => true,
+            Life::Died => row.driver.is_none(),
+        };
+        self.rows.values().all(is_lost)
+    }
+
+    /// How many were started again.
+    pub(super) fn replaced_total(&self) -> u64 {
+        self.rows.values().map(|row| row.replaced).sum()
     }
 
     fn ended(&mut self, worker: WorkerId, life: Life, out: &mut Vec<Effect>) {
@@ -122,7 +186,7 @@ impl Workers {
         self.rows.values().filter(|row| row.life == Life::Running && row.adopted >= epoch).count()
     }
 
-    /// How many ended on their own.
+    /// How many have ended on their own and not been replaced.
     pub(super) fn died_total(&self) -> usize {
         self.rows.values().filter(|row| row.life == Life::Died).count()
     }

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use crate::config::{Fault, Loaded, Process};
 use crate::control::bind::Group;
 use crate::control::state::{Event, Pace};
-use crate::control::{Office, Outcome, thread::turn};
+use crate::control::{Life, Office, Outcome, thread::turn};
 use crate::ids::{EndpointId, EpochId, WorkerId};
 use crate::wall::access::{Access, AddressSet};
 use crate::wall::epoch::Epoch;
@@ -97,7 +97,10 @@ pub(crate) fn process() -> Process {
         listens: vec![listen("127.0.0.1:8081", Entrance::Http)],
         reload_interval_ms: 0,
         reload_on_change: false,
+        drain_delay_ms: 0,
         drain_window_ms: 1_000,
+        upgrade_timeout_ms: 1_000,
+        account: None,
         rate_keys_max: 32,
         dns_servers: Vec::new(),
     }
@@ -198,6 +201,7 @@ impl FakeWorker {
                     Order::ReloadAnswer { ticket, status, text } => {
                         let _ = answered.send((ticket, status, text.into()));
                     }
+                    Order::Ping => end.reports.send(Report::Pong { worker }),
                     Order::Listen { .. } | Order::Unlisten { .. } => {}
                     Order::Drain { .. } => break,
                 }
@@ -285,7 +289,9 @@ impl House {
             })
             .unzip();
         let listening = unserved(&loaded.process.listens);
-        let office = Office { file: file.clone(), load, loaded, listening, links, reports, ready: Box::new(|_| {}) };
+        let (spawn, ready) = (Box::new(|_| Err(io::ErrorKind::Unsupported.into())), Box::new(|_: &str| {}));
+        let (copy, life) = (file.clone(), Life::default());
+        let office = Office { file: copy, load, loaded, listening, links, spawn, reports, ready, life };
         let channel = mpsc::channel(64);
         let events = channel.0.clone();
         let running = Some(thread::spawn(move || {

@@ -29,7 +29,7 @@ fn settled(workers: u16) -> House {
 fn epoch_1_reaches_every_worker_before_anything_else() {
     let house = House::open(3, "");
     house.await_epoch(1);
-    assert_eq!(house.stop(), Outcome { clean: true, epochs: 1, cut: 6 });
+    assert_eq!(house.stop(), Outcome { clean: true, epochs: 1, cut: 6, replaced: 0 });
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn a_worker_that_never_drains_is_given_up_after_the_window_and_its_grace() {
     house.workers[0].stuck.store(true, Ordering::Relaxed);
     let asked = Instant::now();
     let outcome = house.stop();
-    assert_eq!(outcome, Outcome { clean: false, epochs: 1, cut: 2 });
+    assert_eq!(outcome, Outcome { clean: false, epochs: 1, cut: 2, replaced: 0 });
     assert!(asked.elapsed() >= Duration::from_millis(300));
 }
 

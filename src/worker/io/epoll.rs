@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{SocketAddr, TcpStream};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, RawFd};
 use std::path::Path;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -43,46 +43,23 @@ impl Stream {
 
     /// One half to receive by, one to send by.
     pub(super) fn into_halves(self) -> (Source, Half) {
-        let fd = self.as_raw_fd();
         match self {
             Self::Tcp(stream) => {
                 let (source, half) = stream.into_split();
-                (Source::Tcp(source), Half { side: Side::Tcp(half), fd, turn: Turn::default() })
+                (Source::Tcp(source), Half { side: Side::Tcp(half), turn: Turn::default() })
             }
             Self::Unix(stream) => {
                 let (source, half) = stream.into_split();
-                (Source::Unix(source), Half { side: Side::Unix(half), fd, turn: Turn::default() })
+                (Source::Unix(source), Half { side: Side::Unix(half), turn: Turn::default() })
             }
         }
     }
 
-    fn as_raw_fd(&self) -> RawFd {
+    pub(super) fn as_raw_fd(&self) -> RawFd {
         match self {
             Self::Tcp(stream) => stream.as_raw_fd(),
             Self::Unix(stream) => stream.as_raw_fd(),
         }
-    }
-
-    pub(super) async fn readable(&self) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.readable(false).await,
-            Self::Unix(stream) => stream.readable(false).await,
-        }
-    }
-
-    pub(super) async fn writable(&self) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.writable(false).await,
-            Self::Unix(stream) => stream.writable(false).await,
-        }
-    }
-}
-
-impl AsFd for Stream {
-    #[expect(unsafe_code, reason = "the runtime's stream gives only a raw descriptor")]
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: the stream owns the descriptor and is borrowed for as long as the result is.
-        unsafe { BorrowedFd::borrow_raw(self.as_raw_fd()) }
     }
 }
 
@@ -90,6 +67,30 @@ impl AsFd for Stream {
 pub(super) enum Source {
     Tcp(OwnedReadHalf<net::TcpStream>),
     Unix(OwnedReadHalf<net::UnixStream>),
+}
+
+impl Source {
+    pub(super) async fn readable(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(half) => whole(half).readable(false).await,
+            Self::Unix(half) => whole(half).readable(false).await,
+        }
+    }
+
+    pub(super) async fn writable(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(half) => whole(half).writable(false).await,
+            Self::Unix(half) => whole(half).writable(false).await,
+        }
+    }
+}
+
+#[expect(unsafe_code, reason = "the runtime's halves do not give their stream, which alone can be waited for")]
+fn whole<T>(half: &OwnedReadHalf<T>) -> &T {
+    // SAFETY: the stream lives as long as a half of it does. A `&mut` to it is made only inside the runtime's
+    // read and write, for the time it takes to submit an operation, during which nothing else runs here; what
+    // is used of the stream by `&` is its descriptor, which never changes.
+    unsafe { &*half.0.get() }
 }
 
 /// Receives one after another, armed again and again.
@@ -157,7 +158,6 @@ async fn receive_on_demand<R: AsyncReadRent>(mut half: R, slot: Rc<Slot>, buffer
 /// The half that is sent by.
 pub(super) struct Half {
     side: Side,
-    fd: RawFd,
     turn: Turn,
 }
 
@@ -184,27 +184,11 @@ impl Half {
         }
     }
 
-    /// The stream, whose other half must be gone.
-    pub(super) fn into_stream(self) -> Stream {
-        match self.side {
-            Side::Tcp(half) => Stream::Tcp(whole(half)),
-            Side::Unix(half) => Stream::Unix(whole(half)),
+    /// The half to receive by, again.
+    pub(super) fn source(&self) -> Source {
+        match &self.side {
+            Side::Tcp(half) => Source::Tcp(OwnedReadHalf(half.0.clone())),
+            Side::Unix(half) => Source::Unix(OwnedReadHalf(half.0.clone())),
         }
     }
-}
-
-impl AsFd for Half {
-    #[expect(unsafe_code, reason = "the runtime's stream gives only a raw descriptor")]
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: `fd` was read from the stream whose write half is in `self.side`. The runtime closes a
-        // descriptor only when the last half and the last operation on it are gone, so it stays open,
-        // and stays this socket, for as long as `self` is borrowed.
-        unsafe { BorrowedFd::borrow_raw(self.fd) }
-    }
-}
-
-/// The stream of a half that is the last one.
-fn whole<T: AsyncWriteRent>(half: OwnedWriteHalf<T>) -> T {
-    let other = OwnedReadHalf(half.0.clone());
-    half.reunite(other).unwrap_or_else(|_| unreachable!("both halves are made of the same stream"))
 }

@@ -3,7 +3,7 @@
 //! A connection is used in one of two ways. HTTP runs on `Receiver` and `Sender`: they lend received bytes (a
 //! `Lease`) and take bytes to send, each with one operation in the kernel's hands. A receive is never dropped
 //! while its connection lives: not waiting for it any longer leaves it pending, and what it brings is given to
-//! whoever asks next. Tunnels run on `Socket`, which waits for readiness only, so that waiting holds no buffer.
+//! whoever asks next. Tunnels receive by `Socket`, which waits for readiness only, so that waiting holds no buffer.
 //!
 //! No stage asks for a buffer to receive into or sees the runtime below: each type here has a half for a ring and one
 //! for epoll, where monoio is the runtime (`epoll`). Closing is asked of the kernel first (`shutdown`), then the
@@ -11,6 +11,8 @@
 //! mean.
 
 mod epoll;
+mod open;
+mod pipe;
 mod readiness;
 mod receive;
 mod send;
@@ -27,6 +29,8 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 use socket2::SockAddr;
 
 use self::epoll::Stream;
+pub use self::open::sever_all;
+pub use self::pipe::{Pipe, Pipes};
 pub use self::readiness::Readiness;
 pub use self::receive::{Received, Receiver};
 pub use self::send::{SendFault, Sender};
@@ -60,8 +64,9 @@ impl Connection {
     }
 
     fn on_epoll(stream: Stream, buffers: &Buffers) -> Self {
-        let (reading, writing) = stream.into_halves();
-        Self { rx: Receiver::on_epoll(reading, buffers), tx: Sender::on_epoll(writing) }
+        let fd = stream.as_raw_fd();
+        let (source, half) = stream.into_halves();
+        Self { rx: Receiver::on_epoll(source, buffers), tx: Sender::on_epoll(half, fd) }
     }
 
     /// Dials a TCP address.
@@ -90,17 +95,18 @@ impl Connection {
         Ok(Self::on_ring(connect(fd, SockAddr::unix(path)?, executor).await?, buffers))
     }
 
-    /// The bare socket, for a use by readiness. `None`, and the connection is gone, where a receive is pending:
-    /// it cannot be taken back without a risk to what it brings.
+    /// The connection for a use by readiness. `None`, and it is gone, where a receive is pending: that cannot be
+    /// taken back without a risk to what it brings.
     #[must_use]
-    pub fn into_socket(self) -> Option<Socket> {
+    pub fn into_socket(self) -> Option<(Socket, Sender)> {
         let Self { rx, tx } = self;
         if rx.is_pending() {
             tx.sever();
             return None;
         }
+        // The receiver's own half goes with it; no operation of it is left.
         drop(rx);
-        Some(tx.into_socket())
+        Some((tx.socket(), tx))
     }
 }
 

@@ -57,7 +57,7 @@ impl Receiver {
                 let operation = pending.get_or_insert_with(|| {
                     descriptor.begin(match class {
                         Class::Small => Work::Receive { buffers: buffers.clone(), quiet: *quiet },
-                        Class::Large => Work::ReceiveInto(buffers.lease(Class::Large)),
+                        Class::Large | Class::Huge => Work::ReceiveInto(buffers.lease(class)),
                     })
                 });
                 Pin::new(operation).poll(cx).map(|outcome| {

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use rustix::net::{Shutdown, sockopt};
 
 use super::epoll::Half;
+use super::open::Listed;
 use super::shutdown;
 use super::socket::Socket;
 use crate::worker::buffer::Lease;
@@ -26,7 +27,10 @@ pub struct SendFault {
 }
 
 /// The sending half.
-pub struct Sender(Kind);
+pub struct Sender {
+    listed: Listed,
+    kind: Kind,
+}
 
 enum Kind {
     Ring(Rc<Descriptor>),
@@ -35,11 +39,11 @@ enum Kind {
 
 impl Sender {
     pub(super) fn on_ring(descriptor: Rc<Descriptor>) -> Self {
-        Self(Kind::Ring(descriptor))
+        Self { listed: Listed::new(descriptor.as_fd().as_raw_fd()), kind: Kind::Ring(descriptor) }
     }
 
-    pub(super) fn on_epoll(half: Half) -> Self {
-        Self(Kind::Epoll(half))
+    pub(super) fn on_epoll(half: Half, fd: RawFd) -> Self {
+        Self { listed: Listed::new(fd), kind: Kind::Epoll(half) }
     }
 
     /// Sends everything readable in the lease and gives the lease back. The peer must take some bytes
@@ -52,7 +56,7 @@ impl Sender {
         let mut partly = false;
         while !lease.is_empty() {
             deadline.arm(progress_ms);
-            let sent = deadline.bound(pin!(self.send_some(lease))).await;
+            let sent = deadline.bound(pin!(self.send_once(lease))).await;
             let (result, unsent) = sent.ok_or(SendFault { late: true, partly })?;
             lease = unsent;
             match result {
@@ -65,9 +69,24 @@ impl Sender {
         Ok(lease)
     }
 
-    /// Sends of the lease what the kernel takes at once.
-    async fn send_some(&mut self, lease: Lease) -> (io::Result<usize>, Lease) {
-        match &mut self.0 {
+    /// Sends of the lease what the kernel takes, at least one byte, however long that lasts. Says how many and
+    /// gives the rest back.
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    pub async fn send_some(&mut self, lease: Lease) -> Result<(usize, Lease), Lease> {
+        let (result, mut lease) = self.send_once(lease).await;
+        match result {
+            Ok(sent) if sent > 0 => {
+                lease.advance(sent);
+                Ok((sent, lease))
+            }
+            _ => Err(lease),
+        }
+    }
+
+    async fn send_once(&mut self, lease: Lease) -> (io::Result<usize>, Lease) {
+        match &mut self.kind {
             Kind::Ring(descriptor) => {
                 let outcome = descriptor.begin(Work::Send(lease)).await;
                 (outcome.result, outcome.lease.expect("a send gives its lease back"))
@@ -107,20 +126,17 @@ impl Sender {
         rustix::net::getsockname(self).ok().and_then(|address| address.try_into().ok())
     }
 
-    /// The socket, whose other half must be gone.
-    pub(super) fn into_socket(self) -> Socket {
-        match self.0 {
-            Kind::Ring(descriptor) => Socket::on_ring(descriptor),
-            Kind::Epoll(half) => Socket::on_epoll(half.into_stream()),
+    /// The same socket, for receiving by readiness.
+    pub(super) fn socket(&self) -> Socket {
+        match &self.kind {
+            Kind::Ring(descriptor) => Socket::on_ring(descriptor.clone()),
+            Kind::Epoll(half) => Socket::on_epoll(half.source(), self.as_fd().as_raw_fd()),
         }
     }
 }
 
 impl AsFd for Sender {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        match &self.0 {
-            Kind::Ring(descriptor) => descriptor.as_fd(),
-            Kind::Epoll(half) => half.as_fd(),
-        }
+        self.listed.socket()
     }
 }

@@ -1,26 +1,35 @@
-//! A bare socket, used by readiness: waiting for it holds neither a buffer nor anything a peer sent.
-//!
-//! A wait may be given up at any time; nothing is lost by it.
+//! A socket used by readiness: waiting for it holds neither a buffer nor anything a peer sent, and a wait may be
+//! given up at any time. What is done with it is done at once or not at all.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::rc::Rc;
 
 use rustix::buffer::spare_capacity;
-use rustix::io::Errno;
+use rustix::io::{Errno, ioctl_fionbio};
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
+use rustix::pipe::{SpliceFlags, splice};
 
-use super::epoll::Stream;
-use super::shutdown;
+use super::epoll::Source;
+use super::open::Listed;
+use super::pipe::Pipe;
+use super::{shutdown, wants_non_blocking};
+use crate::limits::PIPE_BYTES;
 use crate::worker::buffer::Lease;
 use crate::worker::runtime::{Descriptor, Work};
 
+/// The pipe does not wait, and pages move where they can.
+const SPLICE: SpliceFlags = SpliceFlags::NONBLOCK.union(SpliceFlags::MOVE);
+
 /// A connected socket.
-pub struct Socket(Kind);
+pub struct Socket {
+    listed: Listed,
+    kind: Kind,
+}
 
 enum Kind {
     Ring(Rc<Descriptor>),
-    Epoll(Stream),
+    Epoll(Source),
 }
 
 /// What became of bytes that were to be moved now.
@@ -38,11 +47,11 @@ pub enum Moved {
 
 impl Socket {
     pub(super) fn on_ring(descriptor: Rc<Descriptor>) -> Self {
-        Self(Kind::Ring(descriptor))
+        Self { listed: Listed::new(descriptor.as_fd().as_raw_fd()), kind: Kind::Ring(descriptor) }
     }
 
-    pub(super) fn on_epoll(stream: Stream) -> Self {
-        Self(Kind::Epoll(stream))
+    pub(super) fn on_epoll(source: Source, fd: RawFd) -> Self {
+        Self { listed: Listed::new(fd), kind: Kind::Epoll(source) }
     }
 
     /// Waits until a receive has something to say.
@@ -50,9 +59,9 @@ impl Socket {
     /// # Errors
     /// When the socket cannot be waited for.
     pub async fn readable(&self) -> io::Result<()> {
-        match &self.0 {
+        match &self.kind {
             Kind::Ring(descriptor) => descriptor.begin(Work::Readable).await.result.map(drop),
-            Kind::Epoll(stream) => Box::pin(stream.readable()).await,
+            Kind::Epoll(source) => Box::pin(source.readable()).await,
         }
     }
 
@@ -61,15 +70,15 @@ impl Socket {
     /// # Errors
     /// When the socket cannot be waited for.
     pub async fn writable(&self) -> io::Result<()> {
-        match &self.0 {
+        match &self.kind {
             Kind::Ring(descriptor) => descriptor.begin(Work::Writable).await.result.map(drop),
-            Kind::Epoll(stream) => Box::pin(stream.writable()).await,
+            Kind::Epoll(source) => Box::pin(source.writable()).await,
         }
     }
 
     /// Appends to the lease what has come, as far as it fits.
     pub fn receive(&self, lease: &mut Lease) -> Moved {
-        match rustix::net::recv(self, spare_capacity(lease.vec()), RecvFlags::DONTWAIT) {
+        match rustix::net::recv(self.descriptor(), spare_capacity(lease.vec()), RecvFlags::DONTWAIT) {
             Ok((0, _)) => Moved::End,
             Ok((bytes, _)) => Moved::Some(bytes),
             Err(errno) => refused(errno),
@@ -78,8 +87,45 @@ impl Socket {
 
     /// Sends of the bytes what the kernel takes.
     pub fn send(&self, bytes: &[u8]) -> Moved {
-        match rustix::net::send(self, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+        match rustix::net::send(self.descriptor(), bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
             Ok(0) => Moved::None,
+            Ok(bytes) => Moved::Some(bytes),
+            Err(errno) => refused(errno),
+        }
+    }
+
+    /// Fills an empty pipe with what has come.
+    pub fn fill(&self, pipe: &mut Pipe) -> Moved {
+        let moved = self.without_blocking(|socket| splice(socket, None, pipe.inlet(), None, PIPE_BYTES, SPLICE));
+        if let Moved::Some(bytes) = moved {
+            pipe.put(bytes);
+        }
+        moved
+    }
+
+    /// Sends of the pipe what the kernel takes.
+    pub fn drain(&self, pipe: &mut Pipe) -> Moved {
+        let moved = self.without_blocking(|socket| splice(pipe.outlet(), None, socket, None, pipe.held(), SPLICE));
+        if let Moved::Some(bytes) = moved {
+            pipe.take(bytes);
+        }
+        moved
+    }
+
+    /// Splicing waits for a socket unless the socket itself says not to, whatever is asked of the call. On a ring
+    /// a socket must not say so for longer, or operations on it would fail where they are to wait.
+    fn without_blocking(&self, spliced: impl FnOnce(BorrowedFd<'_>) -> rustix::io::Result<usize>) -> Moved {
+        let socket = self.descriptor();
+        let ring = !wants_non_blocking();
+        if ring && ioctl_fionbio(socket, true).is_err() {
+            return Moved::Broken;
+        }
+        let moved = spliced(socket);
+        if ring && ioctl_fionbio(socket, false).is_err() {
+            return Moved::Broken;
+        }
+        match moved {
+            Ok(0) => Moved::End,
             Ok(bytes) => Moved::Some(bytes),
             Err(errno) => refused(errno),
         }
@@ -87,21 +133,16 @@ impl Socket {
 
     /// Tells the peer that no more bytes come; what it sends is still received.
     pub fn finish(&self) {
-        shutdown(self, Shutdown::Write);
+        shutdown(self.descriptor(), Shutdown::Write);
     }
 
     /// Breaks the connection both ways.
     pub fn sever(&self) {
-        shutdown(self, Shutdown::Both);
+        shutdown(self.descriptor(), Shutdown::Both);
     }
-}
 
-impl AsFd for Socket {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match &self.0 {
-            Kind::Ring(descriptor) => descriptor.as_fd(),
-            Kind::Epoll(stream) => stream.as_fd(),
-        }
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.listed.socket()
     }
 }
 

@@ -41,20 +41,89 @@ fn what_is_in_flight_finishes_and_the_process_ends_well() {
 }
 
 #[test]
-fn idle_connections_do_not_hold_it_up() {
+fn an_idle_connection_has_its_next_request_answered_and_is_closed() {
     let origin = Origin::ok();
-    let mut gateway = Gateway::start(&Conf::of(&origin).base("drain_window", 20));
+    let mut gateway = Gateway::start(&Conf::of(&origin).base("drain_window", 60));
     let mut idle: Vec<_> = (0..20).map(|_| gateway.connect()).collect();
     for client in &mut idle {
         client.get("/svc/a");
     }
-    let fresh = gateway.connect();
-    thread::sleep(Duration::from_millis(200));
+    idle.extend((0..4).map(|_| gateway.connect()));
+    gateway.signal(Signal::TERM);
+    thread::sleep(Duration::from_millis(1_500));
+    for client in &mut idle {
+        let answer = client.get("/svc/b");
+        assert_eq!((answer.status(), answer.closes()), (200, true));
+        client.expect_close();
+    }
+    assert_eq!(gateway.wait(Duration::from_secs(15)).code(), Some(0));
+}
+
+#[test]
+fn idle_connections_are_closed_at_the_end_of_the_window_and_are_not_cut_exchanges() {
+    let origin = Origin::ok();
+    let mut gateway = Gateway::start(&Conf::of(&origin).base("drain_window", 2));
+    let mut idle: Vec<_> = (0..4).map(|_| gateway.connect()).collect();
+    idle[0].get("/svc/a");
     let start = Instant::now();
     gateway.signal(Signal::TERM);
+    for client in &mut idle {
+        client.expect_close();
+        assert!(start.elapsed() >= Duration::from_millis(1_900), "{:?}", start.elapsed());
+    }
+    assert_eq!(gateway.wait(Duration::from_secs(10)).code(), Some(0));
+    assert!(gateway.stderr().contains("0 exchanges cut"), "{}", gateway.stderr());
+}
+
+#[test]
+fn a_stop_ends_when_the_last_connection_has_gone() {
+    let origin = Origin::ok();
+    let mut gateway = Gateway::start(&Conf::of(&origin).base("drain_window", 60));
+    let mut client = gateway.connect();
+    client.get("/svc/a");
+    gateway.signal(Signal::TERM);
+    thread::sleep(Duration::from_millis(300));
+    drop(client);
     assert_eq!(gateway.wait(Duration::from_secs(15)).code(), Some(0));
-    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
-    drop(fresh);
+}
+
+#[test]
+fn for_the_delay_everything_is_served_and_ping_says_no() {
+    let origin = Origin::ok();
+    let mut gateway = Gateway::start(&Conf::of(&origin).base("drain_delay", 4));
+    let mut kept = gateway.connect();
+    assert!(kept.get("/ping").text().contains("gateway pong"));
+    let start = Instant::now();
+    gateway.signal(Signal::TERM);
+    assert!(eventually(|| gateway.connect().get("/ping").status() == 503), "readiness fails first");
+    for _ in 0..8 {
+        let answer = gateway.connect().get("/svc/a");
+        assert_eq!((answer.status(), answer.closes()), (200, true));
+    }
+    let answer = kept.get("/svc/a");
+    assert_eq!((answer.status(), answer.closes()), (200, true));
+    kept.expect_close();
+    let address = gateway.address();
+    assert!(eventually(|| std::net::TcpStream::connect(address).is_err()), "the port is given up");
+    assert!(start.elapsed() >= Duration::from_millis(3_900), "{:?}", start.elapsed());
+    assert_eq!(gateway.wait(Duration::from_secs(10)).code(), Some(0));
+}
+
+#[test]
+fn a_stop_says_what_it_waits_for_and_a_second_signal_ends_it() {
+    let origin = pausing();
+    let mut gateway = Gateway::start(&Conf::of(&origin).base("drain_window", 60));
+    let mut busy = gateway.connect();
+    busy.send("GET /svc/20000 HTTP/1.1\r\nHost: a\r\n\r\n");
+    let mut idle: Vec<_> = (0..3).map(|_| gateway.connect()).collect();
+    idle[0].get("/svc/0");
+    assert!(eventually(|| origin.heads().len() == 2));
+    gateway.signal(Signal::INT);
+    let told = "waiting for 3 idle connections, 1 exchange, 0 tunnels; ";
+    assert!(eventually(|| gateway.stderr().contains(told)), "{}", gateway.stderr());
+    assert!(gateway.stderr().contains("a second signal ends at once"));
+    gateway.signal(Signal::INT);
+    assert_eq!(gateway.wait(Duration::from_secs(5)).code(), Some(1));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::origin::{Origin, PROBE};
 
@@ -170,6 +170,7 @@ pub(crate) struct Conf {
     apps: Vec<App>,
     cores: Option<usize>,
     driver: Option<String>,
+    program: Option<PathBuf>,
 }
 
 impl Conf {
@@ -182,6 +183,7 @@ impl Conf {
             apps: Vec::new(),
             cores: None,
             driver: None,
+            program: None,
         };
         let conf = conf.base("conf_load_interval", 0).base("watch", false).base("drain_window", 5);
         conf.http("route_prefix", "").http("read_timeout", 30).http("write_timeout", 30)
@@ -230,6 +232,17 @@ impl Conf {
     pub(crate) fn driver(mut self, driver: &str) -> Self {
         self.driver = Some(driver.to_owned());
         self
+    }
+
+    /// Another name of the program, which a test may replace.
+    pub(crate) fn program(mut self, path: &Path) -> Self {
+        self.program = Some(path.to_owned());
+        self
+    }
+
+    /// What is run.
+    pub(crate) fn program_path(&self) -> &Path {
+        self.program.as_deref().unwrap_or(Path::new(env!("CARGO_BIN_EXE_gatekeeper")))
     }
 
     /// The number of workers: the test's, else `GK_CORES`, else 4.

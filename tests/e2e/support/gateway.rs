@@ -68,7 +68,7 @@ impl Gateway {
     pub(crate) fn try_start(conf: &Conf, port: u16, prepare: impl Fn(&mut Command)) -> Result<Self, Ended> {
         let directory = tempfile::tempdir().expect("a temporary directory");
         conf.write(directory.path(), port);
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gatekeeper"));
+        let mut command = Command::new(conf.program_path());
         command.arg("--cores").arg(conf.workers().to_string());
         if let Some(driver) = conf.driver_name() {
             command.arg("--driver").arg(driver);
@@ -125,7 +125,7 @@ impl Gateway {
         conf.write(self.directory.path(), self.address.port());
     }
 
-    fn pid(&self) -> Pid {
+    pub(crate) fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }
 

@@ -1,8 +1,12 @@
 //! Services of load type tcp: who gets a tunnel, to which endpoint, by which listener.
 
 mod admission;
+#[cfg(debug_assertions)]
+mod faults;
 mod listeners;
 mod proxy_header;
+mod relay;
+mod spread;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;

@@ -93,7 +93,7 @@ fn readiness_is_said_once_for_all() {
     for worker in [0, 1, 1] {
         desk.report(Report::Ready { worker: WorkerId(worker), driver: "epoll" });
     }
-    assert_eq!(desk.did(), ["ready: 2 on epoll"]);
+    assert_eq!(desk.did_only("ready"), ["ready: 2 on epoll"]);
 }
 
 #[test]

@@ -11,7 +11,7 @@ fn tcp(address: &str, service: &str) -> Listen {
     listen(address, Entrance::Tcp { service: service.into() })
 }
 
-fn http(address: &str) -> Listen {
+pub(super) fn http(address: &str) -> Listen {
     listen(address, Entrance::Http)
 }
 
@@ -27,7 +27,7 @@ fn wanting(listens: &[&Listen]) -> Loaded {
 }
 
 /// Two workers on epoch 1, which serve these.
-fn serving(listens: &[&Listen]) -> Desk {
+pub(super) fn serving(listens: &[&Listen]) -> Desk {
     let groups = listens.iter().map(|listen| group(listen, 2)).collect();
     let mut desk = Desk::behind(wanting(listens), groups);
     desk.all_adopt(1);

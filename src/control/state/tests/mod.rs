@@ -1,10 +1,12 @@
 //! Every event and its effects, without a clock, a socket or a file.
 
 mod adoption;
+mod deaths;
 mod doors;
 mod health;
 mod reload;
 mod stop;
+mod upgrade;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -69,7 +71,8 @@ impl Desk {
     /// The same with listeners.
     fn behind(loaded: Loaded, listening: Vec<Group>) -> Self {
         let now = Instant::now();
-        let (state, effects) = State::open(loaded, listening, [WorkerId(0), WorkerId(1)], now, Pace::default());
+        let workers = [WorkerId(0), WorkerId(1)];
+        let (state, effects) = State::open(loaded, listening, workers, now, Pace::default(), Birth::default());
         Self { state, now, effects }
     }
 
@@ -150,7 +153,10 @@ fn word(effect: &Effect) -> Option<String> {
         Effect::Send { worker, order: Order::ReloadAnswer { ticket, status, text } } => {
             format!("answer {ticket} to {worker}: {status} {text}")
         }
-        Effect::Send { worker, order: Order::Drain { window_ms } } => format!("drain {window_ms} to {worker}"),
+        Effect::Send { worker, order: Order::Drain { delay_ms, window_ms, goes_on } } => {
+            let more = if *goes_on { " and go on" } else { "" };
+            format!("drain {delay_ms}+{window_ms} to {worker}{more}")
+        }
         Effect::Send { worker, order: Order::Unlisten { listener } } => format!("unlisten {listener} at {worker}"),
         Effect::Send { worker, order: Order::Listen { .. } } => format!("listen at {worker}"),
         Effect::Open(wanted) => {
@@ -181,9 +187,19 @@ fn word(effect: &Effect) -> Option<String> {
         Effect::Say(Level::Debug | Level::Info, _) => return None,
         Effect::Say(level, line) => format!("{level:?}: {line}"),
         Effect::Ready(drivers) => format!("ready: {drivers}"),
+        Effect::Send { worker, order: Order::Ping } => format!("ping {worker}"),
+        Effect::Tell(Notice::Status(_)) => return None,
+        Effect::Tell(notice) => format!("tell {notice:?}"),
+        Effect::TellPredecessor(said) => format!("tell the old one {said:?}"),
+        Effect::StartSuccessor { cores, timeout_ms } => format!("start {cores:?} within {timeout_ms}"),
+        Effect::AbandonSuccessor => "abandon".into(),
+        Effect::YieldToSuccessor => "yield".into(),
+        Effect::WritePid => "pid".into(),
+        Effect::AnswerDesk { number, outcome } => format!("desk {number}: {outcome:?}"),
         Effect::End(Ok(outcome)) => {
             format!("end clean={} epochs={} cut={}", outcome.clean, outcome.epochs, outcome.cut)
         }
+        Effect::Replace(worker) => format!("replace {worker}"),
         Effect::End(Err(why)) => format!("end: {why}"),
     })
 }

@@ -145,7 +145,7 @@ fn questions_during_a_load_share_the_next_one() {
     assert!(did.last().is_some_and(|last| last == "load unless 1"), "{did:?}");
     assert_eq!(did.iter().filter(|word| word.starts_with("answer")).count(), 1);
     desk.apply(same());
-    let did = desk.did();
+    let did: Vec<_> = desk.did().into_iter().filter(|word| !word.starts_with("tell")).collect();
     assert!(did.iter().all(|word| word.contains(": 200 ")), "{did:?}");
     assert_eq!(did.len(), 2, "tickets 2 and 3, and no third load");
 }

@@ -176,6 +176,7 @@ impl Ring {
     /// Hands over what was begun and waits.
     pub(super) fn enter(&mut self, wait: Wait) {
         match wait {
+            _ if !self.early.is_empty() => self.call(0, self.enter_flags, None),
             Wait::No => self.call(0, self.enter_flags, None),
             Wait::Ever => self.call(1, self.enter_flags, None),
             Wait::For(time) => self.call(1, self.enter_flags, Some(Timespec::from(time))),

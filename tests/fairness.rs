@@ -105,7 +105,7 @@ fn delays(driver: Driver) -> Vec<Duration> {
         shard.adopt(epoch);
         runtime::spawn(shard.deadlines.clone().sweep(|| false));
         listener.set_nonblocking(true).unwrap();
-        let door = accept::Door::open(listener, Entrance::Http).unwrap();
+        let door = accept::Door::open(listener, Entrance::Http, EpochId(1)).unwrap();
         runtime::spawn(accept::run(shard.clone(), door, Rc::new(accept::Gate::default())));
         busy_client(gateway, false);
         busy_client(gateway, true);

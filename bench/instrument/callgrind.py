@@ -1,7 +1,7 @@
 """Instructions per request, counted by valgrind's callgrind.
 
-In scope: one server under callgrind, an exact number of requests from a client that sends one at a time, the counts of
-the threads that serve. Out of scope: what count is good (bench/gate/run).
+In scope: one server under callgrind, an exact number of requests or messages from a client that sends one at a time, the
+counts of the threads that serve. Out of scope: what count is good (bench/gate/run).
 
 valgrind knows no io_uring, so a server must run on epoll here. One request at a time makes the count repeatable: how
 many requests one turn of the loop finds then does not depend on the clock.
@@ -10,36 +10,64 @@ many requests one turn of the loop finds then does not depend on the clock.
 import re
 import socket
 import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from .measure import serves
 from .processes import Process, wait_until
+from .tunnels import FIGURES, carries
 
 CORE = 0
 CONNECTIONS = 16
 START_S = 60
 
 
-def instructions_per_request(command, port, path, mark, scratch, first=500, second=2500):
+@dataclass
+class Case:
+    """What is counted: a server, and how so many requests are sent to it."""
+
+    command: list
+    is_ready: Callable
+    send: Callable
+
+
+def http_case(command, port, path):
+    """Requests for a path."""
+    return Case(command, lambda: serves(port, path), lambda requests: send(port, path, requests))
+
+
+def message_case(command, port, scenario):
+    """Messages of a tunnel, all on one connection."""
+    def exchange_all(exchanges):
+        load = [*scenario.load_command(port, START_S * 5, connections=1), "--exchanges", str(exchanges)]
+        run = subprocess.run(load, capture_output=True, text=True, check=False)
+        figures = FIGURES.search(run.stdout)
+        if figures is None or (int(figures[1]), int(figures[2])) != (exchanges, 0):
+            raise RuntimeError(f"the load says: {run.stdout} {run.stderr}")
+
+    return Case(command, lambda: carries(scenario, port), exchange_all)
+
+
+def instructions_per_request(case, mark, scratch, first=500, second=2500):
     """The difference of two runs over the difference of their requests, so that starting and stopping cancel out.
 
     `mark` is a pattern of function names that only the counted threads run.
     """
-    counts = [count(command, port, path, mark, Path(scratch) / str(requests), requests)
-              for requests in (first, second)]
+    counts = [count(case, mark, Path(scratch) / str(requests), requests) for requests in (first, second)]
     return (counts[1] - counts[0]) / (second - first)
 
 
-def count(command, port, path, mark, folder, requests):
+def count(case, mark, folder, requests):
     """Instructions of the marked threads in a run of `requests` requests."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.iterdir():
         old.unlink()
     valgrind = ["valgrind", "--tool=callgrind", "--separate-threads=yes", f"--callgrind-out-file={folder}/out"]
-    with Process("callgrind", [*valgrind, *command], CORE, f"{folder}/log") as process:
+    with Process("callgrind", [*valgrind, *case.command], CORE, f"{folder}/log") as process:
         try:
-            wait_until(lambda: serves(port, path), START_S, "the server under valgrind serves")
-            send(port, path, requests)
+            wait_until(case.is_ready, START_S, "the server under valgrind serves")
+            case.send(requests)
             process.popen.terminate()
             process.popen.wait(timeout=START_S)
         except (RuntimeError, OSError, subprocess.TimeoutExpired) as fault:

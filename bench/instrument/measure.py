@@ -50,6 +50,11 @@ class Sample:
     descriptors: int
     foreign_cores: float
 
+    def told(self):
+        """The figures in one line."""
+        return (f"{self.cpu_us:6.2f} µs  {self.requests_per_s:8,.0f}/s  busy {self.busy:4.0%}  "
+                f"p99 {self.p99_ms:8.2f} ms  errors {self.errors}")
+
 
 def fetch(port, path):
     """The status and body of one GET."""
@@ -81,7 +86,7 @@ class Reading:
     foreign_cpu_s: float
 
 
-def read_counters(process, own):
+def read_counters(process, own, origin_port=ORIGIN_PORT):
     """All counters. The origin's takes a moment under load, so the others are read before and after it.
 
     `own` are the processes whose time is not foreign: proxy, origin and wrk.
@@ -91,7 +96,7 @@ def read_counters(process, own):
         return time.monotonic(), process.cpu_s(), process.threads_cpu_s("gk-worker"), foreign
 
     before = local()
-    requests = int(fetch(ORIGIN_PORT, "/count")[1])
+    requests = int(fetch(origin_port, "/count")[1])
     middle = [(first + second) / 2 for first, second in zip(before, local())]
     return Reading(middle[0], requests, *middle[1:])
 
@@ -126,7 +131,8 @@ def observe(proxy, scenario, round_number, process, origin):
         raise RuntimeError("the origin saw no requests, or another program listens on its port")
     if wrk.popen.returncode != 0 or "Latency Distribution" not in output:
         raise RuntimeError(f"wrk: {complaint.strip()} {output}")
-    return sample(proxy, scenario, round_number, first, last, output, process, descriptors)
+    figures = percentile_ms(output, "50%"), percentile_ms(output, "99%"), errors(output)
+    return sample(proxy, scenario, round_number, first, last, figures, process, descriptors)
 
 
 def load(port, scenario):
@@ -136,8 +142,8 @@ def load(port, scenario):
                            f"{seconds}s", f"http://127.0.0.1:{port}{scenario.path}"], LOAD_CORE)
 
 
-def sample(proxy, scenario, round_number, first, last, output, process, descriptors):
-    """The figures of one measurement."""
+def sample(proxy, scenario, round_number, first, last, figures, process, descriptors):
+    """One measurement; `figures` are the load's own: two latencies and the number of errors."""
     requests = last.requests - first.requests
     seconds, cpu_s = last.time_s - first.time_s, last.cpu_s - first.cpu_s
     worker_cpu_s = last.worker_cpu_s - first.worker_cpu_s
@@ -147,8 +153,7 @@ def sample(proxy, scenario, round_number, first, last, output, process, descript
         cpu_us=cpu_s / requests * 1e6,
         worker_cpu_us=worker_cpu_s / requests * 1e6 if worker_cpu_s else None,
         busy=cpu_s / seconds,
-        p50_ms=percentile_ms(output, "50%"), p99_ms=percentile_ms(output, "99%"),
-        errors=errors(output), peak_rss_mib=process.peak_rss_kib() / 1024, descriptors=descriptors,
+        p50_ms=figures[0], p99_ms=figures[1], errors=figures[2], peak_rss_mib=process.peak_rss_kib() / 1024, descriptors=descriptors,
         foreign_cores=max(last.foreign_cpu_s - first.foreign_cpu_s, 0.0) / seconds)
 
 

@@ -11,8 +11,9 @@ import sys
 
 
 def install_missing(programs):
-    """Installs the packages of those of `programs`, a map from package to program, that are not there."""
-    missing = [package for package, program in programs.items() if shutil.which(program) is None]
+    """Installs the packages of those of `programs`, a map from package to program or file, that are not there."""
+    missing = [package for package, program in programs.items()
+               if shutil.which(program) is None and not os.path.exists(program)]
     if not missing or shutil.which("apt-get") is None or os.geteuid() != 0:
         return
     print("installing", ", ".join(missing), flush=True)

@@ -83,12 +83,20 @@ class Process:
                     total += stat_cpu_s(read(f"/proc/{pid}/task/{task}/stat"))
         return total
 
+    def rss_kib(self):
+        """The sum of the resident sizes."""
+        return self.status_kib("VmRSS:")
+
     def peak_rss_kib(self):
         """The sum of the largest resident sizes so far."""
+        return self.status_kib("VmHWM:")
+
+    def status_kib(self, key):
+        """The sum of a line of /proc/PID/status."""
         total = 0
         for pid in self.pids():
             for line in read(f"/proc/{pid}/status").splitlines():
-                if line.startswith("VmHWM:"):
+                if line.startswith(key):
                     total += int(line.split()[1])
         return total
 

@@ -24,6 +24,7 @@ use super::runtime;
 use super::session;
 use super::shard::Shard;
 use super::tcp;
+use crate::ids::EpochId;
 use crate::limits::{ACCEPTS_PER_TURN, EXHAUSTED_PAUSE_MS};
 use crate::wall::link::silence;
 use crate::wall::listen::Entrance;
@@ -58,15 +59,16 @@ pub struct Door {
     readiness: Readiness,
     socket: TcpListener,
     entrance: Entrance,
+    since: EpochId,
 }
 
 impl Door {
-    /// Hands a listening socket to the runtime.
+    /// Hands a listening socket to the runtime. Workers on epoch `since` or a later one know the entrance.
     ///
     /// # Errors
     /// When the process is out of descriptors.
-    pub fn open(socket: TcpListener, entrance: Entrance) -> io::Result<Self> {
-        Ok(Self { readiness: Readiness::of_listener(&socket)?, socket, entrance })
+    pub fn open(socket: TcpListener, entrance: Entrance, since: EpochId) -> io::Result<Self> {
+        Ok(Self { readiness: Readiness::of_listener(&socket)?, socket, entrance, since })
     }
 }
 
@@ -101,7 +103,7 @@ fn take_waiting(shard: &Rc<Shard>, door: &Door) -> Taken {
         match acceptfrom_with(&door.socket, flags) {
             Ok((stream, peer)) => {
                 if let Some(peer) = peer.and_then(|peer| SocketAddr::try_from(peer).ok()) {
-                    place(shard, &door.entrance, stream.into(), peer);
+                    place(shard, door, stream.into(), peer);
                 }
             }
             Err(error) if is_peers_doing(error) => {}
@@ -113,9 +115,10 @@ fn take_waiting(shard: &Rc<Shard>, door: &Door) -> Taken {
 }
 
 /// Serves a connection here, or gives it to a worker that has fewer.
-fn place(shard: &Rc<Shard>, entrance: &Entrance, stream: TcpStream, peer: SocketAddr) {
+fn place(shard: &Rc<Shard>, door: &Door, stream: TcpStream, peer: SocketAddr) {
+    let entrance = &door.entrance;
     let handovers = &shard.shared.handovers;
-    let Some(to) = shard.evenness.better(handovers, shard.connections(), shard.clock.now_ms()) else {
+    let Some(to) = shard.evenness.better(handovers, shard.connections(), door.since, shard.clock.now_ms()) else {
         return welcome(shard, entrance, stream, peer);
     };
     match handovers.give(to, Fresh { stream, peer, entrance: entrance.clone() }) {

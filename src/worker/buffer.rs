@@ -46,6 +46,8 @@ struct Shelves {
     small: Vec<Vec<u8>>,
     large: Vec<Vec<u8>>,
     huge: Vec<Vec<u8>>,
+    /// Leases that somebody has now.
+    leased: usize,
 }
 
 impl Buffers {
@@ -58,7 +60,14 @@ impl Buffers {
             Class::Large => shelves.large.pop().unwrap_or_else(|| Vec::with_capacity(LARGE_BUFFER_BYTES)),
             Class::Huge => shelves.huge.pop().unwrap_or_else(|| Vec::with_capacity(HUGE_BUFFER_BYTES)),
         };
+        shelves.leased += 1;
         Lease { bytes, start: 0, home: self.clone() }
+    }
+
+    /// How many leases somebody has. What is on loan to the kernel is not among them: it goes with its operation.
+    #[must_use]
+    pub fn leased(&self) -> usize {
+        self.0.borrow().leased
     }
 
     /// The same bytes in the smallest buffer that holds them, for when they stay in hand.
@@ -73,6 +82,7 @@ impl Buffers {
 
     /// A lease made of bytes that were on loan to the kernel.
     pub(super) fn adopt(&self, bytes: Vec<u8>) -> Lease {
+        self.0.borrow_mut().leased += 1;
         Lease { bytes, start: 0, home: self.clone() }
     }
 
@@ -89,6 +99,7 @@ impl Buffers {
 
     fn take_back(&self, mut bytes: Vec<u8>) {
         let mut shelves = self.0.borrow_mut();
+        shelves.leased -= 1;
         let capacity = bytes.capacity();
         let (shelf, kept) = match capacity {
             SMALL_BUFFER_BYTES..OVERGROWN_SMALL_BUFFER_BYTES => (&mut shelves.small, SMALL_BUFFERS_KEPT),
@@ -168,9 +179,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if self.bytes.capacity() > 0 {
-            self.home.take_back(std::mem::take(&mut self.bytes));
-        }
+        self.home.take_back(std::mem::take(&mut self.bytes));
     }
 }
 
@@ -188,6 +197,18 @@ mod tests {
         let again = buffers.lease(Class::Small);
         assert!(again.is_empty());
         assert_eq!(again.bytes.as_ptr(), place);
+    }
+
+    #[test]
+    fn a_lease_counts_until_it_is_dropped_or_lent() {
+        let buffers = Buffers::default();
+        let lease = buffers.lease(Class::Small);
+        let other = buffers.lease(Class::Large);
+        assert_eq!(buffers.leased(), 2);
+        let (bytes, _, home) = lease.lend();
+        assert_eq!(buffers.leased(), 1);
+        drop((home.adopt(bytes), other));
+        assert_eq!(buffers.leased(), 0);
     }
 
     #[test]

@@ -57,6 +57,12 @@ impl Deadlines {
         Rc::new(Self { clock, slots: RefCell::default(), in_use: Cell::new(0) })
     }
 
+    /// How many are registered.
+    #[must_use]
+    pub fn in_use(&self) -> usize {
+        self.in_use.get()
+    }
+
     /// A deadline of one's own, disarmed.
     #[must_use]
     pub fn register(self: &Rc<Self>) -> Deadline {

@@ -84,8 +84,8 @@ impl Handovers {
         self.place(worker).open.store(open.unwrap_or(CLOSED), Ordering::Relaxed);
     }
 
-    /// That worker runs on this epoch. One that runs on an older one than the giver is given nothing, as it may not
-    /// know what the connection came in by.
+    /// That worker runs on this epoch. One that runs on an older one than the listener is of is given nothing, as it may
+    /// not know what the connection came in by.
     pub fn adopted(&self, worker: WorkerId, epoch: EpochId) {
         self.place(worker).epoch.store(epoch.0, Ordering::Relaxed);
     }
@@ -152,10 +152,13 @@ impl Evenness {
         Self { own: worker.index(), mean: Cell::new(0), mean_of_ms: Cell::new(u64::MAX), dice: Cell::new(seed) }
     }
 
-    /// Who should have a connection that was accepted here. `None`: whoever accepted it.
+    /// Who should have a connection that was accepted here, on a listener that workers know from epoch `since` on.
+    /// `None`: whoever accepted it.
     #[must_use]
-    pub fn better(&self, all: &Handovers, open: usize, now_ms: u64) -> Option<WorkerId> {
+    pub fn better(&self, all: &Handovers, open: usize, since: EpochId, now_ms: u64) -> Option<WorkerId> {
         let workers = all.places.len();
+        // What others have given counts, too: on a busy machine much waits while this worker accepts.
+        let open = open + all.places[self.own].take.len();
         if workers < 2 || open < HANDOVER_MARGIN_MIN {
             return None;
         }
@@ -167,8 +170,7 @@ impl Evenness {
         if open < mean + margin {
             return None;
         }
-        let epoch = all.places[self.own].epoch.load(Ordering::Relaxed);
-        let candidate = |position: usize| all.load(position, epoch).map(|load| (load, position));
+        let candidate = |position: usize| all.load(position, since.0).map(|load| (load, position));
         let (load, position) = [self.roll(workers), self.roll(workers)].into_iter().filter_map(candidate).min()?;
         let gains = position != self.own && load + margin <= open;
         gains.then(|| WorkerId(u16::try_from(position).expect("fewer workers than limits::WORKERS_MAX")))
@@ -195,6 +197,7 @@ mod tests {
         let all = Handovers::new(loads.len()).expect("descriptors");
         for (worker, load) in (0..).map(WorkerId).zip(loads) {
             all.publish(worker, Some(*load));
+            all.adopted(worker, EpochId(1));
         }
         all
     }
@@ -202,7 +205,8 @@ mod tests {
     /// Who is chosen, over many tries on one tick.
     fn chosen(all: &Handovers, open: usize) -> Vec<u16> {
         let evenness = Evenness::new(WorkerId(0));
-        let mut chosen: Vec<u16> = (0..1_000).filter_map(|_| evenness.better(all, open, 1)).map(|to| to.0).collect();
+        let mut chosen: Vec<u16> =
+            (0..1_000).filter_map(|_| evenness.better(all, open, EpochId(1), 1)).map(|to| to.0).collect();
         chosen.sort_unstable();
         chosen.dedup();
         chosen
@@ -231,10 +235,22 @@ mod tests {
     #[test]
     fn a_worker_on_an_older_epoch_is_given_none() {
         let all = with(&[80, 40, 40, 40]);
-        for worker in [0, 1, 3] {
-            all.adopted(WorkerId(worker), EpochId(2));
-        }
+        all.adopted(WorkerId(2), EpochId(0));
         assert_eq!(chosen(&all, 80), [1, 3]);
+    }
+
+    #[test]
+    fn what_waits_in_its_own_inlet_makes_a_worker_give_more() {
+        let all = with(&[25, 25, 20]);
+        let (listener, evenness) = (TcpListener::bind("127.0.0.1:0").expect("a port"), Evenness::new(WorkerId(0)));
+        let peer = listener.local_addr().expect("bound");
+        let gives = |tick| (0..100).any(|_| evenness.better(&all, 25, EpochId(1), tick).is_some());
+        assert!(!gives(1));
+        for _ in 0..20 {
+            let stream = TcpStream::connect(peer).expect("listens");
+            all.give(WorkerId(0), Fresh { stream, peer, entrance: Entrance::Http }).expect("room");
+        }
+        assert!(gives(2));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::io::Readiness;
 use super::runtime::{self, JoinHandle};
 use super::shard::Shard;
 use super::tickets::Answer;
-use crate::ids::ListenerId;
+use crate::ids::{EpochId, ListenerId};
 use crate::limits::{CUT_GRACE_MS, DEADLINE_TICK_MS, DRAIN_REPORT_MS};
 use crate::wall::link::{Open, Order, Report, WorkerEnd, silence};
 
@@ -60,7 +60,7 @@ fn carry_out(shard: &Rc<Shard>, order: Order, loops: &AcceptLoops) -> io::Result
         Order::Adopt(epoch) => shard.adopt(epoch),
         Order::Listen { listener, entrance, socket } => {
             let gate = Rc::new(Gate::default());
-            let door = Door::open(socket, entrance)?;
+            let door = Door::open(socket, entrance, shard.epoch().map_or(EpochId(0), |epoch| epoch.epoch().id))?;
             let ended = runtime::spawn(accept::run(shard.clone(), door, gate.clone()));
             loops.borrow_mut().push(Accepting { listener, gate, ended });
             shard.reports.send(Report::Listening { worker: shard.worker, listener });

@@ -178,6 +178,24 @@ impl Shard {
         idle > 0
     }
 
+    /// The last line of the log: what was counted, and what is left when all have gone, which is nothing.
+    #[must_use]
+    pub fn last_words(&self) -> String {
+        let mut upstream = 0;
+        for replica in self.replicas.borrow().values() {
+            replica.pools.iter().for_each(|pool| pool.clear());
+            upstream += replica.pools.iter().map(|pool| pool.open()).sum::<usize>();
+        }
+        let Open { idle, exchanges, tunnels } = self.open();
+        format!(
+            "{}; left: {} sessions, {tunnels} tunnels, {} buffers, {} deadlines, {upstream} upstream connections",
+            self.meter.summary(),
+            idle + exchanges,
+            self.buffers.leased(),
+            self.deadlines.in_use()
+        )
+    }
+
     /// Lets go of the epoch and of idle upstream connections: this worker serves no more.
     pub fn let_go(&self) {
         self.epoch.take();

@@ -71,7 +71,7 @@ fn serve(post: Post) -> std::io::Result<Report> {
         })
     }));
     let cause = match ended {
-        Ok(Ok(cut)) => return Ok(Report::Drained { worker, cut, summary: shard.meter.summary() }),
+        Ok(Ok(cut)) => return Ok(Report::Drained { worker, cut, summary: shard.last_words() }),
         Ok(Err(error)) => error.to_string(),
         Err(panic) => told(&*panic),
     };

@@ -40,7 +40,8 @@ fn find(passwd: &str, groups: &str, user: &str, group: &str) -> Result<Account, 
         let gid = row.and_then(|row| number(row.get(2)?)).or_else(|| number(group));
         gid.ok_or_else(|| ("group", format!("there is no group `{group}`")))?
     };
-    let member = |row: &Vec<&str>| row.get(3).is_some_and(|names| names.split(',').any(|name| name == user));
+    let own_name = row.as_ref().map(|row| row[0]);
+    let member = |row: &Vec<&str>| row.get(3).is_some_and(|names| names.split(',').any(|name| Some(name) == own_name));
     let mut all: Vec<u32> = rows(groups).filter(member).filter_map(|row| number(row.get(2)?)).collect();
     all.push(gid);
     all.sort_unstable();
@@ -72,8 +73,8 @@ mod tests {
     }
 
     #[test]
-    fn numbers_stand_for_themselves() {
-        assert_eq!(found("900", ""), (Some(900), 901, vec![901]));
+    fn a_number_is_the_user_of_that_number_or_stands_for_itself() {
+        assert_eq!(found("900", ""), (Some(900), 901, vec![901, 902, 903]));
         assert_eq!(found("7", ""), (Some(7), 7, vec![7]));
         assert_eq!(found("7", "8"), (Some(7), 8, vec![8]));
         assert_eq!(found("", "902"), (None, 902, vec![902]));

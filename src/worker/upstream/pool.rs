@@ -220,6 +220,13 @@ impl Pool {
         state.idle.len()
     }
 
+    /// How many connections are open or being dialled.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        let state = self.state.borrow();
+        state.open + state.slow
+    }
+
     /// Lets go of every idle connection.
     pub fn clear(&self) {
         self.sweep(u64::MAX);

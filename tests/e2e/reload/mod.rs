@@ -4,4 +4,5 @@ mod busy;
 mod inflight;
 mod start;
 mod stop;
+mod storm;
 mod triggers;

@@ -148,7 +148,7 @@ fn what_one_side_does_not_take_waits_in_the_kernel() {
     let before = gateway.resident_bytes();
     thread::sleep(Duration::from_millis(1_500));
     let (taken, grown) = (sent.load(Ordering::SeqCst), gateway.resident_bytes().saturating_sub(before));
-    assert!(taken > 0 && grown < 2 * MIB, "{taken} bytes were taken, {grown} of them are in the gateway");
+    assert!(taken > 0 && grown < 6 * MIB, "{taken} bytes were taken, {grown} of them are in the gateway");
     let more = clients[0].wire.exactly(16 * MIB).expect("it flows again");
     assert!(more.iter().all(|byte| *byte == b'x'));
 }

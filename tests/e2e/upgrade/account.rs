@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::{Installed, status, upgrade};
+use super::{Installed, line_of, upgrade};
 use crate::support::{Conf, Gateway, Origin};
 
 fn is_root() -> bool {
@@ -20,11 +20,13 @@ fn permit(folder: &Path, mode: u32) {
 
 /// What every thread of a process may do, once for all where it is the same.
 fn powers(task: &Path) -> Vec<String> {
-    let of = |path: &Path| {
-        let file = path.join("status").display().to_string();
-        ["Uid", "Gid", "Groups", "CapEff", "CapPrm", "NoNewPrivs"].map(|name| status(&file, name)).join(" / ")
+    let of = |task: std::fs::DirEntry| {
+        // A helper thread may end while the list is read.
+        let text = std::fs::read_to_string(task.path().join("status")).ok()?;
+        let powers = ["Uid", "Gid", "Groups", "CapEff", "CapPrm", "NoNewPrivs"].map(|name| line_of(&text, name));
+        Some(powers.join(" / "))
     };
-    let mut all: Vec<_> = std::fs::read_dir(task).expect("it runs").flatten().map(|one| of(&one.path())).collect();
+    let mut all: Vec<_> = std::fs::read_dir(task).expect("it runs").flatten().filter_map(of).collect();
     assert!(all.len() > 2, "control and workers");
     all.sort();
     all.dedup();

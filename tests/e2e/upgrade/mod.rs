@@ -90,7 +90,10 @@ impl Drop for Successor {
 
 /// A line of a process's status.
 fn status(path: &str, name: &str) -> String {
-    let text = std::fs::read_to_string(path).expect("it runs");
+    line_of(&std::fs::read_to_string(path).expect("it runs"), name)
+}
+
+fn line_of(text: &str, name: &str) -> String {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     line.unwrap_or_else(|| panic!("{name} in {text}")).split_whitespace().collect::<Vec<_>>().join(" ")
 }

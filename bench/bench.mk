@@ -3,7 +3,7 @@
 # `make bench-tunnels` are its halves. `make bench-gate` counts instructions per request and fails when there are more than
 # recorded.
 
-.PHONY: bench bench-quick bench-replies bench-tunnels bench-gate bench-gate-update bench-runtimes bench-build bench-origin bench-test
+.PHONY: bench bench-quick bench-replies bench-tunnels bench-gate bench-gate-update bench-runtimes bench-build bench-origin bench-test attack
 
 bench: bench-replies bench-tunnels
 
@@ -26,6 +26,10 @@ bench-gate-update: bench-build
 # One relay on several runtimes, and monoio-http's decoder over the corpus; writes record/rt-compare and monoio-http.
 bench-runtimes:
 	bench/rt-compare/run --record
+
+# 10,000 connections of each kind that costs an attacker nothing: memory, a good client's wait, what is left.
+attack: bench-build
+	bench/attack/run
 
 bench-test:
 	PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover -q -s bench -t bench -p 'test_*.py'

@@ -109,6 +109,8 @@ ends! {
     HeadTimeout = "head_timeout", 408, 408, Downstream, No, "request head not received in time";
     /// The request body made no progress in time.
     BodyTimeout = "body_timeout", 408, 408, Downstream, No, "request body not received in time";
+    /// The request body came more slowly than the minimum rate.
+    BodyTooSlow = "body_too_slow", 408, 408, Downstream, No, "request body received too slowly";
     /// A trusted proxy's connection does not begin with a PROXY protocol header.
     BadProxyHeader = "bad_proxy_header", 0, 0, Downstream, No, "malformed PROXY protocol header";
     /// The client closed before its request body was complete.
@@ -117,6 +119,8 @@ ends! {
     ClientLeft = "client_left", 0, 0, Downstream, No, "client left";
     /// The client took no bytes of the answer in time.
     WriteTimeout = "write_timeout", 0, 0, Downstream, No, "client did not take the answer in time";
+    /// The client took the answer more slowly than the minimum rate.
+    WriteTooSlow = "write_too_slow", 0, 0, Downstream, No, "client took the answer too slowly";
 
     /// No rule matches the path.
     NoRoute = "no_route", 404, 400, Gateway, No, "module not found";
@@ -146,7 +150,15 @@ ends! {
     QueueFull = "queue_full", 503, 503, Gateway, No, "queue for the service is full";
     /// No connection to the endpoint came free in time.
     QueueTimeout = "queue_timeout", 503, 503, Gateway, No, "queued too long for the service";
-    /// This process has no descriptor or port left for another upstream connection.
+    /// This core holds as many client connections as it may.
+    CoreConnections = "core_connections", 503, 503, Gateway, No, "too many connections";
+    /// The client's address has as many connections as it may.
+    AddressConnections = "address_connections", 429, 429, Gateway, No, "too many connections from this address";
+    /// This core holds as many bytes of long request heads and forms as it may.
+    LongHeads = "long_heads", 503, 503, Gateway, No, "too many long request heads at once";
+    /// The whole request took longer than the service allows.
+    RequestTimeout = "request_timeout", 504, 504, Gateway, No, "request not served in time";
+    /// This process has no descriptor or port left for another connection.
     Exhausted = "exhausted", 503, 503, Gateway, No, "gateway out of descriptors or ports";
     /// The gateway is stopping and did not finish the exchange in its window.
     Drained = "drained", 503, 503, Gateway, No, "gateway is stopping";

@@ -3,6 +3,8 @@
 //! In scope: constants that the program itself fixes. Bounds a user may set live in the
 //! configuration and are checked there against the ceilings named here.
 
+/// A leased buffer for what is waited for: most requests fit.
+pub const TINY_BUFFER_BYTES: usize = 512;
 /// A leased buffer for heads and small bodies.
 pub const SMALL_BUFFER_BYTES: usize = 4 * 1024;
 /// A leased buffer while a body flows; measured cheapest between 64 and 256 KiB for bodies.
@@ -13,10 +15,20 @@ pub const HUGE_BUFFER_BYTES: usize = 256 * 1024;
 pub const OVERGROWN_SMALL_BUFFER_BYTES: usize = 4 * SMALL_BUFFER_BYTES;
 /// A buffer that grew to this is freed, not kept.
 pub const OVERGROWN_BUFFER_BYTES: usize = 4 * LARGE_BUFFER_BYTES;
+/// Tiny buffers a core keeps for reuse; more are freed as they return.
+pub const TINY_BUFFERS_KEPT: usize = 8_192;
 /// Small buffers a core keeps for reuse; more are freed as they return.
-pub const SMALL_BUFFERS_KEPT: usize = 4_096;
+pub const SMALL_BUFFERS_KEPT: usize = 1_024;
+/// Requests in one queue beyond which those that wait give their buffers back and keep just their bytes.
+pub const QUEUE_AT_EASE: usize = 512;
 /// Large buffers a core keeps for reuse.
 pub const LARGE_BUFFERS_KEPT: usize = 64;
+/// Large buffers a core has on loan at most; beyond, bodies flow through small ones.
+pub const LARGE_BUFFERS_MAX: usize = 128;
+/// Bytes of one core's request heads that came in pieces and outgrew a small buffer, until their exchanges end.
+pub const LONG_HEADS_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Engines that run nothing a core keeps for reuse, some 3 KiB each.
+pub const ENGINES_KEPT: usize = 1_024;
 /// Huge buffers a core keeps for reuse.
 pub const HUGE_BUFFERS_KEPT: usize = 8;
 
@@ -148,6 +160,12 @@ pub const TASKS_PER_TURN: usize = 16;
 pub const BIND_PATIENCE_MS: u64 = 2_000;
 /// Connections accepted in a row on one socket before other connections have a turn.
 pub const ACCEPTS_PER_TURN: usize = 64;
+/// Connections of a core that are turned away with an answer in one second; more are only closed.
+pub const REFUSALS_PER_SECOND_MAX: u32 = 1_000;
+/// Client connections may take this share of the descriptors where the files do not say how many: three quarters.
+pub const CLIENT_DESCRIPTORS_QUARTERS: u64 = 3;
+/// Descriptors counted on where the limit is not known or not limited.
+pub const DESCRIPTORS_ASSUMED: u64 = 1024 * 1024;
 /// Out of descriptors: how long until accepting is tried again.
 pub const EXHAUSTED_PAUSE_MS: u64 = 20;
 /// Pending connections per listening socket.
@@ -185,6 +203,8 @@ pub const REWRITE_CACHES_MAX: usize = 256;
 pub const REWRITE_MATCHES_MAX: usize = 256;
 
 const _: () = assert!(PROVIDED_BUFFERS.is_power_of_two());
+const _: () = assert!(TINY_BUFFER_BYTES < SMALL_BUFFER_BYTES);
+const _: () = assert!(HEAD_BYTES_CEILING < LONG_HEADS_BYTES_MAX);
 const _: () = assert!(OVERGROWN_SMALL_BUFFER_BYTES <= LARGE_BUFFER_BYTES);
 const _: () = assert!(OVERGROWN_BUFFER_BYTES <= HUGE_BUFFER_BYTES);
 const _: () = assert!(URI_BYTES_MAX < LARGE_BUFFER_BYTES);

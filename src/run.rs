@@ -21,7 +21,8 @@ use crate::control::systemd::Systemd;
 use crate::control::upgrade::{Inherited, Line, Succession};
 use crate::control::{self, Life, Office, privileges};
 use crate::ids::WorkerId;
-use crate::limits::UPGRADE_TAKE_MS;
+use crate::limits::{CLIENT_DESCRIPTORS_QUARTERS, DESCRIPTORS_ASSUMED, UPGRADE_TAKE_MS};
+use crate::wall::addresses::Addresses;
 use crate::wall::link;
 use crate::wall::listen::{Entrance, Listen};
 use crate::wall::rate::RateTable;
@@ -67,6 +68,8 @@ pub fn run(options: &cli::Run, inherited: Inherited) -> Result<ExitCode, String>
         workers,
         pseudonym: format!("gatekeeper-{:016x}", RandomState::new().hash_one(Instant::now())).into(),
         rates: Arc::new(RateTable::new(process.rate_keys_max)),
+        addresses: Addresses::new(client_connections(descriptors)),
+        connections_max: (client_connections(descriptors) / workers).max(1),
         handovers: Arc::new(Handovers::new(workers).map_err(|error| format!("cannot link the workers: {error}"))?),
         origin: Instant::now(),
     };
@@ -162,6 +165,12 @@ fn raise_descriptor_limit() -> Option<u64> {
     // A process that may not raise it serves with what it has.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     getrlimit(Resource::Nofile).current
+}
+
+/// How many descriptors are for clients where the files do not say; the rest is for services and the process itself.
+fn client_connections(descriptors: Option<u64>) -> usize {
+    let descriptors = descriptors.unwrap_or(DESCRIPTORS_ASSUMED).min(DESCRIPTORS_ASSUMED);
+    usize::try_from(descriptors * CLIENT_DESCRIPTORS_QUARTERS / 4).unwrap_or(usize::MAX)
 }
 
 fn describe(faults: &[Fault]) -> String {

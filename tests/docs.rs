@@ -36,6 +36,8 @@ const fn advice(end: End) -> &'static str {
         End::BodyTimeout => "Look for a slow client or network, or raise `http.write_timeout`.",
         End::ClientTruncated | End::ClientLeft => "Nothing, unless there are many: then clients give up too early.",
         End::WriteTimeout => "Look for a slow client or network, or raise `http.write_timeout`.",
+        End::BodyTooSlow => "Look for a slow client or network, or lower `http.body_rate_min`.",
+        End::WriteTooSlow => "Look for a slow client or network, or lower `http.answer_rate_min`.",
         End::NoRoute => "`gatekeeper explain` shows why no rule matches.",
         End::NotListed => "Add the address to the service's `white_list`, or set `open = 0`.",
         End::BadProxyHeader => "Have the proxy send the header (version 1 or 2), or take it off `proxy_protocol_from`.",
@@ -57,6 +59,18 @@ const fn advice(end: End) -> &'static str {
         End::QueueTimeout => {
             "The service is too slow for what is asked of it. Raise `connections_max` if it can take more."
         }
+        End::CoreConnections => {
+            "Look for clients that hold connections without need, or raise `http.connections_max` or the descriptor limit."
+        }
+        End::AddressConnections => {
+            "One address opens many connections. Raise `http.address_connections_max`, or name it in \
+             `http.trusted_proxies` if it is a proxy."
+        }
+        End::LongHeads => {
+            "Many clients send heads or forms of more than 4 KiB slowly. If they mean well, let them send less or more at \
+             once."
+        }
+        End::RequestTimeout => "Look at the service, or raise its `request_timeout`.",
         End::Exhausted => "Raise the hard descriptor limit, or lower `connections_max`.",
         End::Drained => "The gateway was stopped. Raise `base.drain_window` if exchanges need longer.",
         End::TunnelIdle => "Let an end send pings, or raise the service's `tunnel_idle_timeout`.",

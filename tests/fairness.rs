@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use gatekeeper::config;
 use gatekeeper::ids::{EpochId, WorkerId};
+use gatekeeper::wall::addresses::Addresses;
 use gatekeeper::wall::epoch::Epoch;
 use gatekeeper::wall::health::{EndpointHealth, Health, Verdict};
 use gatekeeper::wall::link;
@@ -100,7 +101,15 @@ fn delays(driver: Driver) -> Vec<Duration> {
         let (up, _reports) = link::report_channel().unwrap();
         let rates = Arc::new(RateTable::new(64));
         let handovers = Arc::new(Handovers::new(1).unwrap());
-        let shared = Shared { workers: 1, pseudonym: "test".into(), rates, handovers, origin: Instant::now() };
+        let shared = Shared {
+            workers: 1,
+            pseudonym: "test".into(),
+            rates,
+            addresses: Addresses::new(0),
+            connections_max: 1_000,
+            handovers,
+            origin: Instant::now(),
+        };
         let shard: Rc<Shard> = Shard::new(WorkerId(0), shared, up);
         shard.adopt(epoch);
         runtime::spawn(shard.deadlines.clone().sweep(|| false));

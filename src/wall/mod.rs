@@ -5,6 +5,7 @@
 //! them (`worker`), any I/O.
 
 pub mod access;
+pub mod addresses;
 pub mod epoch;
 pub mod forwarded;
 pub mod health;

@@ -80,6 +80,16 @@ pub struct HttpRules {
     pub head_timeout_ms: u32,
     /// A request body, or a client reading its answer, must make progress within this.
     pub progress_timeout_ms: u32,
+    /// Client connections of each worker; 0 follows from the descriptors.
+    pub connections_max: u32,
+    /// Connections of one client address, IPv6 by /64, over the whole process; 0 is any number.
+    pub address_connections_max: u32,
+    /// Bytes per second of a request body, after the grace; 0 is any.
+    pub body_rate_min: u32,
+    /// Bytes per second of an answer that a client takes, after the grace; 0 is any.
+    pub answer_rate_min: u32,
+    /// How long in all a client may be waited for below its rate.
+    pub rate_grace_ms: u32,
     /// A kept client connection may stay idle this long.
     pub keepalive_timeout_ms: u32,
     /// How long a client that closed its sending half is still served.
@@ -171,6 +181,8 @@ pub struct Upstream {
     pub endpoints: Box<[Endpoint]>,
     /// Dial deadline.
     pub connect_timeout_ms: u32,
+    /// From the request's head to the end of the answer; 0 is no limit.
+    pub request_timeout_ms: u32,
     /// From the request's last byte to the response head; 0 is no limit.
     pub header_timeout_ms: u32,
     /// A response body, or an upstream taking the request, must make progress within this;

@@ -16,14 +16,18 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use rustix::io::Errno;
 use rustix::net::{SocketFlags, acceptfrom_with};
 
+use super::admission;
+use super::downstream::Caller;
 use super::handover::Fresh;
 use super::io::{self as sockets, Connection, Readiness};
 use super::runtime;
 use super::session;
 use super::shard::Shard;
 use super::tcp;
+use crate::end::End;
 use crate::ids::EpochId;
 use crate::limits::{ACCEPTS_PER_TURN, EXHAUSTED_PAUSE_MS};
 use crate::wall::link::silence;
@@ -70,6 +74,10 @@ impl Door {
     pub fn open(socket: TcpListener, entrance: Entrance, since: EpochId) -> io::Result<Self> {
         Ok(Self { readiness: Readiness::of_listener(&socket)?, socket, entrance, since })
     }
+
+    fn speaks_http(&self) -> bool {
+        matches!(self.entrance, Entrance::Http)
+    }
 }
 
 /// Accepts until the gate is closed, then takes what still waits, unless it is left to who takes this worker's place.
@@ -102,16 +110,34 @@ fn take_waiting(shard: &Rc<Shard>, door: &Door) -> Taken {
     for _ in 0..ACCEPTS_PER_TURN {
         match acceptfrom_with(&door.socket, flags) {
             Ok((stream, peer)) => {
+                shard.admission.reserve();
                 if let Some(peer) = peer.and_then(|peer| SocketAddr::try_from(peer).ok()) {
                     place(shard, door, stream.into(), peer);
                 }
             }
             Err(error) if is_peers_doing(error) => {}
-            Err(rustix::io::Errno::AGAIN) => return Taken::All,
+            Err(Errno::AGAIN) => return Taken::All,
+            Err(Errno::MFILE | Errno::NFILE) if turn_one_away(shard, door, flags) => {}
             Err(_) => return Taken::Exhausted,
         }
     }
     Taken::Some
+}
+
+/// There is no descriptor but the reserve: it lets one connection in to be told so. False where that cannot be.
+fn turn_one_away(shard: &Shard, door: &Door, flags: SocketFlags) -> bool {
+    if !shard.admission.spend() {
+        return false;
+    }
+    let accepted = acceptfrom_with(&door.socket, flags);
+    if let Ok((stream, _)) = &accepted {
+        shard.meter.connection();
+        admission::turn_away(shard, stream, door.speaks_http(), End::Exhausted);
+    }
+    let told = accepted.is_ok();
+    drop(accepted);
+    shard.admission.reserve();
+    told
 }
 
 /// Serves a connection here, or gives it to a worker that has fewer.
@@ -158,8 +184,7 @@ async fn wait(door: &Door, gate: &Gate) {
 }
 
 /// The connection was gone before it was accepted, or a signal came.
-fn is_peers_doing(error: rustix::io::Errno) -> bool {
-    use rustix::io::Errno;
+fn is_peers_doing(error: Errno) -> bool {
     // accept(2): on Linux a new connection's own pending network errors come here too.
     matches!(
         error,
@@ -176,24 +201,29 @@ fn is_peers_doing(error: rustix::io::Errno) -> bool {
     )
 }
 
-/// Gives the connection a task of its own; a panic in it costs this connection only.
+/// Gives the connection a task of its own, where it is let in; a panic in it costs this connection only.
 fn welcome(shard: &Rc<Shard>, entrance: &Entrance, stream: TcpStream, peer: SocketAddr) {
-    let Ok(connection) = Connection::accepted(stream, &shard.buffers) else { return };
     shard.meter.connection();
+    let counted = match admission::admit(shard, peer) {
+        Ok(counted) => counted,
+        Err(end) => return admission::turn_away(shard, &stream, matches!(entrance, Entrance::Http), end),
+    };
+    let Ok(connection) = Connection::accepted(stream, &shard.buffers) else { return };
+    let caller = Caller { connection, peer, counted };
     match entrance {
-        Entrance::Http => guard(shard, session::run(shard.clone(), connection, peer)),
-        Entrance::Tcp { service } => guard(shard, tcp::run(shard.clone(), connection, peer, service.clone())),
+        Entrance::Http => guard(shard, session::run(shard.clone(), caller)),
+        Entrance::Tcp { service } => guard(shard, tcp::run(shard.clone(), caller, service.clone())),
     }
 }
 
+/// Combined and not awaited in a block, in which it would stand twice.
 fn guard(shard: &Rc<Shard>, life: impl Future<Output = ()> + 'static) {
     // Counted before the task first runs: the next accept may come before that.
-    let presence = shard.enter();
-    let shard = shard.clone();
-    runtime::spawn(async move {
-        if std::panic::AssertUnwindSafe(life).catch_unwind().await.is_err() {
+    let (shard, presence) = (shard.clone(), shard.enter());
+    runtime::spawn(std::panic::AssertUnwindSafe(life).catch_unwind().map(move |outcome| {
+        if outcome.is_err() {
             shard.meter.panic();
         }
         drop(presence);
-    });
+    }));
 }

@@ -188,9 +188,13 @@ impl Way<'_> {
 
     /// Sends to the client.
     async fn send(&mut self, lease: Lease, talk: &Talk<'_>) -> Result<(), End> {
-        let sent = self.to.send(lease, self.deadline, talk.terms.progress_timeout_ms).await;
+        let sent = self.to.send_paced(lease, self.deadline, &talk.answer_pace).await;
         talk.progress.set(talk.progress.get() + 1);
-        sent.map(drop).map_err(|fault| if fault.late { End::WriteTimeout } else { End::ClientLeft })
+        sent.map(drop).map_err(|fault| match fault.late {
+            true if talk.answer_pace.is_missed() => End::WriteTooSlow,
+            true => End::WriteTimeout,
+            false => End::ClientLeft,
+        })
     }
 
     /// Relays the body; the first piece travels with the head. True where the upstream sent exactly that.
@@ -207,7 +211,10 @@ impl Way<'_> {
                         self.send(lease, talk).await?;
                         continue;
                     }
-                    Received::Data(lease) => (lease, talk.shard.buffers.lease(Class::Large)),
+                    Received::Data(lease) => {
+                        let room = Class::for_bytes(lease.bytes().len() as u64 + 64);
+                        (lease, talk.shard.buffers.lease(room))
+                    }
                     Received::End => {
                         let mut out = talk.shard.buffers.lease(Class::Small);
                         relay.end(out.vec())?;
@@ -303,9 +310,6 @@ struct Relay {
     from: From,
     chunked: bool,
     clean: bool,
-    /// The last piece filled a small buffer: the body flows. Streams that only trickle are many, and each
-    /// holds the buffer of its pending receive.
-    flows: bool,
 }
 
 enum From {
@@ -323,7 +327,7 @@ impl Relay {
             ResponseBody::Chunked => From::Chunked(Decoder::new(shape.trailers)),
             ResponseBody::UntilClose => From::UntilClose,
         };
-        Self { from, chunked: matches!(shape.to, ResponseBody::Chunked), clean: true, flows: false }
+        Self { from, chunked: matches!(shape.to, ResponseBody::Chunked), clean: true }
     }
 
     fn is_done(&self) -> bool {
@@ -333,14 +337,12 @@ impl Relay {
     fn class(&self) -> Class {
         match self.from {
             From::Length(remaining) => Class::for_bytes(remaining),
-            _ if self.flows => Class::Large,
-            _ => Class::Small,
+            _ => Class::Large,
         }
     }
 
     /// Whether the whole lease goes down as it is; it is counted then.
     fn passes(&mut self, lease: &Lease) -> bool {
-        self.flows = lease.bytes().len() >= SMALL_BUFFER_BYTES;
         match &mut self.from {
             From::Length(remaining) if lease.bytes().len() as u64 <= *remaining => {
                 *remaining -= lease.bytes().len() as u64;

@@ -1,20 +1,23 @@
 //! The core's buffers: leased while bytes are in hand, returned when they are not.
 //!
-//! In scope: three sizes of buffer, a bounded shelf of each, `Lease`. A connection that waits for bytes holds one
-//! small buffer, lent to the kernel.
-//! Out of scope: who reads into a lease (`io`) and when a large one is worth it (`relay`).
+//! In scope: four sizes of buffer, a bounded shelf of each, a bound on large ones, `Lease`. A connection that waits
+//! for bytes holds one buffer, mostly a tiny one, lent to the kernel.
+//! Out of scope: who reads into a lease and how large a one is worth it (`io`).
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::limits::{
-    HUGE_BUFFER_BYTES, HUGE_BUFFERS_KEPT, LARGE_BUFFER_BYTES, LARGE_BUFFERS_KEPT, OVERGROWN_BUFFER_BYTES,
-    OVERGROWN_SMALL_BUFFER_BYTES, SMALL_BUFFER_BYTES, SMALL_BUFFERS_KEPT,
+    HUGE_BUFFER_BYTES, HUGE_BUFFERS_KEPT, LARGE_BUFFER_BYTES, LARGE_BUFFERS_KEPT, LARGE_BUFFERS_MAX,
+    OVERGROWN_BUFFER_BYTES, OVERGROWN_SMALL_BUFFER_BYTES, SMALL_BUFFER_BYTES, SMALL_BUFFERS_KEPT, TINY_BUFFER_BYTES,
+    TINY_BUFFERS_KEPT,
 };
 
 /// How large a lease is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
+    /// What is waited for.
+    Tiny,
     /// Heads and small bodies.
     Small,
     /// A body that fills small ones.
@@ -43,47 +46,39 @@ pub struct Buffers(Rc<RefCell<Shelves>>);
 
 #[derive(Debug, Default)]
 struct Shelves {
+    tiny: Vec<Vec<u8>>,
     small: Vec<Vec<u8>>,
     large: Vec<Vec<u8>>,
     huge: Vec<Vec<u8>>,
     /// Leases that somebody has now.
     leased: usize,
+    large_lent: usize,
 }
 
 impl Buffers {
-    /// An empty buffer of the class, from the shelf when there is one.
+    /// An empty buffer of the class, from the shelf when there is one. A small one where too many large ones are
+    /// on loan.
     #[must_use]
     pub fn lease(&self, class: Class) -> Lease {
         let mut shelves = self.0.borrow_mut();
-        let bytes = match class {
-            Class::Small => shelves.small.pop().unwrap_or_else(|| Vec::with_capacity(SMALL_BUFFER_BYTES)),
-            Class::Large => shelves.large.pop().unwrap_or_else(|| Vec::with_capacity(LARGE_BUFFER_BYTES)),
-            Class::Huge => shelves.huge.pop().unwrap_or_else(|| Vec::with_capacity(HUGE_BUFFER_BYTES)),
+        let large = class == Class::Large && shelves.large_lent < LARGE_BUFFERS_MAX;
+        let (shelf, capacity) = match class {
+            Class::Tiny => (&mut shelves.tiny, TINY_BUFFER_BYTES),
+            Class::Large if large => (&mut shelves.large, LARGE_BUFFER_BYTES),
+            Class::Small | Class::Large => (&mut shelves.small, SMALL_BUFFER_BYTES),
+            Class::Huge => (&mut shelves.huge, HUGE_BUFFER_BYTES),
         };
+        let bytes = shelf.pop().unwrap_or_else(|| Vec::with_capacity(capacity));
+        shelves.large_lent += usize::from(large);
         shelves.leased += 1;
-        Lease { bytes, start: 0, home: self.clone() }
+        Lease { bytes, start: 0, large, counted: true, home: self.clone() }
     }
 
-    /// How many leases somebody has. What is on loan to the kernel is not among them: it goes with its operation.
+    /// How many leases with memory somebody has. What is on loan to the kernel is not among them: it goes with its
+    /// operation.
     #[must_use]
     pub fn leased(&self) -> usize {
         self.0.borrow().leased
-    }
-
-    /// The same bytes in the smallest buffer that holds them, for when they stay in hand.
-    pub(super) fn fitting(&self, lease: Lease) -> Lease {
-        if lease.bytes().len() > SMALL_BUFFER_BYTES || lease.capacity() < LARGE_BUFFER_BYTES {
-            return lease;
-        }
-        let mut small = self.lease(Class::Small);
-        small.append(lease.bytes());
-        small
-    }
-
-    /// A lease made of bytes that were on loan to the kernel.
-    pub(super) fn adopt(&self, bytes: Vec<u8>) -> Lease {
-        self.0.borrow_mut().leased += 1;
-        Lease { bytes, start: 0, home: self.clone() }
     }
 
     /// Buffers of the class that are on the shelf.
@@ -91,17 +86,19 @@ impl Buffers {
     pub(super) fn shelved(&self, class: Class) -> usize {
         let shelves = self.0.borrow();
         match class {
+            Class::Tiny => shelves.tiny.len(),
             Class::Small => shelves.small.len(),
             Class::Large => shelves.large.len(),
             Class::Huge => shelves.huge.len(),
         }
     }
 
-    fn take_back(&self, mut bytes: Vec<u8>) {
+    fn take_back(&self, mut bytes: Vec<u8>, large: bool, counted: bool) {
         let mut shelves = self.0.borrow_mut();
-        shelves.leased -= 1;
-        let capacity = bytes.capacity();
-        let (shelf, kept) = match capacity {
+        shelves.large_lent -= usize::from(large);
+        shelves.leased -= usize::from(counted);
+        let (shelf, kept) = match bytes.capacity() {
+            TINY_BUFFER_BYTES => (&mut shelves.tiny, TINY_BUFFERS_KEPT),
             SMALL_BUFFER_BYTES..OVERGROWN_SMALL_BUFFER_BYTES => (&mut shelves.small, SMALL_BUFFERS_KEPT),
             LARGE_BUFFER_BYTES..OVERGROWN_BUFFER_BYTES => (&mut shelves.large, LARGE_BUFFERS_KEPT),
             HUGE_BUFFER_BYTES => (&mut shelves.huge, HUGE_BUFFERS_KEPT),
@@ -120,6 +117,10 @@ impl Buffers {
 pub struct Lease {
     bytes: Vec<u8>,
     start: usize,
+    /// Counted as a large one, whatever became of it.
+    large: bool,
+    /// Among those that somebody has.
+    counted: bool,
     home: Buffers,
 }
 
@@ -171,15 +172,67 @@ impl Lease {
         self.bytes.extend_from_slice(more);
     }
 
-    /// The vector and the offset of its readable part, for the kernel to hold for a while.
-    pub(super) fn lend(mut self) -> (Vec<u8>, usize, Buffers) {
-        (std::mem::take(&mut self.bytes), self.start, self.home.clone())
+    /// Moves the readable part to memory of just its size, for a wait that may be long, where that saves half of more
+    /// than a tiny buffer.
+    pub fn fit(&mut self) {
+        let readable = self.bytes();
+        if self.capacity() > TINY_BUFFER_BYTES && readable.len() * 2 < self.capacity() {
+            let fitting = readable.to_vec();
+            let home = self.home.clone();
+            home.0.borrow_mut().leased += 1;
+            *self = Self { bytes: fitting, start: 0, large: false, counted: true, home };
+        }
+    }
+
+    /// The lease; an empty one stays.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        let nothing = self.nothing();
+        std::mem::replace(self, nothing)
+    }
+
+    /// An empty lease without memory.
+    #[must_use]
+    pub fn nothing(&self) -> Self {
+        Self { bytes: Vec::new(), start: 0, large: false, counted: false, home: self.home.clone() }
+    }
+
+    /// The kernel has it for a while, where it stands.
+    pub(super) fn lend_in_place(&mut self) {
+        if std::mem::take(&mut self.counted) {
+            self.home.0.borrow_mut().leased -= 1;
+        }
+    }
+
+    /// The kernel has given it back.
+    pub(super) fn regain(&mut self) {
+        if !std::mem::replace(&mut self.counted, true) {
+            self.home.0.borrow_mut().leased += 1;
+        }
+    }
+
+    /// The vector, for the kernel to hold for a while, the offset of its readable part, and the empty lease that
+    /// takes it back.
+    pub(super) fn lend(mut self) -> (Vec<u8>, usize, Self) {
+        self.lend_in_place();
+        (std::mem::take(&mut self.bytes), std::mem::take(&mut self.start), self)
+    }
+
+    /// The lease with the vector that was on loan to the kernel.
+    pub(super) fn adopt(mut self, bytes: Vec<u8>) -> Self {
+        self.bytes = bytes;
+        if !std::mem::replace(&mut self.counted, true) {
+            self.home.0.borrow_mut().leased += 1;
+        }
+        self
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.home.take_back(std::mem::take(&mut self.bytes));
+        if self.bytes.capacity() > 0 || self.large || self.counted {
+            self.home.take_back(std::mem::take(&mut self.bytes), self.large, self.counted);
+        }
     }
 }
 
@@ -217,6 +270,26 @@ mod tests {
         let leases: Vec<_> = (0..LARGE_BUFFERS_KEPT + 9).map(|_| buffers.lease(Class::Large)).collect();
         drop(leases);
         assert_eq!(buffers.0.borrow().large.len(), LARGE_BUFFERS_KEPT);
+    }
+
+    #[test]
+    fn beyond_the_bound_a_large_lease_is_small_until_one_comes_back() {
+        let buffers = Buffers::default();
+        let mut leases: Vec<_> = (0..LARGE_BUFFERS_MAX).map(|_| buffers.lease(Class::Large)).collect();
+        assert_eq!(buffers.lease(Class::Large).capacity(), SMALL_BUFFER_BYTES);
+        leases.pop();
+        assert_eq!(buffers.lease(Class::Large).capacity(), LARGE_BUFFER_BYTES);
+    }
+
+    #[test]
+    fn a_lease_that_waits_keeps_its_bytes_and_not_its_buffer() {
+        let buffers = Buffers::default();
+        let mut lease = buffers.lease(Class::Large);
+        lease.append(b"gone kept");
+        lease.advance(5);
+        lease.fit();
+        assert_eq!((lease.bytes(), lease.capacity()), (&b"kept"[..], 4));
+        assert_eq!(buffers.0.borrow().large_lent, 0);
     }
 
     #[test]

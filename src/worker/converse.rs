@@ -12,8 +12,10 @@ use std::task::Poll;
 
 use super::answer::{self, Answered, Way};
 use super::buffer::Lease;
+use super::deadline::Deadline;
 use super::downstream::{Downstream, Switched};
 use super::io::{Connection, SendFault};
+use super::pace::Pace;
 use super::plan::Terms;
 use super::session::After;
 use super::shard::{Shard, ShardEpoch};
@@ -37,6 +39,10 @@ pub struct Talk<'t> {
     pub begun: Cell<bool>,
     /// Grows with every piece of the answer that the client took.
     pub progress: Cell<u64>,
+    /// How slowly the client may send its body.
+    pub body_pace: Pace,
+    /// How slowly the client may take its answer.
+    pub answer_pace: Pace,
 }
 
 /// An attempt that failed.
@@ -60,6 +66,8 @@ impl<'t> Talk<'t> {
             uploaded: Cell::new(uploaded),
             begun: Cell::new(false),
             progress: Cell::new(0),
+            body_pace: terms.body_pace(),
+            answer_pace: terms.answer_pace(),
         }
     }
 }
@@ -85,19 +93,19 @@ pub async fn attempt(
         .map_err(|end| Failed { end, begun: false, unsent: true, replayable: false })?;
     // Chunks were decoded in place: they cannot be read again.
     let replayable = taken == 0 || !matches!(terms.body, Body::Chunked);
-    let whole = upload.is_done() && replayable;
+    let in_hand = upload.is_done() && replayable;
     let beyond = upload.is_done() && head.bytes().len() > terms.head_bytes + taken;
     down.source.ahead = beyond || terms.upgrade_websocket;
     let talk = Talk::new(shard, terms, upload.is_done(), taken > 0);
-    if let Err(fault) = connection.tx.send(out, &down.writing, terms.body_timeout_ms).await {
-        let end = not_taken(fault, reused);
+    if let Err(fault) = connection.tx.send(out, &down.writing, down.what_is_left(terms.body_timeout_ms)).await {
+        let end = not_taken(fault, reused, down.whole.as_ref());
         return Err(Failed { end, begun: false, unsent: !fault.partly, replayable });
     }
 
     #[cfg(debug_assertions)]
     super::fault::at("attempt", head.bytes());
 
-    let Downstream { source, tx, writing, .. } = down;
+    let Downstream { source, tx, writing, whole, .. } = down;
     let Connection { rx: up_rx, tx: up_tx } = &mut connection;
     let ways = Way { from: up_rx, to: tx, deadline: writing, seat: &mut seat, reused, awaited_since_ms: None };
     let answered = join(
@@ -105,12 +113,13 @@ pub async fn attempt(
         pin!(client_half(source, up_tx, &mut upload, &talk)),
         &talk.uploaded,
         shard,
+        whole.as_ref(),
     )
     .await;
     let uploaded = talk.uploaded.get();
     let answered = answered.map_err(|end| {
         connection.tx.sever();
-        Failed { end, begun: talk.begun.get(), unsent: false, replayable: whole }
+        Failed { end, begun: talk.begun.get(), unsent: false, replayable: in_hand }
     })?;
 
     head.advance(terms.head_bytes + taken);
@@ -139,7 +148,10 @@ pub async fn attempt(
 }
 
 /// Why the upstream did not take the request.
-fn not_taken(fault: SendFault, reused: bool) -> End {
+fn not_taken(fault: SendFault, reused: bool, whole: Option<&Deadline>) -> End {
+    if fault.late && whole.is_some_and(Deadline::is_due) {
+        return End::RequestTimeout;
+    }
     match (fault.late, reused) {
         (true, _) => End::UpstreamWriteTimeout,
         (false, true) => End::UpstreamStale,
@@ -154,11 +166,15 @@ async fn join(
     mut client: Pin<&mut impl Future<Output = End>>,
     uploaded: &Cell<bool>,
     shard: &Shard,
+    whole: Option<&Deadline>,
 ) -> Result<Answered, End> {
     poll_fn(|cx| {
         loop {
             if shard.is_cut() {
                 return Poll::Ready(Err(End::Drained));
+            }
+            if whole.is_some_and(|whole| whole.poll(cx).is_ready()) {
+                return Poll::Ready(Err(End::RequestTimeout));
             }
             let before = uploaded.get();
             if let Poll::Ready(answered) = answer.as_mut().poll(cx) {

@@ -169,6 +169,19 @@ impl Deadline {
         slots.waiting[self.slot].early = early;
     }
 
+    /// Whether the time has come.
+    #[must_use]
+    pub fn is_due(&self) -> bool {
+        self.deadlines.slots.borrow().due_ms[self.slot] <= self.now_ms()
+    }
+
+    /// What is left of this deadline or of the other, in milliseconds, whichever is less; 0 is no other.
+    #[must_use]
+    pub fn shorter(&self, ms: u64) -> u64 {
+        let left_ms = self.deadlines.slots.borrow().due_ms[self.slot].saturating_sub(self.now_ms()).max(1);
+        if ms == 0 { left_ms } else { left_ms.min(ms) }
+    }
+
     /// The time these deadlines go by.
     #[must_use]
     pub fn now_ms(&self) -> u64 {

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::future::{pending, poll_fn};
 use std::io::Write;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 
 use super::buffer::{Class, Lease};
@@ -13,7 +13,18 @@ use super::shard::Shard;
 use super::tunnel;
 use super::upstream::pool::Seat;
 use crate::end::End;
+use crate::wall::addresses::Counted;
 use std::rc::Rc;
+
+/// A client connection that was let in.
+pub struct Caller {
+    /// The connection.
+    pub connection: Connection,
+    /// The socket's peer.
+    pub peer: SocketAddr,
+    /// Its place among those of its address.
+    pub counted: Option<Counted>,
+}
 
 /// The client's side of a session.
 pub struct Downstream {
@@ -23,8 +34,12 @@ pub struct Downstream {
     pub tx: Sender,
     /// For waits on what goes to it, and on the upstream on its behalf.
     pub writing: Deadline,
+    /// For the whole of a request, where its service bounds that.
+    pub whole: Option<Deadline>,
     /// Who it is: the socket's peer.
     pub peer: Peer,
+    /// The connection's place among those of its address.
+    pub counted: Option<Counted>,
     /// The other end of the tunnel that the connection becomes.
     pub switched: Option<Box<Switched>>,
 }
@@ -87,21 +102,37 @@ impl Peer {
 impl Downstream {
     /// The client behind a fresh connection.
     #[must_use]
-    pub fn new(connection: Connection, peer: IpAddr, deadlines: &Rc<Deadlines>) -> Self {
-        let Connection { rx, tx } = connection;
+    pub fn new(caller: Caller, deadlines: &Rc<Deadlines>) -> Self {
+        let Caller { connection: Connection { rx, tx }, peer, counted } = caller;
         let source = Source { rx, carried: None, ended: false, ahead: false, reading: deadlines.register() };
-        Self { source, tx, writing: deadlines.register(), peer: Peer::new(peer), switched: None }
+        let (writing, peer) = (deadlines.register(), Peer::new(peer.ip().to_canonical()));
+        Self { source, tx, writing, whole: None, peer, counted, switched: None }
     }
-}
 
-impl Downstream {
+    /// The request in hand must be over within this; 0 is no limit.
+    #[inline]
+    pub fn bound_whole(&mut self, shard: &Shard, ms: u64) {
+        if ms > 0 {
+            let whole = shard.deadlines.register();
+            whole.arm(ms);
+            self.whole = Some(whole);
+        }
+    }
+
+    /// This timeout, 0 for none, or what is left of the whole request if that is less.
+    #[must_use]
+    pub fn what_is_left(&self, timeout_ms: u64) -> u64 {
+        self.whole.as_ref().map_or(timeout_ms, |whole| whole.shorter(timeout_ms))
+    }
+
     /// Becomes the tunnel that was agreed on.
     pub fn become_tunnel(self, shard: &Rc<Shard>) {
-        let Self { source, tx, switched, .. } = self;
+        let Self { source, tx, counted, switched, .. } = self;
         let Some(switched) = switched else { return };
         let Switched { connection, seat, early, terms } = *switched;
         let down = Connection { rx: source.rx, tx };
-        let ends = tunnel::Ends { down, up: connection, early_down: source.carried, early_up: early, seat: Some(seat) };
+        let (early_down, early_up, seat) = (source.carried, early, Some(seat));
+        let ends = tunnel::Ends { down, up: connection, early_down, early_up, seat, counted };
         tunnel::start(shard, ends, terms);
     }
 }
@@ -128,6 +159,11 @@ impl Source {
         }
     }
 
+    /// What comes next is little, unless it flows already.
+    pub fn expect_little(&mut self) {
+        self.rx.expect_little();
+    }
+
     /// Puts bytes back that belong to the next request, before any that came later.
     pub fn put_back(&mut self, mut lease: Lease) {
         if lease.is_empty() {
@@ -144,7 +180,7 @@ impl Source {
     /// long as `progress` grows within the grace.
     pub async fn watch(&mut self, grace_ms: u64, progress: &Cell<u64>) -> End {
         while self.carried.is_none() && !self.ended && !self.ahead {
-            match self.rx.receive(Class::Small).await {
+            match self.rx.receive(Class::Tiny).await {
                 Received::Data(lease) => self.carried = Some(lease),
                 Received::End => self.ended = true,
                 Received::Broken => return End::ClientLeft,

@@ -1,8 +1,8 @@
 //! One request and its response, in the order bytes move.
 //!
-//! Receives the head, has it planned, carries the plan out: answers it here, or makes attempts until one
-//! succeeds or the table (`End::meaning`) allows no other. Out of scope: what is decided (`plan`), how
-//! an attempt goes (`converse`).
+//! Has the head planned, carries the plan out: answers it here, or makes attempts until one
+//! succeeds or the table (`End::meaning`) allows no other. Out of scope: the wait for the head
+//! (`arrival`), what is decided (`plan`), how an attempt goes (`converse`).
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -10,50 +10,150 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
+use super::arrival::Room;
 use super::buffer::{Class, Lease};
 use super::converse::{self, Failed};
 use super::downstream::Downstream;
-use super::io::Received;
 use super::plan::{Forward, Local, Plan, Question, Terms, plan};
 use super::reply::{self, Own};
 use super::request_id::RequestId;
 use super::session::{After, Done};
 use super::shard::{Shard, ShardEpoch};
-use super::upload::Upload;
+use super::upload::{Upload, receive_body};
 use super::upstream::connect::{self, Leased};
 use super::upstream::replica::Tried;
 use crate::end::{End, Retry};
-use crate::limits::{DEADLINE_TICK_MS, FORM_BODY_BYTES_MAX, RELOAD_ANSWER_MS};
-use crate::proto::head::{Body, may_be_complete};
+use crate::limits::{FORM_BODY_BYTES_MAX, RELOAD_ANSWER_MS};
+use crate::proto::head::Body;
 use crate::proto::reply::CONTINUE;
 use crate::wall::link::Report;
 
 /// What `/ping` says while the gateway stops, as `/reload` does.
 const STOPPING: &str = "the gateway is stopping";
 
-/// Serves one request. `None` where none came: the client closed, or was idle for too long.
-pub async fn run(shard: &Rc<Shard>, down: &mut Downstream, first: bool) -> Option<Done> {
-    let (epoch, mut head, planned) = receive(shard, down, first).await?;
+/// What is served.
+pub enum Request {
+    /// One that came.
+    Fresh {
+        /// Its bytes so far; they begin with its head.
+        head: Lease,
+        /// Why the head will not become complete.
+        broken: Option<End>,
+    },
+    /// One that has waited for a connection.
+    Queued(Box<Dispatch>, Result<Leased, End>),
+}
+
+/// A request that goes to an endpoint. It waits for a connection outside an engine: thousands may.
+pub struct Dispatch {
+    epoch: Option<Rc<ShardEpoch>>,
+    head: Lease,
+    form: Option<Lease>,
+    forward: Forward,
+    terms: Terms,
+}
+
+impl Dispatch {
+    fn must_wait(&self) -> bool {
+        self.forward.replica.pools[self.forward.endpoint].must_wait()
+    }
+
+    /// Waits for the connection, for as long as the client waits for it.
+    pub async fn wait(&mut self, shard: &Shard, down: &mut Downstream) -> Result<Leased, End> {
+        let Self { head, forward, terms, .. } = self;
+        down.source.ahead = reaches_ahead(head, terms);
+        acquire(shard, down, head, forward, terms, false).await
+    }
+}
+
+/// What became of a request.
+pub enum Served {
+    /// It was served.
+    Done(Done),
+    /// Its head is not complete.
+    Incomplete(Lease),
+    /// There is no connection for it yet.
+    Queued(Box<Dispatch>),
+}
+
+/// Serves one request.
+pub async fn run(shard: &Rc<Shard>, down: &mut Downstream, request: Request) -> Served {
+    let Some(epoch) = shard.epoch() else {
+        return Served::Done(Done { outcome: Err(End::Drained), after: After::Close });
+    };
+    let (mut dispatch, waited) = match request {
+        Request::Fresh { head, broken } => match decide(shard, down, epoch, head, broken) {
+            Decided::Dispatch(dispatch) if dispatch.must_wait() => return Served::Queued(Box::new(dispatch)),
+            Decided::Dispatch(dispatch) => (dispatch, None),
+            Decided::Incomplete(head) => return Served::Incomplete(head),
+            Decided::Rare(planned, head, epoch) => {
+                match Box::pin(serve_rare(shard, down, planned, head, epoch)).await {
+                    Ok(dispatch) if dispatch.must_wait() => return Served::Queued(Box::new(dispatch)),
+                    Ok(dispatch) => (dispatch, None),
+                    Err(done) => return Served::Done(done),
+                }
+            }
+        },
+        Request::Queued(dispatch, leased) => (*dispatch, Some(leased)),
+    };
+    Served::Done(attempts(shard, down, &mut dispatch, waited).await)
+}
+
+/// What is to be done with a request.
+enum Decided {
+    /// It goes to an endpoint.
+    Dispatch(Dispatch),
+    /// Its head is not complete.
+    Incomplete(Lease),
+    /// Anything else.
+    Rare(Plan, Lease, Option<Rc<ShardEpoch>>),
+}
+
+fn decide(shard: &Shard, down: &mut Downstream, epoch: Rc<ShardEpoch>, head: Lease, broken: Option<End>) -> Decided {
     #[cfg(debug_assertions)]
     super::fault::at("exchange", head.bytes());
-    let mut epoch = Some(epoch);
+
+    let planned = match broken {
+        Some(end) => Plan::Refused(end.into(), Terms::unread(shard, &epoch.snapshot().http)),
+        None => match plan_again(shard, Some(&epoch), down, &head, None, &Tried::default(), None) {
+            Some(planned) => planned,
+            None => return Decided::Incomplete(head),
+        },
+    };
+    match planned {
+        Plan::Forward(forward, terms) => {
+            down.bound_whole(shard, terms.request_timeout_ms);
+            Decided::Dispatch(Dispatch { epoch: Some(epoch), head, form: None, forward, terms })
+        }
+        planned => Decided::Rare(planned, head, Some(epoch)),
+    }
+}
+
+/// What most requests are not. An engine carries no room for it.
+async fn serve_rare(
+    shard: &Rc<Shard>,
+    down: &mut Downstream,
+    mut planned: Plan,
+    mut head: Lease,
+    epoch: Option<Rc<ShardEpoch>>,
+) -> Result<Dispatch, Done> {
     let mut form = None;
-    let planned = match planned {
-        Plan::Form(terms) => match Box::pin(read_form(shard, down, &mut head, &terms)).await {
+    if let Plan::Form(terms) = planned {
+        down.bound_whole(shard, terms.request_timeout_ms);
+        planned = match read_form(shard, down, &mut head, &terms).await {
             Ok(body) => {
                 form = Some(body);
                 let planned = plan_again(shard, epoch.as_deref(), down, &head, form.as_ref(), &Tried::default(), None);
                 planned.unwrap_or(Plan::Form(terms))
             }
             Err(end) => Plan::Refused(end.into(), Terms { body: Body::Chunked, ..terms }),
-        },
-        planned => planned,
-    };
-    Some(match planned {
-        Plan::Forward(forward, terms) => attempts(shard, down, &mut epoch, head, form, forward, &terms).await,
+        };
+    }
+    Err(match planned {
+        Plan::Forward(forward, terms) => return Ok(Dispatch { epoch, head, form, forward, terms }),
         Plan::Local(local, terms) => {
             let after = own_after(down, head, &terms);
-            let outcome = Box::pin(answer_locally(shard, down, local, &terms, after)).await;
+            let outcome = answer_locally(shard, down, local, &terms, after).await;
             Done { outcome, after: if outcome.is_ok() { after } else { After::Close } }
         }
         Plan::Refused(denied, terms) => {
@@ -65,60 +165,6 @@ pub async fn run(shard: &Rc<Shard>, down: &mut Downstream, first: bool) -> Optio
         // The form was read and names nobody.
         Plan::Form(terms) => refuse(shard, down, &terms, End::TenantMissing.into(), After::Linger).await,
     })
-}
-
-/// The request's head, complete, and what is done with it.
-async fn receive(shard: &Rc<Shard>, down: &mut Downstream, first: bool) -> Option<(Rc<ShardEpoch>, Lease, Plan)> {
-    let mut head = await_request(shard, down, first).await?;
-    let mut searched = 0;
-    let mut timeout_armed = false;
-    loop {
-        let epoch = shard.epoch()?;
-        let rules = &epoch.snapshot().http;
-        // Once incomplete, a head is parsed again only when its end may be there: not once per byte.
-        if searched == 0 || head.bytes().len() > rules.head_bytes_max || may_be_complete(head.bytes(), searched) {
-            let planned = plan_again(shard, Some(&epoch), down, &head, None, &Tried::default(), None);
-            if let Some(planned) = planned {
-                return Some((epoch, head, planned));
-            }
-        }
-        searched = head.bytes().len();
-        if !timeout_armed {
-            timeout_armed = true;
-            down.source.reading.arm(u64::from(rules.head_timeout_ms));
-        }
-        let end = match down.source.next_in_time(Class::Small).await {
-            Some(Received::Data(more)) => {
-                head.append(more.bytes());
-                continue;
-            }
-            Some(Received::End | Received::Broken) => End::ClientTruncated,
-            None => End::HeadTimeout,
-        };
-        let terms = Terms::unread(shard, rules);
-        return Some((epoch, head, Plan::Refused(end.into(), terms)));
-    }
-}
-
-/// The first bytes of a request.
-async fn await_request(shard: &Shard, down: &mut Downstream, first: bool) -> Option<Lease> {
-    let _idle = if down.source.carried.is_none() {
-        let rules = &shard.epoch()?;
-        let rules = &rules.snapshot().http;
-        let patience_ms = match (shard.is_cut(), first) {
-            (true, _) => DEADLINE_TICK_MS,
-            (false, true) => u64::from(rules.head_timeout_ms),
-            (false, false) => u64::from(rules.keepalive_timeout_ms),
-        };
-        down.source.reading.arm_idle(patience_ms);
-        Some(shard.rest())
-    } else {
-        None
-    };
-    match down.source.next_in_time(Class::Small).await? {
-        Received::Data(lease) => Some(lease),
-        Received::End | Received::Broken => None,
-    }
 }
 
 fn plan_again(
@@ -195,8 +241,10 @@ async fn answer_locally(
 }
 
 /// Reads a form body whole, bounded: it may hold the tenant's credentials.
-async fn read_form(shard: &Shard, down: &mut Downstream, head: &mut Lease, terms: &Terms) -> Result<Lease, End> {
-    let mut form = shard.buffers.lease(Class::Large);
+async fn read_form(shard: &Rc<Shard>, down: &mut Downstream, head: &mut Lease, terms: &Terms) -> Result<Lease, End> {
+    let mut form = shard.buffers.lease(Class::Small);
+    let mut room = Room::new(shard);
+    let pace = terms.body_pace();
     let mut upload = Upload::new(terms.body, false);
     if matches!(terms.body, Body::Length(length) if length > FORM_BODY_BYTES_MAX as u64) {
         return Err(End::BodyTooLarge);
@@ -213,17 +261,13 @@ async fn read_form(shard: &Shard, down: &mut Downstream, head: &mut Lease, terms
     loop {
         let piece = upload.take(body.bytes_mut(), FORM_BODY_BYTES_MAX as u64)?;
         form.append(&body.bytes()[..piece.data]);
+        room.hold(form.bytes().len())?;
         body.advance(piece.taken);
         if piece.done {
             down.source.put_back(body);
             return Ok(form);
         }
-        down.source.reading.arm(terms.progress_timeout_ms);
-        body = match down.source.next_in_time(Class::Large).await {
-            Some(Received::Data(lease)) => lease,
-            Some(Received::End | Received::Broken) => return Err(End::ClientTruncated),
-            None => return Err(End::BodyTimeout),
-        };
+        body = receive_body(&mut down.source, &pace).await?;
     }
 }
 
@@ -231,39 +275,44 @@ async fn read_form(shard: &Shard, down: &mut Downstream, head: &mut Lease, terms
 async fn attempts(
     shard: &Shard,
     down: &mut Downstream,
-    epoch: &mut Option<Rc<ShardEpoch>>,
-    mut head: Lease,
-    form: Option<Lease>,
-    mut forward: Forward,
-    terms: &Terms,
+    dispatch: &mut Dispatch,
+    mut waited: Option<Result<Leased, End>>,
 ) -> Done {
+    let Dispatch { epoch, head, form, forward, terms } = dispatch;
     let mut tried = Tried::default();
     let mut fresh = false;
     loop {
-        down.source.ahead = reaches_ahead(&head, terms);
-        let failed = match acquire(shard, down, &forward, terms, fresh).await {
-            Ok(leased) => match converse::attempt(shard, down, epoch, &mut head, forward.out, terms, leased).await {
-                Ok(after) => {
-                    down.source.put_back(head);
-                    return Done { outcome: Ok(()), after };
+        down.source.ahead = reaches_ahead(head, terms);
+        let leased = match waited.take() {
+            Some(leased) => leased,
+            None => acquire(shard, down, head, forward, terms, fresh).await,
+        };
+        let failed = match leased {
+            Ok(leased) => {
+                let out = std::mem::replace(&mut forward.out, head.nothing());
+                match converse::attempt(shard, down, epoch, head, out, terms, leased).await {
+                    Ok(after) => {
+                        down.source.put_back(head.take());
+                        return Done { outcome: Ok(()), after };
+                    }
+                    Err(failed) => failed,
                 }
-                Err(failed) => failed,
-            },
+            }
             Err(end) => {
                 if end.meaning().retry == Retry::Unsent {
-                    report_failed_dial(shard, epoch.as_deref(), &forward);
+                    report_failed_dial(shard, epoch.as_deref(), forward);
                 }
                 tried.add(forward.endpoint);
                 Failed { end, begun: false, unsent: true, replayable: true }
             }
         };
         if !may_try_again(&failed, terms, &tried, fresh) {
-            return give_up(shard, down, head, terms, &failed).await;
+            return give_up(shard, down, head.take(), terms, &failed).await;
         }
         fresh = failed.end.meaning().retry == Retry::Idempotent;
-        match plan_again(shard, epoch.as_deref(), down, &head, form.as_ref(), &tried, Some(terms.request_id)) {
-            Some(Plan::Forward(next, _)) => forward = next,
-            _ => return give_up(shard, down, head, terms, &failed).await,
+        match plan_again(shard, epoch.as_deref(), down, head, form.as_ref(), &tried, Some(terms.request_id)) {
+            Some(Plan::Forward(next, _)) => *forward = next,
+            _ => return give_up(shard, down, head.take(), terms, &failed).await,
         }
     }
 }
@@ -289,22 +338,33 @@ fn may_try_again(failed: &Failed, terms: &Terms, tried: &Tried, fresh: bool) -> 
     }
 }
 
-/// A connection to the endpoint picked, for as long as the client waits for it.
+/// A connection to the endpoint picked, for as long as the client waits for it. Thousands may wait.
 async fn acquire(
     shard: &Shard,
     down: &mut Downstream,
-    forward: &Forward,
+    head: &mut Lease,
+    forward: &mut Forward,
     terms: &Terms,
     fresh: bool,
 ) -> Result<Leased, End> {
-    let Downstream { source, writing, .. } = down;
+    let Forward { replica, endpoint, out } = forward;
+    let Downstream { source, writing, whole, .. } = down;
     let unmoving = Cell::new(0);
-    let mut acquire = pin!(connect::acquire(&forward.replica, forward.endpoint, fresh, writing, &shard.buffers));
+    let mut acquire = pin!(connect::acquire(replica, *endpoint, fresh, writing, &shard.buffers));
     let mut watch = pin!(source.watch(terms.half_close_grace_ms, &unmoving));
     poll_fn(|cx| match acquire.as_mut().poll(cx) {
         Poll::Pending if shard.is_cut() => Poll::Ready(Err(End::Drained)),
         Poll::Ready(acquired) => Poll::Ready(acquired),
-        Poll::Pending => watch.as_mut().poll(cx).map(Err),
+        Poll::Pending if whole.as_ref().is_some_and(|whole| whole.poll(cx).is_ready()) => {
+            Poll::Ready(Err(End::RequestTimeout))
+        }
+        Poll::Pending => {
+            if replica.pools[*endpoint].is_crowded() {
+                head.fit();
+                out.fit();
+            }
+            watch.as_mut().poll(cx).map(Err)
+        }
     })
     .await
 }

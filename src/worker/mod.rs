@@ -1,11 +1,13 @@
 //! ROOM 3, the data plane: one pinned thread per core, nothing shared, nothing that waits but on its ring.
 //!
-//! A request's way: `accept` → `session` → `exchange` → (`plan`: head, route, `policy`, `balance`) →
+//! A request's way: `accept` → `session` → `arrival` → `engine` → `exchange` → (`plan`: head, route, `policy`, `balance`) →
 //! `upstream` → `converse` (`upload` and `answer`) → the session's meter. Only `io` awaits a socket. Out of
 //! scope: files, names, locks, logs, health; those are control's.
 
 pub mod accept;
+pub mod admission;
 pub mod answer;
+pub mod arrival;
 pub mod balance;
 pub mod buffer;
 pub mod clock;
@@ -13,6 +15,7 @@ pub mod converse;
 pub mod deadline;
 pub mod downstream;
 pub mod driver;
+pub mod engine;
 pub mod exchange;
 #[cfg(debug_assertions)]
 pub mod fault;
@@ -20,6 +23,7 @@ pub mod handover;
 pub mod io;
 pub mod meter;
 pub mod orders;
+pub mod pace;
 pub mod plan;
 pub mod policy;
 pub mod proxied;

@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use super::buffer::{Class, Lease};
 use super::downstream::Peer;
+use super::pace::Pace;
 use super::policy::{self, Applicant, Denied, Permit, Verdict};
 use super::request_id::RequestId;
 use super::shard::{Scratch, Shard, ShardEpoch};
@@ -84,8 +85,16 @@ pub struct Terms {
     pub body_bytes_max: u64,
     /// As `HttpRules::progress_timeout_ms`.
     pub progress_timeout_ms: u64,
+    /// As `HttpRules::body_rate_min`.
+    pub body_rate_min: u32,
+    /// As `HttpRules::answer_rate_min`.
+    pub answer_rate_min: u32,
+    /// As `HttpRules::rate_grace_ms`.
+    pub rate_grace_ms: u32,
     /// As `HttpRules::half_close_grace_ms`.
     pub half_close_grace_ms: u64,
+    /// As `Upstream::request_timeout_ms`.
+    pub request_timeout_ms: u64,
     /// As `Upstream::header_timeout_ms`.
     pub header_timeout_ms: u64,
     /// As `Upstream::body_timeout_ms`.
@@ -114,12 +123,28 @@ impl Terms {
             trailers: false,
             body_bytes_max: 0,
             progress_timeout_ms: u64::from(rules.progress_timeout_ms),
+            body_rate_min: rules.body_rate_min,
+            answer_rate_min: rules.answer_rate_min,
+            rate_grace_ms: rules.rate_grace_ms,
             half_close_grace_ms: u64::from(rules.half_close_grace_ms),
+            request_timeout_ms: 0,
             header_timeout_ms: 0,
             body_timeout_ms: 0,
             tunnel_idle_ms: 0,
             tunnel_life_ms: 0,
         }
+    }
+
+    /// How slowly the client may send its body.
+    #[must_use]
+    pub fn body_pace(&self) -> Pace {
+        Pace::new(self.progress_timeout_ms, self.body_rate_min, self.rate_grace_ms)
+    }
+
+    /// How slowly the client may take its answer.
+    #[must_use]
+    pub fn answer_pace(&self) -> Pace {
+        Pace::new(self.progress_timeout_ms, self.answer_rate_min, self.rate_grace_ms)
     }
 
     fn read(&mut self, head: &RequestHead<'_>, leaving: bool) {
@@ -139,6 +164,7 @@ impl Terms {
     fn serve(&mut self, service: &Service, head: &RequestHead<'_>) {
         self.trailers = service.trailers && !forward::nominates(head.fields);
         self.body_bytes_max = service.body_bytes_max;
+        self.request_timeout_ms = u64::from(service.upstream.request_timeout_ms);
         self.header_timeout_ms = u64::from(service.upstream.header_timeout_ms);
         self.body_timeout_ms = u64::from(service.upstream.body_timeout_ms);
         self.tunnel_idle_ms = service.upstream.tunnel_idle_ms;

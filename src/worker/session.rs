@@ -6,10 +6,12 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use super::arrival::{self, Partial};
 use super::buffer::Class;
-use super::downstream::{Downstream, Peer};
-use super::exchange;
-use super::io::{Connection, Received};
+use super::downstream::{Caller, Downstream, Peer};
+use super::engine;
+use super::exchange::{Request, Served};
+use super::io::Received;
 use super::proxied;
 use super::shard::Shard;
 use crate::end::End;
@@ -37,15 +39,34 @@ pub struct Done {
 }
 
 /// Serves a client connection to its end.
-pub async fn run(shard: Rc<Shard>, connection: Connection, peer: SocketAddr) {
-    let mut down = Downstream::new(connection, peer.ip().to_canonical(), &shard.deadlines);
+pub async fn run(shard: Rc<Shard>, caller: Caller) {
+    let peer = caller.peer;
+    let mut down = Box::new(Downstream::new(caller, &shard.deadlines));
     if let Err(end) = name_client(&shard, &mut down, peer).await {
         shard.meter.refused(end);
         return down.tx.sever();
     }
     let mut first = true;
     let mut after = After::Close;
-    while let Some(done) = exchange::run(&shard, &mut down, first).await {
+    while let Some(head) = arrival::first_bytes(&shard, &mut down, first).await {
+        let mut partial = Partial::default();
+        let mut request = Request::Fresh { head, broken: None };
+        // An engine is held only while there is something to do for it.
+        let done = loop {
+            let (back, served) = engine::serve(&shard, down, request).await;
+            down = back;
+            request = match served {
+                Served::Done(done) => break done,
+                Served::Incomplete(mut head) => {
+                    let broken = partial.receive(&shard, &mut down, &mut head).await.err();
+                    Request::Fresh { head, broken }
+                }
+                Served::Queued(mut queued) => {
+                    let leased = Box::pin(queued.wait(&shard, &mut down)).await;
+                    Request::Queued(queued, leased)
+                }
+            };
+        };
         shard.meter.exchange(done.outcome);
         first = false;
         after = done.after;
@@ -81,7 +102,7 @@ async fn linger(down: &mut Downstream) {
     down.source.reading.arm(LINGER_MS);
     let mut drained = 0;
     while drained < LINGER_BYTES_MAX {
-        match down.source.next_in_time(Class::Large).await {
+        match down.source.next_in_time(Class::Small).await {
             Some(Received::Data(lease)) => drained += lease.bytes().len(),
             _ => break,
         }

@@ -9,9 +9,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::admission::Admission;
+use super::arrival::LongHeads;
 use super::buffer::Buffers;
 use super::clock::Clock;
 use super::deadline::{Deadlines, Early};
+use super::engine::Engines;
 use super::handover::{Evenness, Handovers};
 use super::io::Pipes;
 use super::meter::Meter;
@@ -19,6 +22,7 @@ use super::request_id::{RequestId, RequestIds};
 use super::tickets::Tickets;
 use super::upstream::replica::Replica;
 use crate::ids::{ServiceId, WorkerId};
+use crate::wall::addresses::Addresses;
 use crate::wall::epoch::Epoch;
 use crate::wall::link::{Open, Report, ReportSender};
 use crate::wall::rate::RateTable;
@@ -34,6 +38,10 @@ pub struct Shared {
     pub pseudonym: Arc<str>,
     /// The limits table, named exception to nothing shared.
     pub rates: Arc<RateTable>,
+    /// Connections per client address, named exception to nothing shared.
+    pub addresses: Arc<Addresses>,
+    /// Client connections of each worker, where the files do not say.
+    pub connections_max: usize,
     /// Who has how many connections, named exception to nothing shared.
     pub handovers: Arc<Handovers>,
     /// Where every worker's clock starts.
@@ -54,6 +62,12 @@ pub struct Shard {
     pub deadlines: Rc<Deadlines>,
     /// Buffers.
     pub buffers: Buffers,
+    /// Engines that run nothing now.
+    pub engines: Engines,
+    /// Room for long request heads.
+    pub long_heads: LongHeads,
+    /// Who is let in.
+    pub admission: Admission,
     /// Pipes of tunnels.
     pub pipes: Pipes,
     /// Counters.
@@ -102,6 +116,9 @@ impl Shard {
             clock,
             reports: Rc::new(reports),
             buffers: Buffers::default(),
+            admission: Admission::default(),
+            engines: Engines::default(),
+            long_heads: LongHeads::default(),
             pipes: Pipes::default(),
             meter: Meter::default(),
             tickets: Tickets::default(),

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use super::buffer::Class;
-use super::downstream::{Downstream, Switched};
+use super::downstream::{Caller, Downstream, Switched};
 use super::io::Connection;
 use super::policy;
 use super::proxied;
@@ -22,8 +22,9 @@ use crate::wall::link::Report;
 use crate::wall::snapshot::{ProxyHeader, TcpRules};
 
 /// Serves a connection that came in by the listener of this service.
-pub async fn run(shard: Rc<Shard>, connection: Connection, peer: SocketAddr, service: Box<str>) {
-    let mut down = Downstream::new(connection, peer.ip().to_canonical(), &shard.deadlines);
+pub async fn run(shard: Rc<Shard>, caller: Caller, service: Box<str>) {
+    let peer = caller.peer;
+    let mut down = Downstream::new(caller, &shard.deadlines);
     match open(&shard, &mut down, peer, &service).await {
         Ok(switched) => {
             down.switched = Some(Box::new(switched));

@@ -26,6 +26,7 @@ use super::shard::{Presence, Shard};
 use super::upstream::pool::Seat;
 use crate::end::End;
 use crate::limits::{DEADLINE_TICK_MS, TUNNEL_TURN_BYTES};
+use crate::wall::addresses::Counted;
 
 /// The two ends of a tunnel to be.
 pub struct Ends {
@@ -39,6 +40,8 @@ pub struct Ends {
     pub early_up: Option<Lease>,
     /// The place in the pool that the service's connection holds.
     pub seat: Option<Seat>,
+    /// The client connection's place among those of its address.
+    pub counted: Option<Counted>,
 }
 
 /// How long a tunnel may last; 0 is no limit.
@@ -94,6 +97,7 @@ struct Tunnel {
     farewell: Option<Box<Farewell>>,
     _presence: Presence,
     _seat: Option<Seat>,
+    _counted: Option<Counted>,
 }
 
 const DOWN: usize = 0;
@@ -139,7 +143,7 @@ fn broken(side: usize) -> End {
 
 impl Tunnel {
     fn new(shard: &Rc<Shard>, ends: Ends, terms: Terms) -> Option<(Self, Box<Way>, Box<Way>)> {
-        let Ends { down, up, early_down, early_up, seat } = ends;
+        let Ends { down, up, early_down, early_up, seat, counted } = ends;
         let (down, up) = (down.into_socket(), up.into_socket());
         let ((down, to_down), (up, to_up)) = (down?, up?);
         let opened_ms = shard.clock.now_ms();
@@ -152,6 +156,7 @@ impl Tunnel {
             farewell: terms.websocket.then(Box::default),
             _presence: shard.enter_tunnel(),
             _seat: seat,
+            _counted: counted,
             shard: shard.clone(),
         };
         let upward = Way { early: early_down, sink: to_up };
@@ -263,7 +268,8 @@ impl Tunnel {
                     Moved::End | Moved::Broken => return Err(broken(1 - from)),
                 }
                 if !lease.is_empty() {
-                    return Ok(Turned::InHand(self.shard.buffers.fitting(lease)));
+                    lease.fit();
+                    return Ok(Turned::InHand(lease));
                 }
             }
             if !more || moved >= TUNNEL_TURN_BYTES {

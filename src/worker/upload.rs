@@ -10,8 +10,8 @@ use super::buffer::{Class, Lease};
 use super::converse::Talk;
 use super::downstream::Source;
 use super::io::{Received, Sender};
+use super::pace::Pace;
 use crate::end::End;
-use crate::limits::SMALL_BUFFER_BYTES;
 use crate::proto::chunked::{CHUNK_END, Decoder, put_chunk_head, put_last_chunk};
 use crate::proto::head::Body;
 
@@ -87,14 +87,6 @@ impl Upload {
         }
         Ok(piece.taken)
     }
-
-    /// How large a buffer the next receive is worth.
-    fn class(&self) -> Class {
-        match self {
-            Self::Length(remaining) => Class::for_bytes(*remaining),
-            Self::Done | Self::Chunked(..) => Class::Large,
-        }
-    }
 }
 
 /// What was taken of the bytes in hand.
@@ -134,12 +126,28 @@ pub async fn client_half(source: &mut Source, up: &mut Sender, upload: &mut Uplo
 /// Sends the rest once there is word to send it: `100 Continue`, or the wait for it is over.
 async fn send_rest(source: &mut Source, up: &mut Sender, upload: &mut Upload, talk: &Talk<'_>) -> Result<(), Stop> {
     poll_fn(|_| if talk.go.get() { Poll::Ready(()) } else { Poll::Pending }).await;
-    // A pending receive holds its buffer: a large one is for a client that has just filled a small one.
-    let mut flows = false;
     while !upload.is_done() {
-        send_next(source, up, upload, talk, &mut flows).await?;
+        send_next(source, up, upload, talk).await?;
     }
     Ok(())
+}
+
+/// The next bytes of a body.
+///
+/// # Errors
+/// `End::ClientTruncated`, `End::BodyTimeout`, `End::BodyTooSlow`.
+pub async fn receive_body(source: &mut Source, pace: &Pace) -> Result<Lease, End> {
+    source.reading.arm(pace.wait_ms());
+    let since_ms = source.reading.now_ms();
+    let received = source.next_in_time(Class::Large).await;
+    let bytes = if let Some(Received::Data(lease)) = &received { lease.bytes().len() } else { 0 };
+    pace.count(source.reading.now_ms() - since_ms, bytes);
+    match received {
+        Some(Received::Data(lease)) => Ok(lease),
+        Some(Received::End | Received::Broken) => Err(End::ClientTruncated),
+        None if pace.is_missed() => Err(End::BodyTooSlow),
+        None => Err(End::BodyTimeout),
+    }
 }
 
 enum Stop {
@@ -147,21 +155,8 @@ enum Stop {
     Upstream,
 }
 
-async fn send_next(
-    source: &mut Source,
-    up: &mut Sender,
-    upload: &mut Upload,
-    talk: &Talk<'_>,
-    flows: &mut bool,
-) -> Result<(), Stop> {
-    source.reading.arm(talk.terms.progress_timeout_ms);
-    let class = if *flows { upload.class() } else { Class::Small };
-    let mut lease = match source.next_in_time(class).await {
-        Some(Received::Data(lease)) => lease,
-        Some(Received::End | Received::Broken) => return Err(Stop::Client(End::ClientTruncated)),
-        None => return Err(Stop::Client(End::BodyTimeout)),
-    };
-    *flows = lease.bytes().len() >= SMALL_BUFFER_BYTES;
+async fn send_next(source: &mut Source, up: &mut Sender, upload: &mut Upload, talk: &Talk<'_>) -> Result<(), Stop> {
+    let mut lease = receive_body(source, &talk.body_pace).await.map_err(Stop::Client)?;
     let out = pass_on(source, upload, &mut lease, talk).map_err(Stop::Client)?;
     let sent = up.send(out.unwrap_or(lease), &source.reading, talk.terms.body_timeout_ms).await;
     sent.map(drop).map_err(|fault| if fault.late { Stop::Client(End::UpstreamWriteTimeout) } else { Stop::Upstream })

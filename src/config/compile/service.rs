@@ -155,6 +155,7 @@ fn upstream(world: &World<'_>, module: &Section, ids: &mut EndpointIds, is_tcp: 
     Upstream {
         endpoints: endpoints(&mut desk, ids),
         connect_timeout_ms: section.ms("proxy_connect_timeout"),
+        request_timeout_ms: section.ms("request_timeout"),
         header_timeout_ms: section.ms("proxy_header_timeout"),
         body_timeout_ms: section.ms("proxy_body_timeout"),
         tunnel_idle_ms: section.ms("tunnel_idle_timeout"),

@@ -133,6 +133,57 @@ const HTTP: &[Key] = &[
     )
     .example("[\"10.0.0.0/8\", \"fd00::/8\"]")
     .ours(),
+    int(
+        "connections_max",
+        1,
+        10_000_000,
+        0,
+        "Client connections of each worker, tunnels and tcp services included; one more is answered 503 and closed.",
+    )
+    .zero(Zero::Means("three quarters of the descriptors, divided among the workers"))
+    .ours(),
+    int(
+        "address_connections_max",
+        1,
+        10_000_000,
+        0,
+        "Connections of one client address (IPv6: one /64) over all workers; one more is answered 429 and closed. \
+         `trusted_proxies` and `proxy_protocol_from` are not counted.",
+    )
+    .zero(Zero::Means("no limit"))
+    .ours(),
+    int(
+        "body_rate_min",
+        1,
+        1_000_000_000,
+        100,
+        "A request body must come at this rate, beside making progress; then 408. Only time spent waiting for the \
+         client counts, and `rate_grace` is granted first.",
+    )
+    .unit("bytes per second")
+    .zero(Zero::Means("off"))
+    .ours(),
+    int(
+        "answer_rate_min",
+        1,
+        1_000_000_000,
+        100,
+        "A client must take its answer at this rate, beside making progress, or it is cut. Only time spent waiting \
+         for the client counts, so quiet streams live, and `rate_grace` is granted first.",
+    )
+    .unit("bytes per second")
+    .zero(Zero::Means("off"))
+    .ours(),
+    int(
+        "rate_grace",
+        1,
+        DAY_S,
+        30,
+        "How long in all a client below `body_rate_min` or `answer_rate_min` is waited for. Bytes earn it back at that \
+         rate.",
+    )
+    .unit("s")
+    .ours(),
     list(
         "proxy_protocol_from",
         "Peers, as addresses or CIDR ranges, that must open each connection with a PROXY protocol header (version 1 or \

@@ -187,6 +187,17 @@ const LOAD_BALANCE: &[Key] = &[
     .unit("ms")
     .zero(Zero::Means("no limit")),
     int(
+        "request_timeout",
+        1,
+        DAY_MS,
+        0,
+        "From the head of a request to the end of its answer, the queue and every attempt included. Then 504, or the \
+         connection is cut when the answer has begun.",
+    )
+    .unit("ms")
+    .zero(Zero::Means("no limit"))
+    .ours(),
+    int(
         "proxy_body_timeout",
         1,
         DAY_MS,

@@ -144,9 +144,9 @@ async fn receive_on_demand<R: AsyncReadRent>(mut half: R, slot: Rc<Slot>, buffer
     let mut turn = Turn::default();
     loop {
         let class = poll_fn(|_| slot.wanted.take().map_or(Poll::Pending, Poll::Ready)).await;
-        let (bytes, _, home) = buffers.lease(class).lend();
+        let (bytes, _, lease) = buffers.lease(class).lend();
         let (result, bytes) = turn.take(pin!(half.read(bytes))).await;
-        let lease = home.adopt(bytes);
+        let lease = lease.adopt(bytes);
         slot.came.set(Some(match result {
             Ok(0) => Received::End,
             Ok(_) => Received::Data(lease),
@@ -169,10 +169,10 @@ enum Side {
 impl Half {
     /// Sends of the lease what the kernel takes at once.
     pub(super) async fn send(&mut self, lease: Lease) -> (io::Result<usize>, Lease) {
-        let (bytes, start, home) = lease.lend();
+        let (bytes, start, lease) = lease.lend();
         let end = bytes.len();
         let (result, slice) = self.write(bytes.slice(start..end)).await;
-        let mut lease = home.adopt(slice.into_inner());
+        let mut lease = lease.adopt(slice.into_inner());
         lease.advance(start);
         (result, lease)
     }

@@ -1,7 +1,8 @@
 //! The receiving half of a connection that HTTP runs on: one receive at a time.
 //!
-//! On a ring a pending small receive holds no buffer: the kernel takes a provided one when bytes have come. A large
-//! one is for a body that flows, and holds its buffer. Out of scope: where buffers come from (`buffer`, `runtime`).
+//! On a ring a pending receive holds no buffer: the kernel takes a provided one when bytes have come. Only one for a
+//! body that flows brings its own, a large one; so does every one on epoll. Out of scope: where buffers come from
+//! (`buffer`, `runtime`).
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -9,6 +10,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use super::epoll::{Receiving, Source};
+use crate::limits::{SMALL_BUFFER_BYTES, TINY_BUFFER_BYTES};
 use crate::worker::buffer::{Buffers, Class, Lease};
 use crate::worker::runtime::{Descriptor, Operation, Outcome, Work};
 
@@ -34,29 +36,59 @@ impl From<Outcome> for Received {
 }
 
 /// The receiving half: one operation that is armed again and again.
-pub struct Receiver(Kind);
+pub struct Receiver {
+    kind: Kind,
+    habit: Habit,
+}
 
 enum Kind {
     Ring { descriptor: Rc<Descriptor>, buffers: Buffers, pending: Option<Operation>, quiet: bool },
     Epoll(Receiving),
 }
 
+/// How large a buffer suits a peer, by what it sent last, so that a receive that may wait for long holds no
+/// larger one than it will need: whoever has just filled a buffer gets what is asked for, any other a tiny one, or
+/// a small one when its last burst filled more.
+#[derive(Debug)]
+struct Habit(Class);
+
+impl Habit {
+    fn class(&self, wanted: Class) -> Class {
+        if self.0 == Class::Large { wanted } else { self.0 }
+    }
+
+    fn learn(&mut self, received: &Received) {
+        let Received::Data(lease) = received else { return };
+        let bytes = lease.bytes().len();
+        self.0 = if bytes == lease.capacity() || bytes >= SMALL_BUFFER_BYTES {
+            Class::Large
+        } else if bytes > TINY_BUFFER_BYTES || self.0 == Class::Large {
+            Class::Small
+        } else {
+            Class::Tiny
+        };
+    }
+}
+
 impl Receiver {
     pub(super) fn on_ring(descriptor: Rc<Descriptor>, buffers: &Buffers) -> Self {
-        Self(Kind::Ring { descriptor, buffers: buffers.clone(), pending: None, quiet: false })
+        let kind = Kind::Ring { descriptor, buffers: buffers.clone(), pending: None, quiet: false };
+        Self { kind, habit: Habit(Class::Tiny) }
     }
 
     pub(super) fn on_epoll(source: Source, buffers: &Buffers) -> Self {
-        Self(Kind::Epoll(Receiving::new(source, buffers)))
+        Self { kind: Kind::Epoll(Receiving::new(source, buffers)), habit: Habit(Class::Tiny) }
     }
 
-    /// Polls the pending receive, arming one of the class first if none is pending.
+    /// Polls the pending receive, arming one of the class at most first if none is pending.
+    #[inline]
     pub fn poll(&mut self, cx: &mut Context<'_>, class: Class) -> Poll<Received> {
-        match &mut self.0 {
+        let class = self.habit.class(class);
+        let received = match &mut self.kind {
             Kind::Ring { descriptor, buffers, pending, quiet } => {
                 let operation = pending.get_or_insert_with(|| {
                     descriptor.begin(match class {
-                        Class::Small => Work::Receive { buffers: buffers.clone(), quiet: *quiet },
+                        Class::Tiny | Class::Small => Work::Receive { buffers: buffers.clone(), quiet: *quiet },
                         Class::Large | Class::Huge => Work::ReceiveInto(buffers.lease(class)),
                     })
                 });
@@ -68,19 +100,65 @@ impl Receiver {
                 })
             }
             Kind::Epoll(receiving) => receiving.poll(cx, class),
+        };
+        if let Poll::Ready(received) = &received {
+            self.habit.learn(received);
         }
+        received
+    }
+
+    /// What comes next is little, unless it flows already.
+    pub fn expect_little(&mut self) {
+        self.habit.0 = if self.habit.0 == Class::Large { Class::Large } else { Class::Tiny };
     }
 
     /// Whether the kernel may hold a buffer of this connection, or one that it filled waits to be taken.
     pub(super) fn is_pending(&self) -> bool {
-        match &self.0 {
+        match &self.kind {
             Kind::Ring { pending, .. } => pending.is_some(),
             Kind::Epoll(receiving) => receiving.is_pending(),
         }
     }
 
     /// Waits for bytes.
-    pub async fn receive(&mut self, class: Class) -> Received {
-        poll_fn(|cx| self.poll(cx, class)).await
+    pub fn receive(&mut self, class: Class) -> impl Future<Output = Received> {
+        poll_fn(move |cx| self.poll(cx, class))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(buffers: &Buffers, habit: &mut Habit, class: Class, bytes: usize) {
+        let mut lease = buffers.lease(class);
+        lease.append(&vec![0; bytes]);
+        habit.learn(&Received::Data(lease));
+    }
+
+    #[test]
+    fn a_peer_that_fills_its_buffer_gets_what_is_asked_for() {
+        let (buffers, mut habit) = (Buffers::default(), Habit(Class::Tiny));
+        assert_eq!(habit.class(Class::Large), Class::Tiny);
+        after(&buffers, &mut habit, Class::Tiny, TINY_BUFFER_BYTES);
+        assert_eq!(habit.class(Class::Large), Class::Large);
+        assert_eq!(habit.class(Class::Small), Class::Small);
+    }
+
+    #[test]
+    fn a_peer_waits_with_a_buffer_that_would_have_held_its_last_burst() {
+        let (buffers, mut habit) = (Buffers::default(), Habit(Class::Tiny));
+        after(&buffers, &mut habit, Class::Tiny, TINY_BUFFER_BYTES);
+        after(&buffers, &mut habit, Class::Small, 100);
+        assert_eq!(habit.class(Class::Large), Class::Small);
+        after(&buffers, &mut habit, Class::Small, TINY_BUFFER_BYTES);
+        assert_eq!(habit.class(Class::Large), Class::Tiny);
+    }
+
+    #[test]
+    fn a_stream_of_large_pieces_keeps_flowing() {
+        let (buffers, mut habit) = (Buffers::default(), Habit(Class::Large));
+        after(&buffers, &mut habit, Class::Large, SMALL_BUFFER_BYTES);
+        assert_eq!(habit.class(Class::Large), Class::Large);
     }
 }

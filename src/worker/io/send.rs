@@ -1,5 +1,6 @@
 //! The sending half of a connection that HTTP runs on.
 
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -15,6 +16,7 @@ use super::shutdown;
 use super::socket::Socket;
 use crate::worker::buffer::Lease;
 use crate::worker::deadline::Deadline;
+use crate::worker::pace::Pace;
 use crate::worker::runtime::{Descriptor, Work};
 
 /// Bytes could not be sent.
@@ -51,18 +53,49 @@ impl Sender {
     ///
     /// # Errors
     /// When the peer is too slow or the connection is broken; it can only be closed then.
-    pub async fn send(&mut self, lease: Lease, deadline: &Deadline, progress_ms: u64) -> Result<Lease, SendFault> {
-        let mut lease = lease;
+    pub fn send<'s>(
+        &'s mut self,
+        lease: Lease,
+        deadline: &'s Deadline,
+        progress_ms: u64,
+    ) -> impl Future<Output = Result<Lease, SendFault>> + 's {
+        self.send_at(lease, deadline, progress_ms, None)
+    }
+
+    /// As `send`, to a peer that must also keep a rate.
+    ///
+    /// # Errors
+    /// As `send`.
+    pub fn send_paced<'s>(
+        &'s mut self,
+        lease: Lease,
+        deadline: &'s Deadline,
+        pace: &'s Pace,
+    ) -> impl Future<Output = Result<Lease, SendFault>> + 's {
+        self.send_at(lease, deadline, 0, Some(pace))
+    }
+
+    async fn send_at(
+        &mut self,
+        mut lease: Lease,
+        deadline: &Deadline,
+        progress_ms: u64,
+        pace: Option<&Pace>,
+    ) -> Result<Lease, SendFault> {
         let mut partly = false;
         while !lease.is_empty() {
-            deadline.arm(progress_ms);
+            deadline.arm(pace.map_or(progress_ms, Pace::wait_ms));
+            let since_ms = deadline.now_ms();
             let sent = deadline.bound(pin!(self.send_once(lease))).await;
-            let (result, unsent) = sent.ok_or(SendFault { late: true, partly })?;
-            lease = unsent;
-            match result {
-                Ok(n) if n > 0 => lease.advance(n),
-                _ => return Err(SendFault { late: false, partly }),
+            let taken = sent.as_ref().and_then(|(result, _)| result.as_ref().ok()).map_or(0, |n| *n);
+            if let Some(pace) = pace {
+                pace.count(deadline.now_ms() - since_ms, taken);
             }
+            (_, lease) = sent.ok_or(SendFault { late: true, partly })?;
+            if taken == 0 {
+                return Err(SendFault { late: false, partly });
+            }
+            lease.advance(taken);
             partly = true;
         }
         deadline.disarm();
@@ -91,7 +124,7 @@ impl Sender {
                 let outcome = descriptor.begin(Work::Send(lease)).await;
                 (outcome.result, outcome.lease.expect("a send gives its lease back"))
             }
-            Kind::Epoll(half) => Box::pin(half.send(lease)).await,
+            Kind::Epoll(half) => half.send(lease).await,
         }
     }
 

@@ -21,7 +21,7 @@ use socket2::SockAddr;
 
 use super::operation::{Descriptor, Key};
 use super::provided::{GROUP, Provided};
-use crate::limits::{COMPLETION_ENTRIES, PROVIDED_BUFFERS, SUBMISSION_ENTRIES};
+use crate::limits::{COMPLETION_ENTRIES, PROVIDED_BUFFERS, SUBMISSION_ENTRIES, TINY_BUFFER_BYTES};
 use crate::worker::buffer::{Buffers, Class, Lease};
 
 /// How much of everything a ring has; powers of two.
@@ -55,6 +55,16 @@ pub(in crate::worker) enum Work {
     Writable,
     /// Connect.
     Connect(Box<SockAddr>),
+}
+
+impl Work {
+    /// Its lease is the kernel's for a while.
+    fn lent(mut self) -> Self {
+        if let Self::ReceiveInto(lease) | Self::Send(lease) = &mut self {
+            lease.lend_in_place();
+        }
+        self
+    }
 }
 
 /// What became of an operation.
@@ -141,6 +151,7 @@ impl Ring {
             Work::Receive { buffers, .. } if self.provided.is_none() => Work::ReceiveInto(buffers.lease(Class::Small)),
             work => work,
         };
+        let work = work.lent();
         let key = self.flights.insert(Flight { stage: Stage::Under(None), work, descriptor });
         self.submit(key);
         u32::try_from(key).expect("fewer operations than memory has room for")
@@ -240,8 +251,9 @@ impl Ring {
             if let (Work::Receive { buffers, .. }, 1..) = (&flight.work, result)
                 && matches!(flight.stage, Stage::Under(_))
             {
-                let mut lease = buffers.lease(Class::Small);
-                lease.append(provided.bytes(buffer, result.unsigned_abs() as usize));
+                let bytes = provided.bytes(buffer, result.unsigned_abs() as usize);
+                let mut lease = buffers.lease(if bytes.len() < TINY_BUFFER_BYTES { Class::Tiny } else { Class::Small });
+                lease.append(bytes);
                 flight.work = Work::ReceiveInto(lease);
             }
             provided.give(buffer);
@@ -311,9 +323,13 @@ impl Outcome {
                     // filled the first `count` bytes of it.
                     unsafe { lease.vec().set_len(*count) };
                 }
+                lease.regain();
                 Some(lease)
             }
-            Work::Send(lease) => Some(lease),
+            Work::Send(mut lease) => {
+                lease.regain();
+                Some(lease)
+            }
             Work::Receive { .. } | Work::Readable | Work::Writable | Work::Connect(_) => None,
         };
         Self { result: count, lease, more }

@@ -18,6 +18,7 @@ use std::task::{Context, Poll, Waker};
 use slab::Slab;
 
 use crate::end::End;
+use crate::limits::QUEUE_AT_EASE;
 use crate::worker::buffer::Class;
 use crate::worker::deadline::Deadline;
 use crate::worker::io::Connection;
@@ -137,6 +138,19 @@ impl Pool {
             state.open += 1;
             Grant::Dial(self.seat())
         })
+    }
+
+    /// Whether there is neither an idle connection nor leave to dial one.
+    #[must_use]
+    pub fn must_wait(&self) -> bool {
+        let state = self.state.borrow();
+        state.idle.is_empty() && state.open >= self.bounds.get().connections
+    }
+
+    /// Whether so many wait that each should hold little.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        self.state.borrow().waiting.len() > QUEUE_AT_EASE
     }
 
     fn pop_idle(&self) -> Option<Idle> {

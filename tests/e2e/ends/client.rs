@@ -1,12 +1,12 @@
 //! Ends that are the client's doing.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gatekeeper::end::End;
 
 use super::{GET, told, untold};
-use crate::support::{Conf, Origin, Service, eventually};
+use crate::support::{Conf, Gone, Origin, Service, eventually};
 
 /// Provoked by one request alone.
 #[track_caller]
@@ -172,5 +172,44 @@ fn write_timeout() {
         let mut client = gateway.connect();
         client.send(GET);
         thread::sleep(Duration::from_secs(4));
+    });
+}
+
+#[test]
+fn body_too_slow() {
+    let origin = Origin::ok();
+    told(
+        End::BodyTooSlow,
+        || Conf::of(&origin).http("rate_grace", 1),
+        |gateway| {
+            let mut client = gateway.connect();
+            client.send("POST /svc/a HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n");
+            // Progress all the time, at a tenth of the rate.
+            while client.wire.fill(Instant::now() + Duration::from_millis(100)) == Err(Gone::Silent) {
+                client.send("x");
+            }
+            client.answer()
+        },
+    );
+}
+
+#[test]
+fn write_too_slow() {
+    let origin = Origin::scripted(|peer| {
+        peer.request();
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n");
+        let piece = vec![b'x'; 1024 * 1024];
+        while peer.send(&piece) {}
+    });
+    let conf = Conf::of(&origin).http("rate_grace", 1).http("answer_rate_min", 1_000_000_000);
+    untold(End::WriteTooSlow, &conf, |gateway| {
+        let mut client = gateway.connect();
+        client.send(GET);
+        // Progress all the time, far below the rate.
+        let until = Instant::now() + Duration::from_secs(20);
+        while Instant::now() < until && client.wire.fill(until).is_ok() {
+            thread::sleep(Duration::from_millis(20));
+        }
+        assert!(Instant::now() < until, "a client below the rate is cut");
     });
 }

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gatekeeper::end::End;
 use rustix::process::Signal;
@@ -214,20 +214,76 @@ fn exhausted() {
         |gateway| {
             gateway.limit_descriptors_to_those_open_and(4);
             let mut idle = Vec::new();
-            // Until one is not taken in any more: then there is no descriptor for an upstream either.
+            // Until one is turned away: then there is no descriptor for an upstream either.
             loop {
-                let mut client = gateway.connect().patient(Duration::from_millis(700));
-                client.send("GET /ping HTTP/1.1\r\nHost: a\r\n\r\n");
-                let refused = client.try_answer().is_err();
+                let mut client = gateway.connect().patient(Duration::from_secs(5));
+                // One that is turned away may be closed already.
+                let _ = client.wire.try_send(b"GET /ping HTTP/1.1\r\nHost: a\r\n\r\n");
+                let taken = client.try_answer().is_ok_and(|answer| answer.status() == 200);
                 // Kept even so: its going would free what the next connection needs.
                 idle.push(client);
-                if refused {
+                if !taken {
                     break;
                 }
             }
             idle.swap_remove(0).patient(Duration::from_secs(15)).ask(GET)
         },
     );
+}
+
+/// The answer to a connection that is one too many, which comes unasked.
+fn turned_away(gateway: &Gateway, allowed: usize) -> Answer {
+    let mut held = Vec::new();
+    for _ in 0..allowed {
+        let mut client = gateway.connect();
+        assert_eq!(client.get("/ping").status(), 200);
+        held.push(client);
+    }
+    gateway.connect().answer()
+}
+
+#[test]
+fn core_connections() {
+    let origin = Origin::ok();
+    let conf = || Conf::of(&origin).http("connections_max", 3).cores(1);
+    told(End::CoreConnections, conf, |gateway| turned_away(gateway, 3));
+}
+
+#[test]
+fn address_connections() {
+    let origin = Origin::ok();
+    let conf = || Conf::of(&origin).http("address_connections_max", 3);
+    told(End::AddressConnections, conf, |gateway| turned_away(gateway, 3));
+}
+
+#[test]
+fn long_heads() {
+    let origin = Origin::ok();
+    told(
+        End::LongHeads,
+        || Conf::of(&origin).http("max_header_bytes", 20).cores(1),
+        |gateway| {
+            let part = format!("GET /svc/a HTTP/1.1\r\nHost: a\r\nX: {}", "x".repeat(1_000_000));
+            let mut waiting = Vec::new();
+            loop {
+                let mut client = gateway.connect();
+                // The one that is refused may be answered before it has sent everything.
+                let _ = client.wire.try_send(part.as_bytes());
+                if client.wire.fill(Instant::now() + Duration::from_millis(500)).is_ok() {
+                    return client.answer();
+                }
+                waiting.push(client);
+                assert!(waiting.len() < 20, "20 MB of heads on one core");
+            }
+        },
+    );
+}
+
+#[test]
+fn request_timeout() {
+    let origin = mute();
+    let service = || Service::at("/svc", &[&origin]).balance("request_timeout", 400);
+    told(End::RequestTimeout, || Conf::new().service(service()), |gateway| gateway.connect().ask(GET));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{ASK, SWITCH, echo_tunnel, gate, gate_with, switched};
-use crate::support::{Gone, Origin, eventually, pattern};
+use crate::support::{Conf, Gateway, Gone, Origin, eventually, pattern};
 
 const MIB: usize = 1024 * 1024;
 
@@ -148,7 +148,8 @@ fn what_one_side_does_not_take_waits_in_the_kernel() {
     let before = gateway.resident_bytes();
     thread::sleep(Duration::from_millis(1_500));
     let (taken, grown) = (sent.load(Ordering::SeqCst), gateway.resident_bytes().saturating_sub(before));
-    assert!(taken > 0 && grown < 6 * MIB, "{taken} bytes were taken, {grown} of them are in the gateway");
+    // One buffer of 256 KiB for each.
+    assert!(taken > 16 * MIB && grown < 4 * MIB, "{taken} bytes were taken, {grown} of them are in the gateway");
     let more = clients[0].wire.exactly(16 * MIB).expect("it flows again");
     assert!(more.iter().all(|byte| *byte == b'x'));
 }
@@ -156,7 +157,7 @@ fn what_one_side_does_not_take_waits_in_the_kernel() {
 #[test]
 fn an_idle_tunnel_costs_little_memory() {
     let origin = after_switch(|peer| while peer.wire.exactly(1).is_ok() && peer.send("x") {});
-    let gateway = gate(&origin);
+    let gateway = Gateway::start(&Conf::of(&origin).cores(1));
     let open = |count| {
         let mut clients: Vec<_> = (0..count).map(|_| switched(&gateway)).collect();
         for client in &mut clients {
@@ -167,7 +168,9 @@ fn an_idle_tunnel_costs_little_memory() {
     };
     let _first = open(100);
     let before = gateway.resident_bytes();
-    let _more = open(400);
-    let each = gateway.resident_bytes().saturating_sub(before) / 400;
-    assert!(each < 6 * 1024, "{each} bytes each");
+    let _more = open(1_000);
+    let grown = gateway.resident_bytes().saturating_sub(before);
+    // Memory comes in huge pages of 2 MiB, so a few thousand bytes each and two of those pages. Two receives that
+    // wait would hold 8 KiB each tunnel by themselves.
+    assert!(grown < 10 * MIB, "{grown} bytes");
 }

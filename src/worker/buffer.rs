@@ -1,7 +1,7 @@
 //! The core's buffers: leased while bytes are in hand, returned when they are not.
 //!
 //! In scope: four sizes of buffer, a bounded shelf of each, a bound on large ones, `Lease`. A connection that waits
-//! for bytes holds one buffer, mostly a tiny one, lent to the kernel.
+//! for bytes holds none on a ring; on epoll one, mostly a tiny one, lent to the runtime.
 //! Out of scope: who reads into a lease and how large a one is worth it (`io`).
 
 use std::cell::RefCell;

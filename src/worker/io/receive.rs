@@ -39,11 +39,13 @@ impl From<Outcome> for Received {
 pub struct Receiver {
     kind: Kind,
     habit: Habit,
+    /// The last receive left nothing behind.
+    quiet: bool,
 }
 
 enum Kind {
-    Ring { descriptor: Rc<Descriptor>, buffers: Buffers, pending: Option<Operation>, quiet: bool },
-    Epoll(Receiving),
+    Ring { descriptor: Rc<Descriptor>, buffers: Buffers, pending: Option<Operation> },
+    Epoll(Box<Receiving>),
 }
 
 /// How large a buffer suits a peer, by what it sent last, so that a receive that may wait for long holds no
@@ -72,12 +74,13 @@ impl Habit {
 
 impl Receiver {
     pub(super) fn on_ring(descriptor: Rc<Descriptor>, buffers: &Buffers) -> Self {
-        let kind = Kind::Ring { descriptor, buffers: buffers.clone(), pending: None, quiet: false };
-        Self { kind, habit: Habit(Class::Tiny) }
+        let kind = Kind::Ring { descriptor, buffers: buffers.clone(), pending: None };
+        Self { kind, habit: Habit(Class::Tiny), quiet: false }
     }
 
     pub(super) fn on_epoll(source: Source, buffers: &Buffers) -> Self {
-        Self { kind: Kind::Epoll(Receiving::new(source, buffers)), habit: Habit(Class::Tiny) }
+        let kind = Kind::Epoll(Box::new(Receiving::new(source, buffers)));
+        Self { kind, habit: Habit(Class::Tiny), quiet: false }
     }
 
     /// Polls the pending receive, arming one of the class at most first if none is pending.
@@ -85,17 +88,17 @@ impl Receiver {
     pub fn poll(&mut self, cx: &mut Context<'_>, class: Class) -> Poll<Received> {
         let class = self.habit.class(class);
         let received = match &mut self.kind {
-            Kind::Ring { descriptor, buffers, pending, quiet } => {
+            Kind::Ring { descriptor, buffers, pending } => {
                 let operation = pending.get_or_insert_with(|| {
                     descriptor.begin(match class {
-                        Class::Tiny | Class::Small => Work::Receive { buffers: buffers.clone(), quiet: *quiet },
+                        Class::Tiny | Class::Small => Work::Receive { buffers: buffers.clone(), quiet: self.quiet },
                         Class::Large | Class::Huge => Work::ReceiveInto(buffers.lease(class)),
                     })
                 });
                 Pin::new(operation).poll(cx).map(|outcome| {
                     *pending = None;
                     // What was left behind is there at once; otherwise the next bytes take a while.
-                    *quiet = !outcome.more;
+                    self.quiet = !outcome.more;
                     outcome.into()
                 })
             }

@@ -36,7 +36,7 @@ pub struct Sender {
 
 enum Kind {
     Ring(Rc<Descriptor>),
-    Epoll(Half),
+    Epoll(Box<Half>),
 }
 
 impl Sender {
@@ -45,7 +45,7 @@ impl Sender {
     }
 
     pub(super) fn on_epoll(half: Half, fd: RawFd) -> Self {
-        Self { listed: Listed::new(fd), kind: Kind::Epoll(half) }
+        Self { listed: Listed::new(fd), kind: Kind::Epoll(Box::new(half)) }
     }
 
     /// Sends everything readable in the lease and gives the lease back. The peer must take some bytes

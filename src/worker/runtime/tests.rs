@@ -11,6 +11,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::{Descriptor, Executor, Sizes, Work, sleep, spawn};
+use crate::limits::SMALL_BUFFER_BYTES;
 use crate::worker::buffer::{Buffers, Class};
 use crate::worker::driver::Driver;
 use crate::worker::io::{Connection, Received};
@@ -224,6 +225,9 @@ fn a_connection_that_is_dropped_under_a_receive_is_closed() {
     on_best(async {
         let buffers = Buffers::default();
         let (mut connection, mut peer) = connection(&buffers);
+        peer.write_all(&[0; SMALL_BUFFER_BYTES]).unwrap();
+        assert_eq!(bytes(connection.rx.receive(Class::Small).await).len(), SMALL_BUFFER_BYTES);
+        // It flows, so this one brings its own buffer.
         assert!(poll_once(pin!(connection.rx.receive(Class::Large))).is_pending());
         pause(5).await;
         drop(connection);

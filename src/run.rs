@@ -37,6 +37,7 @@ use crate::worker::thread::{self, Post};
 /// What kept the gateway from starting, in words for its user.
 pub fn run(options: &cli::Run, inherited: Inherited) -> Result<ExitCode, String> {
     log_to_stderr();
+    refuse_huge_pages();
     // Before anybody can change the working directory or replace the file.
     let succession = succession(options);
     let loaded = config::load(&options.file).map_err(|faults| describe(&faults))?;
@@ -156,6 +157,13 @@ fn choose_driver(asked: cli::Driver) -> Result<(Driver, bool), String> {
     };
     exact.try_out().map_err(|error| format!("{exact} is refused here: {error}"))?;
     Ok((exact, false))
+}
+
+/// A connection that waits keeps some hundred bytes here and there, and with transparent huge pages each of them may
+/// hold two mebibytes.
+fn refuse_huge_pages() {
+    // Where the kernel refuses, more memory is taken, and all else is the same.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
 /// Raises the soft descriptor limit to the hard one and says what it is now.

@@ -106,6 +106,16 @@ impl Passage {
         tokio::spawn(async move { events.send(news).await });
     }
 
+    /// The old process has ended.
+    pub(super) fn forget_predecessor(&mut self) {
+        self.predecessor = None;
+    }
+
+    /// The new process has ended.
+    pub(super) fn forget_successor(&mut self) {
+        self.successor = None;
+    }
+
     /// The new process is to end.
     pub(super) fn abandon_successor(&mut self) {
         if let Some(watch) = self.successor.take() {

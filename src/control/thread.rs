@@ -132,6 +132,8 @@ impl Hands {
                 }
             }
             Effect::Tell(notice) => self.passage.tell(&notice),
+            Effect::ForgetSuccessor => self.passage.forget_successor(),
+            Effect::ForgetPredecessor => self.passage.forget_predecessor(),
             Effect::TellPredecessor(said) => self.passage.tell_predecessor(&said),
             Effect::StartSuccessor { cores, timeout_ms } => {
                 let held = self.sockets.values().flatten();

@@ -21,6 +21,7 @@ use super::session::{After, Done};
 use super::shard::{Shard, ShardEpoch};
 use super::upload::{Upload, receive_body};
 use super::upstream::connect::{self, Leased};
+use super::upstream::pool::Kept;
 use super::upstream::replica::Tried;
 use crate::end::{End, Retry};
 use crate::limits::{FORM_BODY_BYTES_MAX, RELOAD_ANSWER_MS};
@@ -54,8 +55,14 @@ pub struct Dispatch {
 }
 
 impl Dispatch {
-    fn must_wait(&self) -> bool {
-        self.forward.replica.pools[self.forward.endpoint].must_wait()
+    /// A kept connection, or leave to dial one, or the queue.
+    fn start(&self, shard: &Shard) -> Start {
+        let pool = &self.forward.replica.pools[self.forward.endpoint];
+        match pool.take_kept(shard.clock.now_ms()) {
+            Some(Kept { connection, seat }) => Start::With(Leased { connection, seat, reused: true }),
+            None if pool.is_full() => Start::Queue,
+            None => Start::Dial,
+        }
     }
 
     /// Waits for the connection, for as long as the client waits for it.
@@ -81,22 +88,41 @@ pub async fn run(shard: &Rc<Shard>, down: &mut Downstream, request: Request) -> 
     let Some(epoch) = shard.epoch() else {
         return Served::Done(Done { outcome: Err(End::Drained), after: After::Close });
     };
-    let (mut dispatch, waited) = match request {
+    let mut waited = None;
+    let mut dispatch = match request {
         Request::Fresh { head, broken } => match decide(shard, down, epoch, head, broken) {
-            Decided::Dispatch(dispatch) if dispatch.must_wait() => return Served::Queued(Box::new(dispatch)),
-            Decided::Dispatch(dispatch) => (dispatch, None),
+            Decided::Dispatch(dispatch) => dispatch,
             Decided::Incomplete(head) => return Served::Incomplete(head),
             Decided::Rare(planned, head, epoch) => {
                 match Box::pin(serve_rare(shard, down, planned, head, epoch)).await {
-                    Ok(dispatch) if dispatch.must_wait() => return Served::Queued(Box::new(dispatch)),
-                    Ok(dispatch) => (dispatch, None),
+                    Ok(dispatch) => dispatch,
                     Err(done) => return Served::Done(done),
                 }
             }
         },
-        Request::Queued(dispatch, leased) => (*dispatch, Some(leased)),
+        Request::Queued(dispatch, leased) => {
+            waited = Some(leased);
+            *dispatch
+        }
     };
+    if waited.is_none() {
+        match dispatch.start(shard) {
+            Start::With(leased) => waited = Some(Ok(leased)),
+            Start::Dial => {}
+            Start::Queue => return Served::Queued(Box::new(dispatch)),
+        }
+    }
     Served::Done(attempts(shard, down, &mut dispatch, waited).await)
+}
+
+/// How a request gets to its endpoint.
+enum Start {
+    /// By a kept connection.
+    With(Leased),
+    /// By a new one.
+    Dial,
+    /// In its turn.
+    Queue,
 }
 
 /// What is to be done with a request.

@@ -59,6 +59,7 @@ fn carry_out(shard: &Rc<Shard>, order: Order, loops: &AcceptLoops) -> io::Result
     match order {
         Order::Adopt(epoch) => shard.adopt(epoch),
         Order::Listen { listener, entrance, socket } => {
+            shard.admission.reserve();
             let gate = Rc::new(Gate::default());
             let door = Door::open(socket, entrance, shard.epoch().map_or(EpochId(0), |epoch| epoch.epoch().id))?;
             let ended = runtime::spawn(accept::run(shard.clone(), door, gate.clone()));

@@ -136,11 +136,6 @@ impl Side {
     }
 }
 
-/// Why a tunnel ends when this side breaks.
-fn broken(side: usize) -> End {
-    if side == DOWN { End::ClientLeft } else { End::UpstreamLeft }
-}
-
 impl Tunnel {
     fn new(shard: &Rc<Shard>, ends: Ends, terms: Terms) -> Option<(Self, Box<Way>, Box<Way>)> {
         let Ends { down, up, early_down, early_up, seat, counted } = ends;
@@ -199,6 +194,13 @@ impl Tunnel {
         Ok(())
     }
 
+    /// Why the tunnel ends when this side breaks. The other is reset before anything else can close it: an end would
+    /// tell its peer that it has had all there was.
+    fn broken(&self, side: usize) -> End {
+        self.sides[1 - side].socket.reset();
+        if side == DOWN { End::ClientLeft } else { End::UpstreamLeft }
+    }
+
     /// Carries what comes from one side to the other until it ends.
     async fn carry(&self, from: usize, mut way: Box<Way>) -> Result<(), End> {
         let Side { socket, stuck_since_ms, .. } = &self.sides[from];
@@ -208,12 +210,12 @@ impl Tunnel {
         loop {
             turned = match turned {
                 Turned::Waits => {
-                    pace.take(pin!(socket.readable())).await.map_err(|_| broken(from))?;
+                    pace.take(pin!(socket.readable())).await.map_err(|_| self.broken(from))?;
                     self.turn(from, &mut class)?
                 }
                 Turned::InHand(lease) => {
                     stuck_since_ms.set(Some(self.shard.clock.now_ms()));
-                    let (_, rest) = way.sink.send_some(lease).await.map_err(|_| broken(1 - from))?;
+                    let (_, rest) = way.sink.send_some(lease).await.map_err(|_| self.broken(1 - from))?;
                     stuck_since_ms.set(None);
                     self.moved_ms.set(self.shard.clock.now_ms());
                     if rest.is_empty() { Turned::Waits } else { Turned::InHand(rest) }
@@ -221,7 +223,7 @@ impl Tunnel {
                 Turned::Piped(pipe) => {
                     let sink = &self.sides[1 - from].socket;
                     stuck_since_ms.set(Some(self.shard.clock.now_ms()));
-                    pace.take(pin!(sink.writable())).await.map_err(|_| broken(1 - from))?;
+                    pace.take(pin!(sink.writable())).await.map_err(|_| self.broken(1 - from))?;
                     stuck_since_ms.set(None);
                     self.drain(from, pipe)?
                 }
@@ -254,7 +256,7 @@ impl Tunnel {
                 }
                 Moved::None => return Ok(Turned::Waits),
                 Moved::End => return Ok(Turned::Ended),
-                Moved::Broken => return Err(broken(from)),
+                Moved::Broken => return Err(self.broken(from)),
             };
             self.moved_ms.set(self.shard.clock.now_ms());
             let was = std::mem::replace(class, Class::after(lease.bytes().len()));
@@ -265,7 +267,7 @@ impl Tunnel {
                 match self.sides[1 - from].socket.send(lease.bytes()) {
                     Moved::Some(bytes) => lease.advance(bytes),
                     Moved::None => {}
-                    Moved::End | Moved::Broken => return Err(broken(1 - from)),
+                    Moved::End | Moved::Broken => return Err(self.broken(1 - from)),
                 }
                 if !lease.is_empty() {
                     lease.fit();
@@ -284,7 +286,7 @@ impl Tunnel {
             Moved::Some(bytes) => *class = Class::after(bytes),
             Moved::None => return Ok(Turned::Waits),
             Moved::End => return Ok(Turned::Ended),
-            Moved::Broken => return Err(broken(from)),
+            Moved::Broken => return Err(self.broken(from)),
         }
         self.drain(from, pipe)
     }
@@ -293,7 +295,7 @@ impl Tunnel {
         self.moved_ms.set(self.shard.clock.now_ms());
         match self.sides[1 - from].socket.drain(&mut pipe) {
             Moved::Some(_) | Moved::None => {}
-            Moved::End | Moved::Broken => return Err(broken(1 - from)),
+            Moved::End | Moved::Broken => return Err(self.broken(1 - from)),
         }
         Ok(if pipe.is_empty() { Turned::Waits } else { Turned::Piped(pipe) })
     }

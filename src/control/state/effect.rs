@@ -80,6 +80,10 @@ pub(crate) enum Effect {
     AbandonSuccessor,
     /// The new process is to serve alone.
     YieldToSuccessor,
+    /// The new process has ended, and the line to it is of no use any more.
+    ForgetSuccessor,
+    /// The old process has ended; likewise.
+    ForgetPredecessor,
     /// Tell the old process.
     TellPredecessor(Said),
     /// This process is the gateway: write down its number.

@@ -131,6 +131,7 @@ impl Upgrade {
             }
             (Successor::Failed(why), &Stage::Trying(wisher)) => {
                 self.stage = Stage::Idle;
+                out.push(Effect::ForgetSuccessor);
                 let text = format!("not upgraded, the process before goes on: {why}");
                 out.push(Effect::Tell(Notice::Status(text.clone())));
                 wisher.answer(Err(text), out);
@@ -159,7 +160,10 @@ impl Upgrade {
         let was = self.before;
         match news {
             Predecessor::HandsOver => self.before = Before::Draining,
-            Predecessor::Gone => self.before = Before::Nobody,
+            Predecessor::Gone => {
+                self.before = Before::Nobody;
+                out.push(Effect::ForgetPredecessor);
+            }
         }
         let said = match (was, news) {
             (Before::Serving, Predecessor::HandsOver) => "upgrade: proven; the process before this one drains",

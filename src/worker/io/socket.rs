@@ -136,6 +136,12 @@ impl Socket {
         shutdown(self.descriptor(), Shutdown::Write);
     }
 
+    /// Resets the connection, so that the peer does not take what came so far for all there is.
+    pub fn reset(&self) {
+        // What a connection that is broken already, or a Unix socket, says to it does not matter: it is closed next.
+        let _ = rustix::net::connect_unspec(self.descriptor());
+    }
+
     /// Breaks the connection both ways.
     pub fn sever(&self) {
         shutdown(self.descriptor(), Shutdown::Both);

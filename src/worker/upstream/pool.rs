@@ -127,11 +127,8 @@ impl Pool {
 
     /// As `acquire`, without waiting.
     pub fn try_acquire(self: &Rc<Self>, now_ms: u64) -> Option<Grant> {
-        while let Some(idle) = self.pop_idle() {
-            if let Some(connection) = usable(idle, now_ms) {
-                return Some(Grant::Kept(Kept { connection, seat: self.seat() }));
-            }
-            self.state.borrow_mut().open -= 1;
+        if let Some(kept) = self.take_kept(now_ms) {
+            return Some(Grant::Kept(kept));
         }
         let mut state = self.state.borrow_mut();
         (state.open < self.bounds.get().connections).then(|| {
@@ -140,11 +137,21 @@ impl Pool {
         })
     }
 
-    /// Whether there is neither an idle connection nor leave to dial one.
+    /// A kept connection, where there is one.
+    pub fn take_kept(self: &Rc<Self>, now_ms: u64) -> Option<Kept> {
+        while let Some(idle) = self.pop_idle() {
+            if let Some(connection) = usable(idle, now_ms) {
+                return Some(Kept { connection, seat: self.seat() });
+            }
+            self.state.borrow_mut().open -= 1;
+        }
+        None
+    }
+
+    /// Whether there is no leave to dial another connection.
     #[must_use]
-    pub fn must_wait(&self) -> bool {
-        let state = self.state.borrow();
-        state.idle.is_empty() && state.open >= self.bounds.get().connections
+    pub fn is_full(&self) -> bool {
+        self.state.borrow().open >= self.bounds.get().connections
     }
 
     /// Whether so many wait that each should hold little.

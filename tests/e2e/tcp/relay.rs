@@ -1,12 +1,13 @@
 //! What a tunnel of a tcp service carries when much flows: it is spliced then, through pipes of the core.
 
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use super::{Server, connect, in_front_of, tcp};
 use crate::support::gateway::free_port;
 use crate::support::wire::Wire;
-use crate::support::{Client, Conf, Gateway, pattern};
+use crate::support::{Client, Conf, Gateway, Gone, PATIENCE, pattern};
 
 const MIB: usize = 1024 * 1024;
 
@@ -105,4 +106,41 @@ fn one_on_which_nothing_moves_ends() {
     client.send("?");
     assert_eq!(client.wire.exactly(6).as_deref(), Ok(b"quiet?".as_slice()));
     client.expect_end_of_connection();
+}
+
+/// A server that resets once it has heard something, or tells how its connection ended.
+fn breaking(resets: bool) -> (Server, mpsc::Receiver<Gone>) {
+    let (tell, told) = mpsc::channel();
+    let server = Server::scripted(move |mut wire| {
+        let _ = wire.exactly(1);
+        let _ = wire.try_send(b"!");
+        if resets {
+            return wire.reset();
+        }
+        let _ = tell.send(wire.rest().1);
+    });
+    (server, told)
+}
+
+#[test]
+fn a_reset_of_the_server_is_a_reset_to_the_client() {
+    let (server, _told) = breaking(true);
+    let (conf, port) = in_front_of(&server);
+    let _gateway = Gateway::start(&conf);
+    let mut client = connect(port);
+    client.send("?");
+    let (_, gone) = client.wire.rest();
+    assert_eq!(gone, Gone::Reset, "an end would look like all there was");
+}
+
+#[test]
+fn a_reset_of_the_client_is_a_reset_to_the_server() {
+    let (server, told) = breaking(false);
+    let (conf, port) = in_front_of(&server);
+    let _gateway = Gateway::start(&conf);
+    let mut client = connect(port);
+    client.send("?");
+    assert_eq!(client.wire.exactly(1).as_deref(), Ok(b"!".as_slice()));
+    client.wire.reset();
+    assert_eq!(told.recv_timeout(PATIENCE).expect("the connection ends"), Gone::Reset);
 }

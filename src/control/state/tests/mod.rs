@@ -192,6 +192,7 @@ fn word(effect: &Effect) -> Option<String> {
         Effect::Tell(notice) => format!("tell {notice:?}"),
         Effect::TellPredecessor(said) => format!("tell the old one {said:?}"),
         Effect::StartSuccessor { cores, timeout_ms } => format!("start {cores:?} within {timeout_ms}"),
+        Effect::ForgetSuccessor | Effect::ForgetPredecessor => return None,
         Effect::AbandonSuccessor => "abandon".into(),
         Effect::YieldToSuccessor => "yield".into(),
         Effect::WritePid => "pid".into(),

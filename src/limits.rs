@@ -147,8 +147,15 @@ pub const OPERATIONS_PER_TURN: u32 = 32;
 /// How long it then waits: the runtime's finest timer, which brings it past the timers and all sockets.
 pub const TURN_PAUSE_MS: u64 = 1;
 
-/// Entries of each worker's submission ring.
-pub const RING_ENTRIES: u32 = 4_096;
+/// Operations that a worker hands over in one call; more take another. Few stay in the cache.
+pub const SUBMISSION_ENTRIES: u32 = 512;
+/// Completions of a worker that wait to be seen; more wait in the kernel.
+pub const COMPLETION_ENTRIES: u32 = 4_096;
+/// Buffers of `SMALL_BUFFER_BYTES` that each worker's ring takes from when bytes come; they are back before the next
+/// turn of its loop.
+pub const PROVIDED_BUFFERS: u16 = 64;
+/// Ready tasks that run between two calls into the kernel, or twice as many as were ready if that is more.
+pub const TASKS_PER_TURN: usize = 16;
 /// How long a start waits for a listen address that is taken.
 pub const BIND_PATIENCE_MS: u64 = 2_000;
 /// Connections accepted in a row on one socket before other connections have a turn.
@@ -195,6 +202,7 @@ pub const REWRITE_CACHES_MAX: usize = 256;
 /// the whole path, so a path made for it would otherwise hold a core for as long as its length squared.
 pub const REWRITE_MATCHES_MAX: usize = 256;
 
+const _: () = assert!(PROVIDED_BUFFERS.is_power_of_two());
 const _: () = assert!(TINY_BUFFER_BYTES < SMALL_BUFFER_BYTES);
 const _: () = assert!(HEAD_BYTES_CEILING < LONG_HEADS_BYTES_MAX);
 const _: () = assert!(OVERGROWN_SMALL_BUFFER_BYTES <= LARGE_BUFFER_BYTES);

@@ -22,6 +22,7 @@ use gatekeeper::wall::rate::RateTable;
 use gatekeeper::worker::accept;
 use gatekeeper::worker::driver::Driver;
 use gatekeeper::worker::handover::Handovers;
+use gatekeeper::worker::runtime;
 use gatekeeper::worker::shard::{Shard, Shared};
 
 const TIMER: Duration = Duration::from_millis(10);
@@ -111,17 +112,17 @@ fn delays(driver: Driver) -> Vec<Duration> {
         };
         let shard: Rc<Shard> = Shard::new(WorkerId(0), shared, up);
         shard.adopt(epoch);
-        monoio::spawn(shard.deadlines.clone().sweep(|| false));
+        runtime::spawn(shard.deadlines.clone().sweep(|| false));
         listener.set_nonblocking(true).unwrap();
         let door = accept::Door::open(listener, Entrance::Http, EpochId(1)).unwrap();
-        monoio::spawn(accept::run(shard.clone(), door, Rc::new(accept::Gate::default())));
+        runtime::spawn(accept::run(shard.clone(), door, Rc::new(accept::Gate::default())));
         busy_client(gateway, false);
         busy_client(gateway, true);
-        monoio::time::sleep(Duration::from_millis(200)).await;
+        runtime::sleep(Duration::from_millis(200)).await;
         let mut delays = Vec::new();
         for _ in 0..80 {
             let start = Instant::now();
-            monoio::time::sleep(TIMER).await;
+            runtime::sleep(TIMER).await;
             delays.push(start.elapsed().saturating_sub(TIMER));
         }
         assert_eq!(shard.open().exchanges, 2, "both connections stayed busy");

@@ -13,8 +13,11 @@ const FUNCTION_LINES_MAX: usize = 70;
 /// The only files where `unsafe` may stand, each block with its SAFETY comment.
 const UNSAFE_FILES: &[&str] = &[
     "src/inherited.rs",
+    "src/worker/io/epoll.rs",
     "src/worker/io/open.rs",
-    "src/worker/io/socket.rs",
+    "src/worker/runtime/provided.rs",
+    "src/worker/runtime/ring.rs",
+    "src/worker/runtime/tasks.rs",
     "tests/allocations.rs",
     "tests/e2e/driver/mod.rs",
     "tests/e2e/driver/seccomp.rs",

@@ -9,22 +9,21 @@
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use monoio::net::{TcpStream, UnixStream};
-use monoio::utils::is_legacy;
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, acceptfrom_with};
 
 use super::admission;
 use super::downstream::Caller;
 use super::handover::Fresh;
-use super::io::Connection;
+use super::io::{self as sockets, Connection, Readiness};
+use super::runtime;
 use super::session;
 use super::shard::Shard;
 use super::tcp;
@@ -61,7 +60,7 @@ impl Gate {
 
 /// A listening socket in the runtime's hands.
 pub struct Door {
-    readiness: monoio::net::TcpListener,
+    readiness: Readiness,
     socket: TcpListener,
     entrance: Entrance,
     since: EpochId,
@@ -73,7 +72,7 @@ impl Door {
     /// # Errors
     /// When the process is out of descriptors.
     pub fn open(socket: TcpListener, entrance: Entrance, since: EpochId) -> io::Result<Self> {
-        Ok(Self { readiness: monoio::net::TcpListener::from_std(socket.try_clone()?)?, socket, entrance, since })
+        Ok(Self { readiness: Readiness::of_listener(&socket)?, socket, entrance, since })
     }
 
     fn speaks_http(&self) -> bool {
@@ -88,7 +87,7 @@ pub async fn run(shard: Rc<Shard>, door: Door, gate: Rc<Gate>) {
         match taken {
             // A signal or the peer's own doing is no reason to wait.
             Taken::Some => continue_after_others().await,
-            Taken::Exhausted => monoio::time::sleep(Duration::from_millis(EXHAUSTED_PAUSE_MS)).await,
+            Taken::Exhausted => runtime::sleep(Duration::from_millis(EXHAUSTED_PAUSE_MS)).await,
             Taken::All if gate.closing.get() => return,
             Taken::All => wait(&door, &gate).await,
         }
@@ -106,8 +105,8 @@ enum Taken {
 }
 
 fn take_waiting(shard: &Rc<Shard>, door: &Door) -> Taken {
-    // Under io_uring an operation on a non-blocking socket fails where it would wait.
-    let flags = if is_legacy() { SocketFlags::NONBLOCK | SocketFlags::CLOEXEC } else { SocketFlags::CLOEXEC };
+    let non_blocking = if sockets::wants_non_blocking() { SocketFlags::NONBLOCK } else { SocketFlags::empty() };
+    let flags = non_blocking | SocketFlags::CLOEXEC;
     for _ in 0..ACCEPTS_PER_TURN {
         match acceptfrom_with(&door.socket, flags) {
             Ok((stream, peer)) => {
@@ -142,7 +141,7 @@ fn turn_one_away(shard: &Shard, door: &Door, flags: SocketFlags) -> bool {
 }
 
 /// Serves a connection here, or gives it to a worker that has fewer.
-fn place(shard: &Rc<Shard>, door: &Door, stream: std::net::TcpStream, peer: SocketAddr) {
+fn place(shard: &Rc<Shard>, door: &Door, stream: TcpStream, peer: SocketAddr) {
     let entrance = &door.entrance;
     let handovers = &shard.shared.handovers;
     let Some(to) = shard.evenness.better(handovers, shard.connections(), door.since, shard.clock.now_ms()) else {
@@ -155,15 +154,15 @@ fn place(shard: &Rc<Shard>, door: &Door, stream: std::net::TcpStream, peer: Sock
 }
 
 /// Serves what other workers have accepted for this one.
-pub async fn take_in(shard: Rc<Shard>, bell: UnixStream) {
+pub async fn take_in(shard: Rc<Shard>, bell: Readiness) {
     let handovers = &shard.shared.handovers;
     while !shard.is_cut() {
         for Fresh { stream, peer, entrance } in handovers.inlet(shard.worker).try_iter() {
             welcome(&shard, &entrance, stream, peer);
         }
         // A bell that fails is no reason to leave what is given unserved.
-        if bell.readable(false).await.is_err() {
-            monoio::time::sleep(Duration::from_millis(EXHAUSTED_PAUSE_MS)).await;
+        if bell.readable().await.is_err() {
+            runtime::sleep(Duration::from_millis(EXHAUSTED_PAUSE_MS)).await;
         }
         silence(handovers.heard(shard.worker));
     }
@@ -171,12 +170,12 @@ pub async fn take_in(shard: Rc<Shard>, bell: UnixStream) {
 
 /// Lets the core's other connections have their turn: the runtime's finest timer.
 async fn continue_after_others() {
-    monoio::time::sleep(Duration::from_millis(1)).await;
+    runtime::sleep(Duration::from_millis(1)).await;
 }
 
 /// Until somebody knocks or the gate is closed.
 async fn wait(door: &Door, gate: &Gate) {
-    let mut readable = pin!(door.readiness.readable(false));
+    let mut readable = pin!(door.readiness.readable());
     poll_fn(|cx| match gate.poll(cx) {
         Poll::Ready(()) => Poll::Ready(()),
         Poll::Pending => readable.as_mut().poll(cx).map(drop),
@@ -203,14 +202,14 @@ fn is_peers_doing(error: Errno) -> bool {
 }
 
 /// Gives the connection a task of its own, where it is let in; a panic in it costs this connection only.
-fn welcome(shard: &Rc<Shard>, entrance: &Entrance, stream: std::net::TcpStream, peer: SocketAddr) {
+fn welcome(shard: &Rc<Shard>, entrance: &Entrance, stream: TcpStream, peer: SocketAddr) {
     shard.meter.connection();
     let counted = match admission::admit(shard, peer) {
         Ok(counted) => counted,
         Err(end) => return admission::turn_away(shard, &stream, matches!(entrance, Entrance::Http), end),
     };
-    let Ok(stream) = TcpStream::from_std(stream) else { return };
-    let caller = Caller { connection: Connection::tcp(stream, &shard.buffers), peer, counted };
+    let Ok(connection) = Connection::accepted(stream, &shard.buffers) else { return };
+    let caller = Caller { connection, peer, counted };
     match entrance {
         Entrance::Http => guard(shard, session::run(shard.clone(), caller)),
         Entrance::Tcp { service } => guard(shard, tcp::run(shard.clone(), caller, service.clone())),
@@ -221,7 +220,7 @@ fn welcome(shard: &Rc<Shard>, entrance: &Entrance, stream: std::net::TcpStream, 
 fn guard(shard: &Rc<Shard>, life: impl Future<Output = ()> + 'static) {
     // Counted before the task first runs: the next accept may come before that.
     let (shard, presence) = (shard.clone(), shard.enter());
-    monoio::spawn(std::panic::AssertUnwindSafe(life).catch_unwind().map(move |outcome| {
+    runtime::spawn(std::panic::AssertUnwindSafe(life).catch_unwind().map(move |outcome| {
         if outcome.is_err() {
             shard.meter.panic();
         }

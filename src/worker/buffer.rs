@@ -1,7 +1,7 @@
 //! The core's buffers: leased while bytes are in hand, returned when they are not.
 //!
 //! In scope: four sizes of buffer, a bounded shelf of each, a bound on large ones, `Lease`. A connection that waits
-//! for bytes holds one buffer, mostly a tiny one, lent to the kernel.
+//! for bytes holds none on a ring; on epoll one, mostly a tiny one, lent to the runtime.
 //! Out of scope: who reads into a lease and how large a one is worth it (`io`).
 
 use std::cell::RefCell;
@@ -79,6 +79,18 @@ impl Buffers {
     #[must_use]
     pub fn leased(&self) -> usize {
         self.0.borrow().leased
+    }
+
+    /// Buffers of the class that are on the shelf.
+    #[cfg(test)]
+    pub(super) fn shelved(&self, class: Class) -> usize {
+        let shelves = self.0.borrow();
+        match class {
+            Class::Tiny => shelves.tiny.len(),
+            Class::Small => shelves.small.len(),
+            Class::Large => shelves.large.len(),
+            Class::Huge => shelves.huge.len(),
+        }
     }
 
     fn take_back(&self, mut bytes: Vec<u8>, large: bool, counted: bool) {
@@ -185,12 +197,24 @@ impl Lease {
         Self { bytes: Vec::new(), start: 0, large: false, counted: false, home: self.home.clone() }
     }
 
-    /// The vector, for the kernel to hold for a while, the offset of its readable part, and the empty lease that
-    /// takes it back.
-    pub(super) fn lend(mut self) -> (Vec<u8>, usize, Self) {
+    /// The kernel has it for a while, where it stands.
+    pub(super) fn lend_in_place(&mut self) {
         if std::mem::take(&mut self.counted) {
             self.home.0.borrow_mut().leased -= 1;
         }
+    }
+
+    /// The kernel has given it back.
+    pub(super) fn regain(&mut self) {
+        if !std::mem::replace(&mut self.counted, true) {
+            self.home.0.borrow_mut().leased += 1;
+        }
+    }
+
+    /// The vector, for the kernel to hold for a while, the offset of its readable part, and the empty lease that
+    /// takes it back.
+    pub(super) fn lend(mut self) -> (Vec<u8>, usize, Self) {
+        self.lend_in_place();
         (std::mem::take(&mut self.bytes), std::mem::take(&mut self.start), self)
     }
 

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use super::clock::Clock;
+use super::runtime;
 use crate::limits::DEADLINE_TICK_MS;
 
 const NEVER: u64 = u64::MAX;
@@ -119,7 +120,7 @@ impl Deadlines {
             if tick.is_multiple_of(1_000 / DEADLINE_TICK_MS) && !every_second() {
                 poll_fn(|cx| self.poll_in_use(cx)).await;
             }
-            monoio::time::sleep(std::time::Duration::from_millis(DEADLINE_TICK_MS)).await;
+            runtime::sleep(std::time::Duration::from_millis(DEADLINE_TICK_MS)).await;
             self.wake_due();
         }
     }

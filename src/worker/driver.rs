@@ -5,13 +5,12 @@
 //! silent fusion. Out of scope: what runs on it (`thread`).
 
 use std::fmt;
-use std::future::Future;
 use std::io;
 
-use monoio::time::TimeDriver;
-use monoio::{IoUringDriver, LegacyDriver, Runtime, RuntimeBuilder};
+use io_uring::IoUring;
+use monoio::{LegacyDriver, RuntimeBuilder};
 
-use crate::limits::RING_ENTRIES;
+use super::runtime::{Executor, Ring, Runtime, Sizes};
 
 /// One rung.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +19,7 @@ pub enum Driver {
     UringDefer,
     /// io_uring with COOP_TASKRUN (Linux 5.19).
     UringCoop,
-    /// io_uring without flags (Linux 5.6).
+    /// io_uring without flags (Linux 5.11).
     UringPlain,
     /// epoll, where io_uring is refused, disabled, too old or out of memory.
     Epoll,
@@ -41,15 +40,18 @@ impl Driver {
         }
     }
 
-    fn ring(self) -> Option<io_uring::Builder> {
-        let mut ring = io_uring::IoUring::builder();
+    /// The rung's ring; `None` on epoll.
+    fn set_up(self, sizes: Sizes) -> io::Result<Option<IoUring>> {
+        let mut ring = IoUring::builder();
         match self {
             Self::UringDefer => ring.setup_single_issuer().setup_defer_taskrun(),
             Self::UringCoop => ring.setup_coop_taskrun(),
             Self::UringPlain => &mut ring,
-            Self::Epoll => return None,
+            Self::Epoll => return Ok(None),
         };
-        Some(ring)
+        let ring = ring.dontfork().setup_cqsize(sizes.completions).build(sizes.submissions)?;
+        Ring::check(&ring)?;
+        Ok(Some(ring))
     }
 
     /// The best rung the kernel grants now, with what each better one was refused for.
@@ -70,22 +72,25 @@ impl Driver {
     /// # Errors
     /// What the kernel refuses it with.
     pub fn try_out(self) -> io::Result<()> {
-        self.ring().map_or(Ok(()), |ring| ring.build(RING_ENTRIES).map(drop))
+        self.set_up(Sizes::default()).map(drop)
     }
 
     /// Builds this rung's runtime on the calling thread.
     ///
     /// # Errors
     /// What the kernel refuses it with.
-    pub fn runtime(self) -> io::Result<Engine> {
-        match self.ring() {
-            Some(ring) => RuntimeBuilder::<IoUringDriver>::new()
-                .with_entries(RING_ENTRIES)
-                .uring_builder(ring)
-                .enable_timer()
-                .build()
-                .map(Engine::Uring),
-            None => RuntimeBuilder::<LegacyDriver>::new().enable_timer().build().map(Engine::Epoll),
+    pub fn runtime(self) -> io::Result<Runtime> {
+        self.runtime_of(Sizes::default())
+    }
+
+    /// As `runtime`, of these sizes.
+    pub(super) fn runtime_of(self, sizes: Sizes) -> io::Result<Runtime> {
+        match self.set_up(sizes)? {
+            Some(ring) => Ok(Runtime::Ring(Executor::new(Ring::new(ring, sizes.buffers)))),
+            None => {
+                let runtime = RuntimeBuilder::<LegacyDriver>::new().enable_timer().build()?;
+                Ok(Runtime::Epoll(Box::new(runtime)))
+            }
         }
     }
 }
@@ -93,24 +98,6 @@ impl Driver {
 impl fmt::Display for Driver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
-    }
-}
-
-/// A runtime of either kind.
-pub enum Engine {
-    /// On a ring.
-    Uring(Runtime<TimeDriver<IoUringDriver>>),
-    /// On epoll.
-    Epoll(Runtime<TimeDriver<LegacyDriver>>),
-}
-
-impl Engine {
-    /// Runs the future, and what it spawns, to its end.
-    pub fn block_on<F: Future>(&mut self, future: F) -> F::Output {
-        match self {
-            Self::Uring(runtime) => runtime.block_on(future),
-            Self::Epoll(runtime) => runtime.block_on(future),
-        }
     }
 }
 

@@ -23,7 +23,7 @@ pub fn at(place: &str, head: &[u8]) {
     if place == "exchange" && (wants("worker") || wants("worker twice")) {
         TWICE.set(wants("worker twice"));
         // Outside of the connection's task nothing catches it.
-        monoio::spawn(async { panic!("asked for in the worker") });
+        super::runtime::spawn(async { panic!("asked for in the worker") });
     }
 }
 

@@ -29,6 +29,7 @@ pub mod policy;
 pub mod proxied;
 pub mod reply;
 pub mod request_id;
+pub mod runtime;
 pub mod session;
 pub mod shard;
 pub mod tcp;

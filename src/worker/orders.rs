@@ -5,10 +5,9 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use monoio::net::UnixStream;
-use monoio::task::JoinHandle;
-
 use super::accept::{self, Door, Gate};
+use super::io::Readiness;
+use super::runtime::{self, JoinHandle};
 use super::shard::Shard;
 use super::tickets::Answer;
 use crate::ids::{EpochId, ListenerId};
@@ -19,7 +18,7 @@ use crate::wall::link::{Open, Order, Report, WorkerEnd, silence};
 pub struct Accepting {
     listener: ListenerId,
     gate: Rc<Gate>,
-    ended: JoinHandle<()>,
+    ended: JoinHandle,
 }
 
 /// A worker's accept loops.
@@ -37,9 +36,9 @@ struct Drain {
 /// # Errors
 /// When the doorbell or a listening socket cannot be used.
 pub async fn obey(shard: &Rc<Shard>, link: WorkerEnd, loops: &AcceptLoops) -> io::Result<u64> {
-    let bell = UnixStream::from_std(link.heard.try_clone()?)?;
-    let handed = UnixStream::from_std(shard.shared.handovers.heard(shard.worker).try_clone()?)?;
-    monoio::spawn(accept::take_in(shard.clone(), handed));
+    let bell = Readiness::of_bell(&link.heard)?;
+    let handed = Readiness::of_bell(shard.shared.handovers.heard(shard.worker))?;
+    runtime::spawn(accept::take_in(shard.clone(), handed));
     loop {
         for order in link.orders.try_iter() {
             if let Some(Drain { delay_ms, window_ms, goes_on }) = carry_out(shard, order, loops)? {
@@ -50,7 +49,7 @@ pub async fn obey(shard: &Rc<Shard>, link: WorkerEnd, loops: &AcceptLoops) -> io
                 return Ok(drain(shard, &link, window_ms).await);
             }
         }
-        bell.readable(false).await?;
+        bell.readable().await?;
         silence(&link.heard);
     }
 }
@@ -63,7 +62,7 @@ fn carry_out(shard: &Rc<Shard>, order: Order, loops: &AcceptLoops) -> io::Result
             shard.admission.reserve();
             let gate = Rc::new(Gate::default());
             let door = Door::open(socket, entrance, shard.epoch().map_or(EpochId(0), |epoch| epoch.epoch().id))?;
-            let ended = monoio::spawn(accept::run(shard.clone(), door, gate.clone()));
+            let ended = runtime::spawn(accept::run(shard.clone(), door, gate.clone()));
             loops.borrow_mut().push(Accepting { listener, gate, ended });
             shard.reports.send(Report::Listening { worker: shard.worker, listener });
         }
@@ -113,7 +112,7 @@ async fn pass(shard: &Rc<Shard>, link: &WorkerEnd, time_ms: u64, goes_on: impl F
             shard.reports.send(Report::Draining { worker: shard.worker, open: shard.open() });
         }
         tick += 1;
-        monoio::time::sleep(Duration::from_millis(DEADLINE_TICK_MS)).await;
+        runtime::sleep(Duration::from_millis(DEADLINE_TICK_MS)).await;
         for order in link.orders.try_iter() {
             match order {
                 Order::Adopt(epoch) => shard.adopt(epoch),
@@ -134,10 +133,10 @@ pub async fn wind_up(shard: &Rc<Shard>, loops: &AcceptLoops) {
     shard.cut();
     loops.take().iter().for_each(|one| one.gate.close());
     // The one that ran may be what died.
-    monoio::spawn(shard.deadlines.clone().sweep(|| false));
+    runtime::spawn(shard.deadlines.clone().sweep(|| false));
     shard.let_go();
     let until_ns = shard.clock.precise_ns() + CUT_GRACE_MS * 1_000_000;
     while shard.open() != Open::default() && shard.clock.precise_ns() < until_ns {
-        monoio::time::sleep(Duration::from_millis(DEADLINE_TICK_MS / 10)).await;
+        runtime::sleep(Duration::from_millis(DEADLINE_TICK_MS / 10)).await;
     }
 }

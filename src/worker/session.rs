@@ -3,6 +3,7 @@
 //! In scope: the keep-alive loop, metering, lingering. Only here is an exchange counted, so no path can
 //! forget. Out of scope: what happens in an exchange.
 
+use std::future::Future;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
@@ -38,10 +39,14 @@ pub struct Done {
     pub after: After,
 }
 
-/// Serves a client connection to its end.
-pub async fn run(shard: Rc<Shard>, caller: Caller) {
+/// Serves a client connection to its end. Not a future of its own, which would keep room for what it is given.
+pub fn run(shard: Rc<Shard>, caller: Caller) -> impl Future<Output = ()> {
     let peer = caller.peer;
-    let mut down = Box::new(Downstream::new(caller, &shard.deadlines));
+    let down = Box::new(Downstream::new(caller, &shard.deadlines));
+    serve(shard, down, peer)
+}
+
+async fn serve(shard: Rc<Shard>, mut down: Box<Downstream>, peer: SocketAddr) {
     if let Err(end) = name_client(&shard, &mut down, peer).await {
         shard.meter.refused(end);
         return down.tx.sever();

@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use super::driver::Driver;
 use super::io;
 use super::orders::{self, AcceptLoops};
+use super::runtime::{self, Runtime};
 use super::shard::{Shard, Shared};
 use crate::wall::link::{Open, Report, WorkerEnd};
 
@@ -53,7 +54,7 @@ fn serve(post: Post) -> std::io::Result<Report> {
         // A core that went away since start is no reason not to serve.
         core_affinity::set_for_current(core);
     }
-    let (driver, engine) = engine(post.driver, post.may_descend)?;
+    let (driver, engine) = build(post.driver, post.may_descend)?;
     // However this worker ends, operations of its connections may still be in the kernel's hands: the runtime
     // is leaked, never dropped under them. Where it ends well, the process ends next.
     let mut engine = ManuallyDrop::new(engine);
@@ -65,7 +66,7 @@ fn serve(post: Post) -> std::io::Result<Report> {
         engine.block_on(async {
             shard.reports.send(Report::Ready { worker, driver: driver.name() });
             let sweeping = shard.clone();
-            monoio::spawn(shard.deadlines.clone().sweep(move || sweeping.sweep()));
+            runtime::spawn(shard.deadlines.clone().sweep(move || sweeping.sweep()));
             orders::obey(&shard, link, &loops).await
         })
     }));
@@ -91,12 +92,12 @@ fn told(panic: &(dyn Any + Send)) -> String {
     format!("panic: {}", text.unwrap_or("it says nothing"))
 }
 
-fn engine(first: Driver, may_descend: bool) -> std::io::Result<(Driver, super::driver::Engine)> {
+fn build(first: Driver, may_descend: bool) -> std::io::Result<(Driver, Runtime)> {
     let from = Driver::LADDER.iter().position(|rung| *rung == first).unwrap_or(0);
     let mut refusal = None;
     for rung in &Driver::LADDER[from..] {
         match rung.runtime() {
-            Ok(engine) => return Ok((*rung, engine)),
+            Ok(runtime) => return Ok((*rung, runtime)),
             Err(error) if may_descend => refusal = Some(error),
             Err(error) => return Err(error),
         }

@@ -21,6 +21,7 @@ use self::farewell::Farewell;
 use super::buffer::{Class, Lease};
 use super::deadline::Deadline;
 use super::io::{Connection, Moved, Pipe, Sender, Socket, Turn};
+use super::runtime;
 use super::shard::{Presence, Shard};
 use super::upstream::pool::Seat;
 use crate::end::End;
@@ -74,7 +75,7 @@ pub fn start(shard: &Rc<Shard>, ends: Ends, terms: Terms) {
     let Some((tunnel, upward, downward)) = Tunnel::new(shard, ends, terms) else {
         return shard.meter.tunnel(Err(End::ClientLeft));
     };
-    monoio::spawn(async move {
+    runtime::spawn(async move {
         let outcome = AssertUnwindSafe(pin!(tunnel.run(upward, downward))).catch_unwind().await;
         match outcome {
             Ok(outcome) => tunnel.shard.meter.tunnel(outcome),

@@ -5,32 +5,39 @@
 //! while its connection lives: not waiting for it any longer leaves it pending, and what it brings is given to
 //! whoever asks next. Tunnels receive by `Socket`, which waits for readiness only, so that waiting holds no buffer.
 //!
-//! No stage asks for a buffer to receive into or sees the runtime below, so the driver can change without
-//! touching a stage. Closing is asked of the kernel first (`shutdown`), then the descriptor goes when the last
-//! operation on it has completed. Out of scope: deadlines (`deadline`), what the bytes mean.
+//! No stage asks for a buffer to receive into or sees the runtime below: each type here has a half for a ring and one
+//! for epoll, where monoio is the runtime (`epoll`). Closing is asked of the kernel first (`shutdown`), then the
+//! descriptor goes when the last operation on it has completed. Out of scope: deadlines (`deadline`), what the bytes
+//! mean.
 
+mod epoll;
 mod open;
 mod pipe;
+mod readiness;
 mod receive;
 mod send;
 mod socket;
 mod turn;
 
 use std::io;
-use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::rc::Rc;
 
-use monoio::io::Splitable;
-use monoio::net::{TcpStream, UnixStream};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+use socket2::SockAddr;
 
+use self::epoll::Stream;
 pub use self::open::sever_all;
 pub use self::pipe::{Pipe, Pipes};
+pub use self::readiness::Readiness;
 pub use self::receive::{Received, Receiver};
 pub use self::send::{SendFault, Sender};
 pub use self::socket::{Moved, Socket};
 pub use self::turn::Turn;
 use super::buffer::Buffers;
+use super::runtime::{Descriptor, Executor, Work};
 
 /// Both halves of one connection.
 pub struct Connection {
@@ -41,20 +48,25 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// An accepted or dialled TCP connection.
-    #[must_use]
-    pub fn tcp(stream: TcpStream, buffers: &Buffers) -> Self {
-        let fd = stream.as_raw_fd();
-        let (rx, tx) = stream.into_split();
-        Self { rx: Receiver::new(rx, buffers), tx: Sender::tcp(tx, fd) }
+    /// An accepted TCP connection.
+    ///
+    /// # Errors
+    /// When the runtime cannot take it.
+    pub fn accepted(stream: TcpStream, buffers: &Buffers) -> io::Result<Self> {
+        match Executor::current() {
+            Some(executor) => Ok(Self::on_ring(Descriptor::new(stream.into(), executor), buffers)),
+            None => Ok(Self::on_epoll(Stream::accepted(stream)?, buffers)),
+        }
     }
 
-    /// A dialled Unix connection.
-    #[must_use]
-    pub fn unix(stream: UnixStream, buffers: &Buffers) -> Self {
+    fn on_ring(descriptor: Rc<Descriptor>, buffers: &Buffers) -> Self {
+        Self { rx: Receiver::on_ring(descriptor.clone(), buffers), tx: Sender::on_ring(descriptor) }
+    }
+
+    fn on_epoll(stream: Stream, buffers: &Buffers) -> Self {
         let fd = stream.as_raw_fd();
-        let (rx, tx) = stream.into_split();
-        Self { rx: Receiver::new(rx, buffers), tx: Sender::unix(tx, fd) }
+        let (source, half) = stream.into_halves();
+        Self { rx: Receiver::on_epoll(source, buffers), tx: Sender::on_epoll(half, fd) }
     }
 
     /// Dials a TCP address.
@@ -62,9 +74,13 @@ impl Connection {
     /// # Errors
     /// As connect(2).
     pub async fn dial(address: SocketAddr, buffers: &Buffers) -> io::Result<Self> {
-        let stream = TcpStream::connect_addr(address).await?;
-        stream.set_nodelay(true)?;
-        Ok(Self::tcp(stream, buffers))
+        let Some(executor) = Executor::current() else {
+            return Ok(Self::on_epoll(Stream::dial(address).await?, buffers));
+        };
+        let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let fd = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        rustix::net::sockopt::set_tcp_nodelay(&fd, true)?;
+        Ok(Self::on_ring(connect(fd, address.into(), executor).await?, buffers))
     }
 
     /// Dials a Unix socket.
@@ -72,7 +88,11 @@ impl Connection {
     /// # Errors
     /// As connect(2).
     pub async fn dial_unix(path: &Path, buffers: &Buffers) -> io::Result<Self> {
-        Ok(Self::unix(UnixStream::connect(path).await?, buffers))
+        let Some(executor) = Executor::current() else {
+            return Ok(Self::on_epoll(Stream::dial_unix(path).await?, buffers));
+        };
+        let fd = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        Ok(Self::on_ring(connect(fd, SockAddr::unix(path)?, executor).await?, buffers))
     }
 
     /// The connection for a use by readiness. `None`, and it is gone, where a receive is pending: that cannot be
@@ -88,4 +108,22 @@ impl Connection {
         drop(rx);
         Some((tx.socket(), tx))
     }
+}
+
+async fn connect(fd: OwnedFd, address: SockAddr, executor: &'static Executor) -> io::Result<Rc<Descriptor>> {
+    let descriptor = Descriptor::new(fd, executor);
+    descriptor.begin(Work::Connect(Box::new(address))).await.result?;
+    Ok(descriptor)
+}
+
+/// Breaks a connection, or one way of it.
+fn shutdown(socket: impl AsFd, how: rustix::net::Shutdown) {
+    // A connection that is broken already needs no shutdown.
+    let _ = rustix::net::shutdown(socket, how);
+}
+
+/// Whether sockets must not block: on a ring, operations on one that does not would fail where they are to wait.
+#[must_use]
+pub fn wants_non_blocking() -> bool {
+    Executor::current().is_none()
 }

@@ -14,12 +14,13 @@ thread_local! {
 /// stream, before the stream itself.
 pub(super) struct Listed {
     fd: RawFd,
-    place: usize,
+    place: u32,
 }
 
 impl Listed {
     pub(super) fn new(fd: RawFd) -> Self {
-        Self { fd, place: OPEN.with_borrow_mut(|open| open.insert(fd)) }
+        let place = OPEN.with_borrow_mut(|open| open.insert(fd));
+        Self { fd, place: u32::try_from(place).expect("fewer places than descriptors") }
     }
 
     pub(super) fn socket(&self) -> BorrowedFd<'_> {
@@ -29,7 +30,7 @@ impl Listed {
 
 impl Drop for Listed {
     fn drop(&mut self) {
-        OPEN.with_borrow_mut(|open| open.remove(self.place));
+        OPEN.with_borrow_mut(|open| open.remove(self.place as usize));
     }
 }
 

@@ -1,17 +1,18 @@
-//! The receiving half of a connection that HTTP runs on: one receive at a time, lent to the kernel with its
-//! buffer.
+//! The receiving half of a connection that HTTP runs on: one receive at a time.
+//!
+//! On a ring a pending receive holds no buffer: the kernel takes a provided one when bytes have come. Only one for a
+//! body that flows brings its own, a large one; so does every one on epoll. Out of scope: where buffers come from
+//! (`buffer`, `runtime`).
 
-use std::cell::Cell;
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use monoio::io::AsyncReadRent;
-
-use super::turn::Turn;
+use super::epoll::{Receiving, Source};
 use crate::limits::{SMALL_BUFFER_BYTES, TINY_BUFFER_BYTES};
 use crate::worker::buffer::{Buffers, Class, Lease};
+use crate::worker::runtime::{Descriptor, Operation, Outcome, Work};
 
 /// What a receive brought.
 #[derive(Debug)]
@@ -24,12 +25,27 @@ pub enum Received {
     Broken,
 }
 
+impl From<Outcome> for Received {
+    fn from(outcome: Outcome) -> Self {
+        match (outcome.result, outcome.lease) {
+            (Ok(0), _) => Self::End,
+            (Ok(_), Some(lease)) => Self::Data(lease),
+            (Ok(_), None) | (Err(_), _) => Self::Broken,
+        }
+    }
+}
+
 /// The receiving half: one operation that is armed again and again.
 pub struct Receiver {
-    slot: Rc<Slot>,
-    operation: Pin<Box<dyn Future<Output = ()>>>,
-    armed: bool,
+    kind: Kind,
     habit: Habit,
+    /// The last receive left nothing behind.
+    quiet: bool,
+}
+
+enum Kind {
+    Ring { descriptor: Rc<Descriptor>, buffers: Buffers, pending: Option<Operation> },
+    Epoll(Box<Receiving>),
 }
 
 /// How large a buffer suits a peer, by what it sent last, so that a receive that may wait for long holds no
@@ -56,42 +72,42 @@ impl Habit {
     }
 }
 
-/// Between the receiver and its operation: what is wanted, and what came.
-#[derive(Default)]
-struct Slot {
-    wanted: Cell<Option<Class>>,
-    came: Cell<Option<Received>>,
-}
-
 impl Receiver {
-    pub(super) fn new<R: AsyncReadRent + 'static>(half: R, buffers: &Buffers) -> Self {
-        let slot = Rc::new(Slot::default());
-        Self {
-            operation: Box::pin(receive_on_demand(half, slot.clone(), buffers.clone())),
-            slot,
-            armed: false,
-            habit: Habit(Class::Tiny),
-        }
+    pub(super) fn on_ring(descriptor: Rc<Descriptor>, buffers: &Buffers) -> Self {
+        let kind = Kind::Ring { descriptor, buffers: buffers.clone(), pending: None };
+        Self { kind, habit: Habit(Class::Tiny), quiet: false }
+    }
+
+    pub(super) fn on_epoll(source: Source, buffers: &Buffers) -> Self {
+        let kind = Kind::Epoll(Box::new(Receiving::new(source, buffers)));
+        Self { kind, habit: Habit(Class::Tiny), quiet: false }
     }
 
     /// Polls the pending receive, arming one of the class at most first if none is pending.
     #[inline]
     pub fn poll(&mut self, cx: &mut Context<'_>, class: Class) -> Poll<Received> {
-        if !self.armed {
-            self.slot.wanted.set(Some(self.habit.class(class)));
-            self.armed = true;
-        }
-        if self.operation.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Received::Broken);
-        }
-        match self.slot.came.take() {
-            Some(received) => {
-                self.armed = false;
-                self.habit.learn(&received);
-                Poll::Ready(received)
+        let class = self.habit.class(class);
+        let received = match &mut self.kind {
+            Kind::Ring { descriptor, buffers, pending } => {
+                let operation = pending.get_or_insert_with(|| {
+                    descriptor.begin(match class {
+                        Class::Tiny | Class::Small => Work::Receive { buffers: buffers.clone(), quiet: self.quiet },
+                        Class::Large | Class::Huge => Work::ReceiveInto(buffers.lease(class)),
+                    })
+                });
+                Pin::new(operation).poll(cx).map(|outcome| {
+                    *pending = None;
+                    // What was left behind is there at once; otherwise the next bytes take a while.
+                    self.quiet = !outcome.more;
+                    outcome.into()
+                })
             }
-            None => Poll::Pending,
+            Kind::Epoll(receiving) => receiving.poll(cx, class),
+        };
+        if let Poll::Ready(received) = &received {
+            self.habit.learn(received);
         }
+        received
     }
 
     /// What comes next is little, unless it flows already.
@@ -101,28 +117,15 @@ impl Receiver {
 
     /// Whether the kernel may hold a buffer of this connection, or one that it filled waits to be taken.
     pub(super) fn is_pending(&self) -> bool {
-        self.armed
+        match &self.kind {
+            Kind::Ring { pending, .. } => pending.is_some(),
+            Kind::Epoll(receiving) => receiving.is_pending(),
+        }
     }
 
     /// Waits for bytes.
     pub fn receive(&mut self, class: Class) -> impl Future<Output = Received> {
         poll_fn(move |cx| self.poll(cx, class))
-    }
-}
-
-/// Receives when asked; holds a buffer only while a receive is pending.
-async fn receive_on_demand<R: AsyncReadRent>(mut half: R, slot: Rc<Slot>, buffers: Buffers) {
-    let mut turn = Turn::default();
-    loop {
-        let class = poll_fn(|_| slot.wanted.take().map_or(Poll::Pending, Poll::Ready)).await;
-        let (bytes, _, lease) = buffers.lease(class).lend();
-        let (result, bytes) = turn.take(pin!(half.read(bytes))).await;
-        let lease = lease.adopt(bytes);
-        slot.came.set(Some(match result {
-            Ok(0) => Received::End,
-            Ok(_) => Received::Data(lease),
-            Err(_) => Received::Broken,
-        }));
     }
 }
 

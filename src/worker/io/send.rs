@@ -3,27 +3,21 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::pin::pin;
+use std::rc::Rc;
 use std::time::Duration;
 
-use monoio::buf::{IoBuf, Slice};
-use monoio::io::{AsyncWriteRent, OwnedReadHalf, OwnedWriteHalf};
-use monoio::net::{TcpStream, UnixStream};
-use rustix::net::sockopt;
+use rustix::net::{Shutdown, sockopt};
 
+use super::epoll::Half;
 use super::open::Listed;
-use super::socket::{Socket, Stream};
-use super::turn::Turn;
+use super::shutdown;
+use super::socket::Socket;
 use crate::worker::buffer::Lease;
 use crate::worker::deadline::Deadline;
 use crate::worker::pace::Pace;
-
-/// The half of a stream that is written to.
-enum Half {
-    Tcp(OwnedWriteHalf<TcpStream>),
-    Unix(OwnedWriteHalf<UnixStream>),
-}
+use crate::worker::runtime::{Descriptor, Work};
 
 /// Bytes could not be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,17 +31,21 @@ pub struct SendFault {
 /// The sending half.
 pub struct Sender {
     listed: Listed,
-    half: Half,
-    turn: Turn,
+    kind: Kind,
+}
+
+enum Kind {
+    Ring(Rc<Descriptor>),
+    Epoll(Box<Half>),
 }
 
 impl Sender {
-    pub(super) fn tcp(half: OwnedWriteHalf<TcpStream>, fd: RawFd) -> Self {
-        Self { listed: Listed::new(fd), half: Half::Tcp(half), turn: Turn::default() }
+    pub(super) fn on_ring(descriptor: Rc<Descriptor>) -> Self {
+        Self { listed: Listed::new(descriptor.as_fd().as_raw_fd()), kind: Kind::Ring(descriptor) }
     }
 
-    pub(super) fn unix(half: OwnedWriteHalf<UnixStream>, fd: RawFd) -> Self {
-        Self { listed: Listed::new(fd), half: Half::Unix(half), turn: Turn::default() }
+    pub(super) fn on_epoll(half: Half, fd: RawFd) -> Self {
+        Self { listed: Listed::new(fd), kind: Kind::Epoll(Box::new(half)) }
     }
 
     /// Sends everything readable in the lease and gives the lease back. The peer must take some bytes
@@ -79,85 +77,29 @@ impl Sender {
 
     async fn send_at(
         &mut self,
-        lease: Lease,
+        mut lease: Lease,
         deadline: &Deadline,
         progress_ms: u64,
         pace: Option<&Pace>,
     ) -> Result<Lease, SendFault> {
-        let (mut bytes, start, lease) = lease.lend();
-        let mut sent = start;
-        while sent < bytes.len() {
-            let end = bytes.len();
+        let mut partly = false;
+        while !lease.is_empty() {
             deadline.arm(pace.map_or(progress_ms, Pace::wait_ms));
             let since_ms = deadline.now_ms();
-            let written = deadline.bound(pin!(self.write(bytes.slice(sent..end)))).await;
-            let taken = written.as_ref().and_then(|(result, _)| result.as_ref().ok()).map_or(0, |n| *n);
+            let sent = deadline.bound(pin!(self.send_once(lease))).await;
+            let taken = sent.as_ref().and_then(|(result, _)| result.as_ref().ok()).map_or(0, |n| *n);
             if let Some(pace) = pace {
                 pace.count(deadline.now_ms() - since_ms, taken);
             }
-            let partly = sent > start;
-            let (result, slice) = written.ok_or(SendFault { late: true, partly })?;
-            bytes = slice.into_inner();
-            match result {
-                Ok(n) if n > 0 => sent += n,
-                _ => return Err(SendFault { late: false, partly }),
+            (_, lease) = sent.ok_or(SendFault { late: true, partly })?;
+            if taken == 0 {
+                return Err(SendFault { late: false, partly });
             }
+            lease.advance(taken);
+            partly = true;
         }
         deadline.disarm();
-        Ok(lease.adopt(bytes))
-    }
-
-    async fn write(&mut self, slice: Slice<Vec<u8>>) -> (io::Result<usize>, Slice<Vec<u8>>) {
-        match &mut self.half {
-            Half::Tcp(half) => self.turn.take(pin!(half.write(slice))).await,
-            Half::Unix(half) => self.turn.take(pin!(half.write(slice))).await,
-        }
-    }
-
-    /// Tells the peer that no more bytes come; what it sends is still received.
-    pub fn finish(&self) {
-        self.shutdown(rustix::net::Shutdown::Write);
-    }
-
-    /// Breaks the connection both ways: every pending operation completes at once.
-    pub fn sever(&self) {
-        self.shutdown(rustix::net::Shutdown::Both);
-    }
-
-    /// Has the kernel watch the peer: asks after silence, breaks off what is not acknowledged; 0 leaves either as it
-    /// is.
-    pub fn guard(&self, keepalive_ms: u32, user_timeout_ms: u32) {
-        let socket = self.descriptor();
-        if keepalive_ms > 0 {
-            let seconds = Duration::from_secs(u64::from(keepalive_ms.div_ceil(1_000)));
-            // A Unix socket has neither; its peer cannot vanish without the kernel knowing.
-            let _ = sockopt::set_socket_keepalive(socket, true);
-            let _ = sockopt::set_tcp_keepidle(socket, seconds);
-            let _ = sockopt::set_tcp_keepintvl(socket, seconds);
-        }
-        if user_timeout_ms > 0 {
-            let _ = sockopt::set_tcp_user_timeout(socket, user_timeout_ms);
-        }
-    }
-
-    /// The connection's own end.
-    #[must_use]
-    pub fn local_address(&self) -> Option<SocketAddr> {
-        rustix::net::getsockname(self.descriptor()).ok().and_then(|address| address.try_into().ok())
-    }
-
-    fn shutdown(&self, how: rustix::net::Shutdown) {
-        // A connection that is broken already needs no shutdown.
-        let _ = rustix::net::shutdown(self.descriptor(), how);
-    }
-
-    /// The same socket, for receiving by readiness.
-    pub(super) fn socket(&self) -> Socket {
-        let stream = match &self.half {
-            Half::Tcp(half) => Stream::Tcp(OwnedReadHalf(half.0.clone())),
-            Half::Unix(half) => Stream::Unix(OwnedReadHalf(half.0.clone())),
-        };
-        Socket::new(stream, self.descriptor().as_raw_fd())
+        Ok(lease)
     }
 
     /// Sends of the lease what the kernel takes, at least one byte, however long that lasts. Says how many and
@@ -166,20 +108,68 @@ impl Sender {
     /// # Errors
     /// When the connection is broken.
     pub async fn send_some(&mut self, lease: Lease) -> Result<(usize, Lease), Lease> {
-        let (bytes, start, home) = lease.lend();
-        let end = bytes.len();
-        let (result, slice) = self.write(bytes.slice(start..end)).await;
-        let mut lease = home.adopt(slice.into_inner());
+        let (result, mut lease) = self.send_once(lease).await;
         match result {
             Ok(sent) if sent > 0 => {
-                lease.advance(start + sent);
+                lease.advance(sent);
                 Ok((sent, lease))
             }
             _ => Err(lease),
         }
     }
 
-    fn descriptor(&self) -> BorrowedFd<'_> {
+    async fn send_once(&mut self, lease: Lease) -> (io::Result<usize>, Lease) {
+        match &mut self.kind {
+            Kind::Ring(descriptor) => {
+                let outcome = descriptor.begin(Work::Send(lease)).await;
+                (outcome.result, outcome.lease.expect("a send gives its lease back"))
+            }
+            Kind::Epoll(half) => half.send(lease).await,
+        }
+    }
+
+    /// Tells the peer that no more bytes come; what it sends is still received.
+    pub fn finish(&self) {
+        shutdown(self, Shutdown::Write);
+    }
+
+    /// Breaks the connection both ways: every pending operation completes at once.
+    pub fn sever(&self) {
+        shutdown(self, Shutdown::Both);
+    }
+
+    /// Has the kernel watch the peer: asks after silence, breaks off what is not acknowledged; 0 leaves either as it
+    /// is.
+    pub fn guard(&self, keepalive_ms: u32, user_timeout_ms: u32) {
+        if keepalive_ms > 0 {
+            let seconds = Duration::from_secs(u64::from(keepalive_ms.div_ceil(1_000)));
+            // A Unix socket has neither; its peer cannot vanish without the kernel knowing.
+            let _ = sockopt::set_socket_keepalive(self, true);
+            let _ = sockopt::set_tcp_keepidle(self, seconds);
+            let _ = sockopt::set_tcp_keepintvl(self, seconds);
+        }
+        if user_timeout_ms > 0 {
+            let _ = sockopt::set_tcp_user_timeout(self, user_timeout_ms);
+        }
+    }
+
+    /// The connection's own end.
+    #[must_use]
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        rustix::net::getsockname(self).ok().and_then(|address| address.try_into().ok())
+    }
+
+    /// The same socket, for receiving by readiness.
+    pub(super) fn socket(&self) -> Socket {
+        match &self.kind {
+            Kind::Ring(descriptor) => Socket::on_ring(descriptor.clone()),
+            Kind::Epoll(half) => Socket::on_epoll(half.source(), self.as_fd().as_raw_fd()),
+        }
+    }
+}
+
+impl AsFd for Sender {
+    fn as_fd(&self) -> BorrowedFd<'_> {
         self.listed.socket()
     }
 }

@@ -2,20 +2,21 @@
 //! given up at any time. What is done with it is done at once or not at all.
 
 use std::io;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::rc::Rc;
 
-use monoio::io::OwnedReadHalf;
-use monoio::net::{TcpStream, UnixStream};
-use monoio::utils::is_legacy;
 use rustix::buffer::spare_capacity;
 use rustix::io::{Errno, ioctl_fionbio};
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 use rustix::pipe::{SpliceFlags, splice};
 
+use super::epoll::Source;
 use super::open::Listed;
 use super::pipe::Pipe;
+use super::{shutdown, wants_non_blocking};
 use crate::limits::PIPE_BYTES;
 use crate::worker::buffer::Lease;
+use crate::worker::runtime::{Descriptor, Work};
 
 /// The pipe does not wait, and pages move where they can.
 const SPLICE: SpliceFlags = SpliceFlags::NONBLOCK.union(SpliceFlags::MOVE);
@@ -23,13 +24,12 @@ const SPLICE: SpliceFlags = SpliceFlags::NONBLOCK.union(SpliceFlags::MOVE);
 /// A connected socket.
 pub struct Socket {
     listed: Listed,
-    stream: Stream,
+    kind: Kind,
 }
 
-/// The half of a stream that is read from.
-pub(super) enum Stream {
-    Tcp(OwnedReadHalf<TcpStream>),
-    Unix(OwnedReadHalf<UnixStream>),
+enum Kind {
+    Ring(Rc<Descriptor>),
+    Epoll(Source),
 }
 
 /// What became of bytes that were to be moved now.
@@ -46,8 +46,12 @@ pub enum Moved {
 }
 
 impl Socket {
-    pub(super) fn new(stream: Stream, fd: RawFd) -> Self {
-        Self { listed: Listed::new(fd), stream }
+    pub(super) fn on_ring(descriptor: Rc<Descriptor>) -> Self {
+        Self { listed: Listed::new(descriptor.as_fd().as_raw_fd()), kind: Kind::Ring(descriptor) }
+    }
+
+    pub(super) fn on_epoll(source: Source, fd: RawFd) -> Self {
+        Self { listed: Listed::new(fd), kind: Kind::Epoll(source) }
     }
 
     /// Waits until a receive has something to say.
@@ -55,9 +59,9 @@ impl Socket {
     /// # Errors
     /// When the socket cannot be waited for.
     pub async fn readable(&self) -> io::Result<()> {
-        match &self.stream {
-            Stream::Tcp(half) => whole(half).readable(false).await,
-            Stream::Unix(half) => whole(half).readable(false).await,
+        match &self.kind {
+            Kind::Ring(descriptor) => descriptor.begin(Work::Readable).await.result.map(drop),
+            Kind::Epoll(source) => Box::pin(source.readable()).await,
         }
     }
 
@@ -66,9 +70,9 @@ impl Socket {
     /// # Errors
     /// When the socket cannot be waited for.
     pub async fn writable(&self) -> io::Result<()> {
-        match &self.stream {
-            Stream::Tcp(half) => whole(half).writable(false).await,
-            Stream::Unix(half) => whole(half).writable(false).await,
+        match &self.kind {
+            Kind::Ring(descriptor) => descriptor.begin(Work::Writable).await.result.map(drop),
+            Kind::Epoll(source) => Box::pin(source.writable()).await,
         }
     }
 
@@ -112,7 +116,7 @@ impl Socket {
     /// a socket must not say so for longer, or operations on it would fail where they are to wait.
     fn without_blocking(&self, spliced: impl FnOnce(BorrowedFd<'_>) -> rustix::io::Result<usize>) -> Moved {
         let socket = self.descriptor();
-        let ring = !is_legacy();
+        let ring = !wants_non_blocking();
         if ring && ioctl_fionbio(socket, true).is_err() {
             return Moved::Broken;
         }
@@ -129,7 +133,7 @@ impl Socket {
 
     /// Tells the peer that no more bytes come; what it sends is still received.
     pub fn finish(&self) {
-        self.shutdown(Shutdown::Write);
+        shutdown(self.descriptor(), Shutdown::Write);
     }
 
     /// Resets the connection, so that the peer does not take what came so far for all there is.
@@ -140,25 +144,12 @@ impl Socket {
 
     /// Breaks the connection both ways.
     pub fn sever(&self) {
-        self.shutdown(Shutdown::Both);
-    }
-
-    fn shutdown(&self, how: Shutdown) {
-        // A connection that is broken already needs no shutdown.
-        let _ = rustix::net::shutdown(self.descriptor(), how);
+        shutdown(self.descriptor(), Shutdown::Both);
     }
 
     fn descriptor(&self) -> BorrowedFd<'_> {
         self.listed.socket()
     }
-}
-
-#[expect(unsafe_code, reason = "the runtime's halves do not give their stream, which alone can be waited for")]
-fn whole<T>(half: &OwnedReadHalf<T>) -> &T {
-    // SAFETY: the stream lives as long as a half of it does. A `&mut` to it is made only inside the runtime's
-    // read and write, for the time it takes to submit an operation, during which nothing else runs here; what
-    // is used of the stream by `&` is its descriptor, which never changes.
-    unsafe { &*half.0.get() }
 }
 
 fn refused(errno: Errno) -> Moved {

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use crate::limits::{OPERATIONS_PER_TURN, TURN_PAUSE_MS};
+use crate::worker::runtime;
 
 /// A core is shared. On a ring every operation returns to the runtime; under epoll one whose socket is
 /// ready completes at once, and a fast peer could keep a core, its timers included, for itself.
@@ -19,7 +20,7 @@ impl Turn {
         if self.unwaited >= OPERATIONS_PER_TURN {
             self.unwaited = 0;
             // Rare, so its room is not kept in every connection. Waking oneself instead would starve the timers.
-            Box::pin(monoio::time::sleep(Duration::from_millis(TURN_PAUSE_MS))).await;
+            Box::pin(runtime::sleep(Duration::from_millis(TURN_PAUSE_MS))).await;
         }
         let mut waited = false;
         let done = poll_fn(|cx| {

@@ -34,6 +34,8 @@ test-unit:
 	$(CARGO) test --workspace --locked --lib --bins --test allocations --test config --test control_signals --test docs \
 		--test fairness --test readme --test security --test tidy
 
+# Most of these tests wait for a deadline: more of them at a time than there are cores.
+test-e2e: export RUST_TEST_THREADS = 4
 test-e2e:
 	GK_CORES=1 $(CARGO) test --locked --test e2e
 	GK_CORES=4 $(CARGO) test --locked --test e2e

@@ -6,11 +6,13 @@
 
 pub mod access;
 pub mod addresses;
+pub mod calendar;
 pub mod epoch;
 pub mod forwarded;
 pub mod health;
 pub mod link;
 pub mod listen;
+pub mod quota;
 pub mod rate;
 pub mod rewrite;
 pub mod routes;

@@ -1,14 +1,16 @@
 //! Tenants of app.toml: their credentials, the paths they may call, and the order of those tests.
 //!
 //! Out of scope: where `app_id` and `sign` stand in a request, the tenant's rate and the group
-//! fields (all `worker`), and the daily quota.
+//! fields (all `worker`).
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use hashbrown::HashMap;
 use subtle::{Choice, ConstantTimeEq};
 
 use super::access::AddressSet;
+use super::quota::Quota;
 use super::rate::Rate;
 use super::routes::covers;
 use crate::end::End;
@@ -29,6 +31,8 @@ pub struct Tenant {
     pub white: AddressSet,
     /// `qps`, burst 3 ×.
     pub rate: Option<Rate>,
+    /// `total_query_daily`.
+    pub quota: Option<Quota>,
     /// `group_id`; 0 is none.
     pub group_id: u64,
 }
@@ -93,6 +97,17 @@ impl Tenants {
         self.index.get(app_id).map(|&position| &self.tenants[position])
     }
 
+    /// Goes on with the counts of another configuration's tenants, where one of the same `app_id` has a quota.
+    pub fn go_on_counting(&mut self, before: &Self) {
+        for tenant in &mut self.tenants {
+            if let Some(quota) = &mut tenant.quota
+                && let Some(known) = before.find(tenant.app_id.as_bytes()).and_then(|known| known.quota.as_ref())
+            {
+                quota.count = Arc::clone(&known.count);
+            }
+        }
+    }
+
     /// GateKeeper's order: an `app_id` is named, it is known, the sign is right (or the address is on the
     /// tenant's white list), the path is allowed. `path` is the one before any rewrite.
     ///
@@ -125,6 +140,7 @@ mod tests {
             allowed: allowed.iter().map(|prefix| prefix.as_bytes().into()).collect(),
             white: AddressSet::new(white.iter().map(|item| AddressSet::parse_item(item).expect(item)).collect()),
             rate: None,
+            quota: None,
             group_id: 0,
         }
     }

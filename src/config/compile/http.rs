@@ -82,5 +82,8 @@ pub(super) fn process(page: &Page, faults: &mut Faults) -> Process {
         account,
         rate_keys_max: desk.section.count("rate_keys_max"),
         dns_servers: dns,
+        admin: None,
+        store: None,
+        zone: String::new(),
     }
 }

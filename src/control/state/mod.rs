@@ -412,7 +412,8 @@ impl State {
     }
 
     fn put_in_force(&mut self, now: Instant, loaded: Loaded, opened: Vec<Group>) {
-        let Loaded { snapshot, process, warnings, files, fingerprint } = loaded;
+        let Loaded { mut snapshot, process, warnings, files, fingerprint } = loaded;
+        snapshot.tenants.go_on_counting(&self.publisher.current().snapshot.tenants);
         self.fingerprint = fingerprint;
         self.say_faults(&warnings);
         self.take_up_process(now, process);

@@ -109,6 +109,9 @@ pub(crate) fn process() -> Process {
         account: None,
         rate_keys_max: 32,
         dns_servers: Vec::new(),
+        admin: None,
+        store: None,
+        zone: String::new(),
     }
 }
 

@@ -166,6 +166,8 @@ pub(crate) struct Conf {
     base: Table,
     http: Table,
     cluster: Table,
+    admin: Table,
+    store: Table,
     services: Vec<Service>,
     apps: Vec<App>,
     cores: Option<usize>,
@@ -179,6 +181,8 @@ impl Conf {
             base: Table::new(),
             http: Table::new(),
             cluster: Table::new(),
+            admin: Table::new(),
+            store: Table::new(),
             services: Vec::new(),
             apps: Vec::new(),
             cores: None,
@@ -186,6 +190,8 @@ impl Conf {
             program: None,
         };
         let conf = conf.base("conf_load_interval", 0).base("watch", false).base("drain_window", 5);
+        // Tests run side by side, and most look at neither.
+        let conf = conf.admin("addr", "off").store("path", "off");
         conf.http("route_prefix", "").http("read_timeout", 30).http("write_timeout", 30)
     }
 
@@ -213,6 +219,18 @@ impl Conf {
     /// A key of base.toml's `[http]`.
     pub(crate) fn http(mut self, key: &'static str, value: impl Toml) -> Self {
         self.http.insert(key, value.toml());
+        self
+    }
+
+    /// A key of base.toml's `[admin]`.
+    pub(crate) fn admin(mut self, key: &'static str, value: impl Toml) -> Self {
+        self.admin.insert(key, value.toml());
+        self
+    }
+
+    /// A key of base.toml's `[store]`.
+    pub(crate) fn store(mut self, key: &'static str, value: impl Toml) -> Self {
+        self.store.insert(key, value.toml());
         self
     }
 
@@ -264,6 +282,8 @@ impl Conf {
         http.entry("addr").or_insert_with(|| format!("127.0.0.1:{port}").toml());
         write_table(&mut base, "[http]", &http);
         write_table(&mut base, "[cluster]", &self.cluster);
+        write_table(&mut base, "[admin]", &self.admin);
+        write_table(&mut base, "[store]", &self.store);
         let mut module = String::new();
         for service in &self.services {
             service.write(&mut module);

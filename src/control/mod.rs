@@ -15,10 +15,12 @@ mod reload;
 mod reports;
 mod signals;
 mod state;
+mod store;
 pub mod systemd;
 #[cfg(test)]
 mod tests;
 mod thread;
+mod totals;
 pub mod upgrade;
 mod watch;
 

@@ -5,9 +5,28 @@
 //! the date of the zone's clocks changes, so it has 23 or 25 hours where the clocks are changed, and an hour that the
 //! clocks show twice is two hours. Out of scope: names of zones (`config`), what is counted (`wall::quota`).
 
+use std::fmt;
+
 /// A date as days since 1970-01-01 in the calendar's zone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Day(pub u32);
+
+/// As a date, `2026-11-28`.
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Years that begin in March, in eras of 400 of them, so that the leap day is the last of its year.
+        const ERA_DAYS: u32 = 146_097;
+        let days = self.0 + 719_468;
+        let (era, of_era) = (days / ERA_DAYS, days % ERA_DAYS);
+        let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+        let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let march_month = (5 * of_year + 2) / 153;
+        let day = of_year - (153 * march_month + 2) / 5 + 1;
+        let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+        let year = year_of_era + era * 400 + u32::from(month <= 2);
+        write!(f, "{year:04}-{month:02}-{day:02}")
+    }
+}
 
 /// How far the zone's clocks are ahead of UTC from a moment on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +145,14 @@ mod tests {
         assert_eq!((utc.day(0), utc.day(86_399), utc.day(86_400)), (Day(0), Day(0), Day(1)));
         assert_eq!((utc.day_ends_s(0), utc.day_ends_s(86_399), utc.day_ends_s(86_400)), (86_400, 86_400, 172_800));
         assert_eq!(utc.hour_starts_s(7_300), 7_200);
+    }
+
+    #[test]
+    fn a_day_is_written_as_its_date() {
+        let dates = [(0, "1970-01-01"), (59, "1970-03-01"), (11_016, "2000-02-29"), (20_785, "2026-11-28"), (47_540, "2100-02-28"), (47_541, "2100-03-01")];
+        for (day, date) in dates {
+            assert_eq!(Day(day).to_string(), date);
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! hands in the links, and how one that died is replaced). A control that is stuck stops no traffic.
 
 pub mod bind;
+mod books;
 pub mod desk;
 mod dns;
 pub mod given;

@@ -121,12 +121,16 @@ impl Totals {
         }
     }
 
-    /// The store has these of the day and hour under way, from before this process or from another one.
+    /// The store has these of the day and hour under way: what this process has told it, what was before it, and what
+    /// another one has told it.
     pub(crate) fn recall(&mut self, kept: HashMap<Key, Sum>) {
         for (key, sum) in kept {
-            let row = self.rows.entry(key).or_default();
-            row.rate.sum.day += sum.day;
-            row.rate.sum.hour += sum.hour;
+            let waiting = |span| self.waiting.get(&(span, key.clone())).copied().unwrap_or(0);
+            let day = sum.day + waiting(Span::Day(self.day));
+            let hour = sum.hour + waiting(Span::Hour(self.hour_s));
+            let known = &mut self.rows.entry(key).or_default().rate.sum;
+            // A store that had to begin anew knows less.
+            *known = Sum { day: known.day.max(day), hour: known.hour.max(hour) };
         }
     }
 
@@ -227,6 +231,11 @@ mod tests {
         assert_eq!(sum(&totals), (42, 12));
         assert_eq!(totals.waiting().len(), 2, "and is not added to the store again");
         assert!(totals.waiting().iter().all(|(_, _, total)| *total == 2));
+        totals.kept();
+        totals.recall([(key("a"), Sum { day: 42, hour: 12 })].into());
+        assert_eq!(sum(&totals), (42, 12), "nor counted twice once it is there");
+        totals.recall([(key("a"), Sum { day: 1, hour: 1 })].into());
+        assert_eq!(sum(&totals), (42, 12), "nor forgotten with a store that begins anew");
     }
 
     #[test]

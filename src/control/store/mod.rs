@@ -72,9 +72,14 @@ impl Store {
     pub(super) async fn open(path: &Path) -> Result<Self, Trouble> {
         match Self::try_open(path).await {
             Err(Trouble::Damaged(why)) => {
-                let aside = put_aside(path)
-                    .map_err(|error| Trouble::Refused(format!("damaged ({why}), and it cannot be put aside: {error}")))?;
-                warn!("the store {} is damaged ({why}); it is {} now, and a new one begins", path.display(), aside.display());
+                let aside = put_aside(path).map_err(|error| {
+                    Trouble::Refused(format!("damaged ({why}), and it cannot be put aside: {error}"))
+                })?;
+                warn!(
+                    "the store {} is damaged ({why}); it is {} now, and a new one begins",
+                    path.display(),
+                    aside.display()
+                );
                 Self::try_open(path).await
             }
             opened => opened,
@@ -114,7 +119,8 @@ impl Store {
         ] {
             let rows: Vec<_> = sums.iter().filter(|(_, span, _)| is_in(span)).collect();
             for rows in rows.chunks(STORE_ROWS_AT_ONCE) {
-                let mut query = QueryBuilder::<Sqlite>::new(format!("INSERT INTO {table} ({column}, kind, name, total) "));
+                let mut query =
+                    QueryBuilder::<Sqlite>::new(format!("INSERT INTO {table} ({column}, kind, name, total) "));
                 query.push_values(rows, |mut row, (key, span, total)| {
                     match span {
                         Span::Day(day) => row.push_bind(day.to_string()),

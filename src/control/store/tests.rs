@@ -42,7 +42,8 @@ fn many_names_of_every_kind_are_kept_apart() {
     run(async {
         let mut store = Store::open(&path).await.expect("opens");
         let name = |n: u64| format!("'; DROP TABLE day_totals; -- {n}\u{e9}");
-        let both = |n| [Kind::Service, Kind::Tenant].map(|kind| (Key { kind, name: name(n).into() }, Span::Day(DAY), n));
+        let both =
+            |n| [Kind::Service, Kind::Tenant].map(|kind| (Key { kind, name: name(n).into() }, Span::Day(DAY), n));
         let sums: Vec<_> = (1..=2_000).flat_map(both).collect();
         store.add(&sums).await.expect("added");
         let kept = store.read(DAY, 0).await.expect("read");
@@ -127,7 +128,8 @@ fn a_later_gateways_store_is_left_alone() {
 fn a_locked_store_is_refused_in_time_and_works_again_after() {
     let (_folder, path) = folder();
     run(async {
-        let (mut store, mut other) = (Store::open(&path).await.expect("opens"), Store::open(&path).await.expect("opens"));
+        let (mut store, mut other) =
+            (Store::open(&path).await.expect("opens"), Store::open(&path).await.expect("opens"));
         sqlx::raw_sql("BEGIN EXCLUSIVE").execute(&mut other.connection).await.expect("locked");
         let start = std::time::Instant::now();
         let trouble = store.add(&[(service("a"), Span::Day(DAY), 5)]).await.expect_err("locked");

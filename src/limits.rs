@@ -120,6 +120,18 @@ pub const DESK_PATIENCE_MS: u64 = 5_000;
 pub const DESK_ASKERS_MAX: usize = 8;
 /// Bytes of a question.
 pub const DESK_LINE_BYTES_MAX: u64 = 64;
+/// Connections of the admin listener; more wait in the accept queue.
+pub const ADMIN_CONNECTIONS_MAX: usize = 64;
+/// How long one of them may take to ask, the first time and each time after.
+pub const ADMIN_HEAD_MS: u64 = 30_000;
+/// How long one of them lives; then it is closed after the answer under way.
+pub const ADMIN_LIFE_MS: u64 = 600_000;
+/// And this much later it is cut.
+pub const ADMIN_CUT_MS: u64 = 30_000;
+/// Bytes of a question.
+pub const ADMIN_HEAD_BYTES_MAX: usize = 16 * 1024;
+/// How long a question waits for the control loop.
+pub const ADMIN_PATIENCE_MS: u64 = 5_000;
 /// How long the store may be busy with another process before it is tried again later.
 pub const STORE_BUSY_MS: u64 = 1_000;
 /// Between two looks at what tenants with a quota have used, in the store and here.

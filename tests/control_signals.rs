@@ -1,12 +1,13 @@
 //! The control plane under real signals, in a process of its own: SIGHUP reloads, SIGUSR1 is ignored,
 //! SIGTERM drains and ends.
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use gatekeeper::config;
-use gatekeeper::control::bind::Group;
+use gatekeeper::control::bind::{Group, Opened};
+use gatekeeper::control::figures::Figures;
 use gatekeeper::control::{self, Life, Office};
 use gatekeeper::ids::WorkerId;
 use gatekeeper::wall::link::{self, Order, Report};
@@ -37,7 +38,8 @@ fn hangup_reloads_and_terminate_drains() {
     let loaded = config::load(&file).unwrap_or_else(|faults| panic!("{faults:?}"));
 
     let unserved = |listen: &Listen| Group { listen: listen.clone(), sockets: Vec::new() };
-    let listening = loaded.process.listens.iter().map(unserved).collect();
+    let groups = loaded.process.listens.iter().map(unserved).collect();
+    let listening = Opened { groups, admin: None };
 
     let (up, reports) = link::report_channel().expect("descriptors");
     let (control_end, worker) = link::connect(WorkerId(0), &up).expect("descriptors");
@@ -58,6 +60,7 @@ fn hangup_reloads_and_terminate_drains() {
     });
     let (ready, is_ready) = mpsc::channel();
     let office = Office {
+        figures: Arc::new(Figures::default),
         file: file.clone(),
         load: Box::new(config::load_if_changed),
         loaded,

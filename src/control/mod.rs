@@ -4,10 +4,12 @@
 //! drain at the end. Out of scope: serving requests, and how workers are started and pinned (`run`
 //! hands in the links, and how one that died is replaced). A control that is stuck stops no traffic.
 
+mod admin;
 pub mod bind;
 mod books;
 pub mod desk;
 mod dns;
+pub mod figures;
 pub mod given;
 mod health;
 mod passage;
@@ -28,8 +30,9 @@ mod watch;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use bind::Group;
+use bind::Opened;
 
 use crate::config::{Fault, Loaded};
 use crate::ids::WorkerId;
@@ -43,6 +46,9 @@ pub type Load = dyn Fn(&Path, u64) -> Result<Option<Loaded>, Vec<Fault>> + Send 
 /// Starts the worker of this number, another after one that has died, and gives control's end of the link to it.
 pub type Spawn = dyn Fn(WorkerId) -> io::Result<ControlEnd> + Send;
 
+/// Reads what the workers have counted; may take some milliseconds.
+pub type Read = dyn Fn() -> figures::Figures + Send + Sync;
+
 /// Told once, when every worker has started: how many on which rung of the driver ladder.
 pub type Ready = dyn FnOnce(&str) + Send;
 
@@ -55,7 +61,9 @@ pub struct Office {
     /// What it said at start: epoch 1. Its warnings are the caller's to print.
     pub loaded: Loaded,
     /// The listeners it wants, opened.
-    pub listening: Vec<Group>,
+    pub listening: Opened,
+    /// How what the workers have counted is read.
+    pub figures: Arc<Read>,
     /// One link per worker.
     pub links: Vec<ControlEnd>,
     /// How a worker that has died is replaced.

@@ -14,12 +14,17 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tracing::{debug, error, info, warn};
 
+use super::admin::Admin;
+use super::bind::Wanted;
+use super::books::{Books, Counters};
 use super::dns::Names;
+use super::figures::Figures;
 use super::health::Checkers;
 use super::passage::Passage;
-use super::state::{Birth, Effect, Event, Level, Opening, Pace, State};
+use super::state::{Birth, Effect, Event, Level, Pace, State};
+use super::totals::{Key, Kind};
 use super::watch::Watch;
-use super::{Office, Outcome, Ready, Spawn, bind, reload, reports, signals};
+use super::{Office, Outcome, Read, Ready, Spawn, bind, reload, reports, signals};
 use crate::ids::{ListenerId, WorkerId};
 use crate::wall::epoch::Epoch;
 use crate::wall::link::{ControlEnd, Order};
@@ -40,17 +45,23 @@ pub(super) async fn serve(office: Office) -> io::Result<Outcome> {
 
 /// The loop without its signals, so that a test can be the one who gives them.
 pub(super) async fn turn(office: Office, pace: Pace, (events, mut inbox): Channel) -> io::Result<Outcome> {
-    let Office { file, load, loaded, listening, links, spawn, reports, ready, life } = office;
+    let Office { file, load, loaded, listening, figures, links, spawn, reports, ready, life } = office;
     reports::listen(reports, events.clone())?;
+    let mut books = Books::open(counters(figures.clone()), &file)?;
+    let admin = Admin::new(events.clone(), figures, books.page());
     let reader = reload::Reader::new(file, load.into());
     let workers: Vec<WorkerId> = links.iter().map(|link| link.worker).collect();
     let birth = Birth { has_predecessor: life.predecessor.is_some(), watchdog: life.systemd.watchdog() };
     let passage = Passage::new(life, &events)?;
-    let mut hands = Hands::new(links, spawn, reader, passage, events, ready);
     let (mut state, mut effects) = State::open(loaded, listening, workers, Instant::now(), pace, birth);
+    books.take_up(state.subject());
+    // Quotas go on where they stopped, from the first request on.
+    books.opened().await;
+    let mut hands = Hands::new(links, spawn, reader, passage, Watchers { books, admin }, events, ready);
     loop {
         for effect in effects {
             if let Some(end) = hands.perform(effect) {
+                hands.watchers.books.close().await;
                 return end;
             }
         }
@@ -69,6 +80,22 @@ async fn until(due: Option<Instant>) {
     }
 }
 
+/// Those who look on.
+struct Watchers {
+    books: Books,
+    admin: Admin,
+}
+
+/// Calls by service and tenant, of everything that is counted.
+fn counters(figures: Arc<Read>) -> Box<Counters> {
+    let key = |kind, name| Key { kind, name };
+    Box::new(move || {
+        let Figures { services, tenants, .. } = figures();
+        let services = services.into_iter().map(|row| (key(Kind::Service, row.name), row.classes.iter().sum()));
+        services.chain(tenants.into_iter().map(|(name, count)| (key(Kind::Tenant, name), count))).collect()
+    })
+}
+
 /// What carries out the effects.
 struct Hands {
     links: HashMap<WorkerId, ControlEnd>,
@@ -80,6 +107,7 @@ struct Hands {
     names: Names,
     watch: Watch,
     passage: Passage,
+    watchers: Watchers,
     events: mpsc::Sender<Event>,
     ready: Option<Box<Ready>>,
 }
@@ -90,6 +118,7 @@ impl Hands {
         spawn: Box<Spawn>,
         reader: reload::Reader,
         passage: Passage,
+        watchers: Watchers,
         events: mpsc::Sender<Event>,
         ready: Box<Ready>,
     ) -> Self {
@@ -102,6 +131,7 @@ impl Hands {
             names: Names::new(events.clone()),
             watch: Watch::default(),
             passage,
+            watchers,
             events,
             ready: Some(ready),
         }
@@ -114,6 +144,11 @@ impl Hands {
             Effect::Replace(worker) => self.replace(worker),
             Effect::Load { in_force } => self.reader.start(in_force, self.events.clone()),
             Effect::Open(wanted) => self.open(wanted),
+            Effect::OpenAdmin(socket) => self.watchers.admin.open(socket),
+            Effect::AskForToken(token) => self.watchers.admin.ask_for(token),
+            Effect::CloseAdmin => self.watchers.admin.close(),
+            Effect::Show(whom, view) => drop(whom.send(view)),
+            Effect::Account(subject) => self.watchers.books.take_up(subject),
             Effect::Hold(listener, sockets) => drop(self.sockets.insert(listener, sockets)),
             Effect::Deal { worker, listener, entrance, socket } => self.deal(worker, listener, entrance, socket),
             Effect::Close(listener) => drop(self.sockets.remove(&listener)),
@@ -136,7 +171,7 @@ impl Hands {
             Effect::ForgetPredecessor => self.passage.forget_predecessor(),
             Effect::TellPredecessor(said) => self.passage.tell_predecessor(&said),
             Effect::StartSuccessor { cores, timeout_ms } => {
-                let held = self.sockets.values().flatten();
+                let held = self.sockets.values().flatten().chain(self.watchers.admin.socket());
                 let sockets = held.map(|socket| socket.try_clone().map(OwnedFd::from)).collect();
                 self.passage.start_successor(cores, timeout_ms, sockets);
             }
@@ -150,7 +185,7 @@ impl Hands {
     }
 
     /// Binding waits a while for an address that is taken: not here.
-    fn open(&self, wanted: Vec<Opening>) {
+    fn open(&self, wanted: Wanted) {
         let (count, events) = (self.links.len(), self.events.clone());
         tokio::spawn(async move {
             let opened = spawn_blocking(move || bind::open_all(&wanted, count)).await;

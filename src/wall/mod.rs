@@ -16,5 +16,6 @@ pub mod quota;
 pub mod rate;
 pub mod rewrite;
 pub mod routes;
+pub mod secret;
 pub mod snapshot;
 pub mod tenants;

@@ -4,6 +4,7 @@
 //! In scope: what is in force, who has adopted it, which endpoints are up, who waits for an answer,
 //! when the process ends. Out of scope: reading files, probing, resolving, sending (`control::thread`).
 
+mod admin;
 mod doors;
 mod effect;
 mod event;
@@ -16,6 +17,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 mod upgrade;
+mod view;
 mod vigil;
 mod workers;
 
@@ -23,12 +25,14 @@ use std::mem;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use admin::Admin;
 use doors::Doors;
 use publish::Publisher;
 use reload::Reload;
 use roll::Roll;
 use stop::Stop;
 use upgrade::Upgrade;
+use view::Loads;
 use vigil::Vigil;
 use workers::Workers;
 
@@ -38,9 +42,11 @@ pub(crate) use event::{Event, Reading};
 pub(crate) use place::{CheckerId, Spot, Target};
 pub(crate) use reload::Asker;
 pub(crate) use upgrade::{Predecessor, Successor, Wisher};
+pub(crate) use view::{Stage, View, WorkerView};
 
 use super::Outcome;
-use super::bind::Group;
+use super::bind::{Opened, Wanted};
+use super::books::Subject;
 use super::systemd::Notice;
 use super::upgrade::Said;
 use crate::config::{Fault, Loaded, Process};
@@ -96,6 +102,9 @@ pub(crate) struct State {
     pace: Pace,
     /// The configuration's as last loaded.
     process: Process,
+    /// The configuration's.
+    sources: Vec<PathBuf>,
+    /// Those of them that are watched.
     files: Vec<PathBuf>,
     /// Stands for the text in force.
     fingerprint: u64,
@@ -103,9 +112,11 @@ pub(crate) struct State {
     roll: Roll,
     workers: Workers,
     doors: Doors,
+    admin: Admin,
     /// Good, but for the listeners it wants, which are being opened.
     opening: Option<Box<Loaded>>,
     reload: Reload,
+    loads: Loads,
     /// First and last change seen in the watched directories.
     touched: Option<(Instant, Instant)>,
     timer_due: Option<Instant>,
@@ -124,7 +135,7 @@ impl State {
     /// The state at start, and what it takes to get there: epoch 1 to every worker first.
     pub(crate) fn open(
         loaded: Loaded,
-        listening: Vec<Group>,
+        listening: Opened,
         workers: impl IntoIterator<Item = WorkerId>,
         now: Instant,
         pace: Pace,
@@ -136,14 +147,17 @@ impl State {
         let publisher = Publisher::open(snapshot, roll.publish(EpochId(1)), now, pace.health_gap);
         let mut state = Self {
             pace,
+            sources: Vec::new(),
             files: Vec::new(),
             fingerprint,
             publisher,
             roll,
             workers: Workers::new(workers, now),
             doors: Doors::default(),
+            admin: Admin::default(),
             opening: None,
             reload: Reload::default(),
+            loads: Loads::default(),
             touched: None,
             timer_due: timer_after(now, &process),
             stop: None,
@@ -155,8 +169,13 @@ impl State {
             out: Vec::new(),
             process,
         };
+        let Opened { groups, admin } = listening;
+        if !birth.has_predecessor {
+            state.admin.answer(&mut state.out);
+        }
+        state.admin.replace(state.process.admin.as_ref(), admin, &mut state.out);
         state.workers.offer(state.publisher.current(), &mut state.out);
-        state.doors.replace(&state.process.listens, listening, EpochId(1), &state.workers, &mut state.out);
+        state.doors.replace(&state.process.listens, groups, EpochId(1), &state.workers, &mut state.out);
         state.out.push(Effect::UseServers(state.process.dns_servers.clone()));
         state.out.append(&mut duties);
         state.watch(files);
@@ -196,11 +215,35 @@ impl State {
                     self.take_office(now);
                 }
             }
+            Event::Watched(whom) => self.out.push(Effect::Show(whom, Box::new(self.view(now)))),
             Event::Stop => self.stop(now),
             Event::Due => {}
         }
         self.settle(now);
         mem::take(&mut self.out)
+    }
+
+    /// What is to be accounted for.
+    pub(crate) fn subject(&self) -> Subject {
+        Subject { snapshot: self.publisher.current().snapshot.clone(), store: self.process.store.clone() }
+    }
+
+    fn view(&self, now: Instant) -> View {
+        let stage = match (self.stop.is_some(), self.serving) {
+            (true, _) => Stage::Stopping,
+            (false, true) => Stage::Serving,
+            (false, false) => Stage::Starting,
+        };
+        View {
+            stage,
+            epoch: self.publisher.current().clone(),
+            workers: self.workers.view(),
+            listens: self.process.listens.clone(),
+            files: self.sources.clone(),
+            zone: self.process.zone.clone(),
+            loads: self.loads.seen(now),
+            replaced_total: self.workers.replaced_total(),
+        }
     }
 
     /// When `Event::Due` is wanted, unless another event comes first.
@@ -310,6 +353,7 @@ impl State {
 
     /// This process is the gateway from now on.
     fn take_office(&mut self, now: Instant) {
+        self.admin.answer(&mut self.out);
         self.out.push(Effect::WritePid);
         self.out.push(Effect::Tell(Notice::Ready));
         let line = format!("serving with {} workers", self.workers.running().count());
@@ -370,11 +414,12 @@ impl State {
                 self.not_loaded(now, &lines.join("\n"));
             }
             Reading::New(loaded) => {
-                let missing = self.doors.missing(&loaded.process.listens);
+                let listeners = self.doors.missing(&loaded.process.listens);
+                let admin = self.admin.missing(loaded.process.admin.as_ref());
                 self.opening = Some(loaded);
-                match missing.is_empty() {
-                    true => self.opened(now, Ok(Vec::new())),
-                    false => self.out.push(Effect::Open(missing)),
+                match listeners.is_empty() && admin.is_none() {
+                    true => self.opened(now, Ok(Opened::default())),
+                    false => self.out.push(Effect::Open(Wanted { listeners, admin })),
                 }
             }
             Reading::Same => self.in_force(now, false),
@@ -382,7 +427,7 @@ impl State {
     }
 
     /// What the load wants opened is, so it takes effect; or it is not, so nothing does.
-    fn opened(&mut self, now: Instant, opened: Result<Vec<Group>, Vec<String>>) {
+    fn opened(&mut self, now: Instant, opened: Result<Opened, Vec<String>>) {
         let Some(loaded) = self.opening.take() else { return };
         match opened {
             Ok(opened) if self.reload.is_running() => {
@@ -399,7 +444,11 @@ impl State {
 
     fn in_force(&mut self, now: Instant, changed: bool) {
         let Some(run) = self.reload.ended() else { return };
-        self.reload.await_adoption(run, self.publisher.current().id, changed, now + self.pace.answer);
+        let epoch = self.publisher.current().id;
+        let what = if changed { "loaded" } else { "unchanged" };
+        self.loads.taken_total += u64::from(changed);
+        self.loads.ended(now, true, format!("{what}: epoch {epoch}"));
+        self.reload.await_adoption(run, epoch, changed, now + self.pace.answer);
         self.start_load(now);
     }
 
@@ -407,11 +456,13 @@ impl State {
         let Some(run) = self.reload.ended() else { return };
         let line = format!("configuration not loaded; epoch {} stays in force", self.publisher.current().id);
         self.out.push(Effect::Say(Level::Error, line));
+        self.loads.refused_total += 1;
+        self.loads.ended(now, false, reasons.to_owned());
         run.refuse(reasons, &mut self.out);
         self.start_load(now);
     }
 
-    fn put_in_force(&mut self, now: Instant, loaded: Loaded, opened: Vec<Group>) {
+    fn put_in_force(&mut self, now: Instant, loaded: Loaded, opened: Opened) {
         let Loaded { mut snapshot, process, warnings, files, fingerprint } = loaded;
         snapshot.tenants.go_on_counting(&self.publisher.current().snapshot.tenants);
         self.fingerprint = fingerprint;
@@ -423,7 +474,9 @@ impl State {
         let replaced = self.publisher.publish(snapshot, health, now);
         self.out.push(Effect::Free(replaced));
         let epoch = self.publisher.current().id;
-        self.doors.replace(&self.process.listens, opened, epoch, &self.workers, &mut self.out);
+        self.admin.replace(self.process.admin.as_ref(), opened.admin, &mut self.out);
+        self.doors.replace(&self.process.listens, opened.groups, epoch, &self.workers, &mut self.out);
+        self.out.push(Effect::Account(self.subject()));
         self.watch(files);
     }
 
@@ -449,6 +502,7 @@ impl State {
     }
 
     fn watch(&mut self, files: Vec<PathBuf>) {
+        self.sources.clone_from(&files);
         let wanted = if self.process.reload_on_change { files } else { Vec::new() };
         if wanted != self.files {
             self.files.clone_from(&wanted);
@@ -485,6 +539,7 @@ impl State {
     /// Another process serves from these sockets.
     fn hand_over(&mut self, now: Instant) {
         self.vigil.keep(None, now);
+        self.admin.leave(&mut self.out);
         // Nobody has to notice that this one goes.
         self.process.drain_delay_ms = 0;
         self.drain(now);

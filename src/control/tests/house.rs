@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use crate::config::{Fault, Loaded, Process};
-use crate::control::bind::Group;
+use crate::control::bind::{Group, Opened};
+use crate::control::figures::Figures;
 use crate::control::state::{Event, Pace};
 use crate::control::{Life, Office, Outcome, thread::turn};
 use crate::ids::{EndpointId, EpochId, WorkerId};
@@ -297,10 +298,11 @@ impl House {
                 (control, FakeWorker::start(end))
             })
             .unzip();
-        let listening = unserved(&loaded.process.listens);
+        let listening = Opened { groups: unserved(&loaded.process.listens), admin: None };
+        let figures = Arc::new(Figures::default);
         let (spawn, ready) = (Box::new(|_| Err(io::ErrorKind::Unsupported.into())), Box::new(|_: &str| {}));
         let (copy, life) = (file.clone(), Life::default());
-        let office = Office { file: copy, load, loaded, listening, links, spawn, reports, ready, life };
+        let office = Office { file: copy, load, loaded, listening, figures, links, spawn, reports, ready, life };
         let channel = mpsc::channel(64);
         let events = channel.0.clone();
         let running = Some(thread::spawn(move || {

@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn a_name_that_leads_here_is_not_our_own() {
-        for own in ["localhost", "LOCALHOST:8790", "127.0.0.1:8790", "[::1]:8790", "127.0.0.1", "::1", ""] {
+        for own in ["localhost", "LOCALHOST:8790", "127.0.0.1:8790", "[::1]:8790", "127.0.0.1", "[::1]", ""] {
             assert!(is_own_name(own), "{own}");
         }
         for other in ["evil.example", "evil.example:8790", "localhost.evil.example", "127.0.0.1.evil.example:80"] {

@@ -52,7 +52,7 @@ impl From<sqlx::Error> for Trouble {
     fn from(error: sqlx::Error) -> Self {
         const CORRUPT: &str = "11";
         const NOT_A_DATABASE: &str = "26";
-        let code = error.as_database_error().and_then(|error| error.code()).map(|code| {
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code).map(|code| {
             // The lower byte of an extended code is its class.
             code.parse::<u32>().map_or(code.into_owned(), |code| (code & 0xff).to_string())
         });

@@ -16,7 +16,6 @@ use std::time::{Duration, Instant};
 use crate::cli;
 use crate::config::{self, Fault, Loaded};
 use crate::control::bind::{Group, Opened};
-use crate::control::figures::Figures;
 use crate::control::given::Given;
 use crate::control::systemd::Systemd;
 use crate::control::upgrade::{Inherited, Line, Succession};
@@ -27,6 +26,8 @@ use crate::wall::addresses::Addresses;
 use crate::wall::link;
 use crate::wall::listen::{Entrance, Listen};
 use crate::wall::rate::RateTable;
+use crate::wall::slot::StatsFile;
+use crate::wall::slot::read::Stats;
 use crate::worker::driver::Driver;
 use crate::worker::handover::Handovers;
 use crate::worker::shard::Shared;
@@ -72,6 +73,7 @@ pub fn run(options: &cli::Run, inherited: Inherited) -> Result<ExitCode, String>
         print_start(&format!("  admin      http://{address}\n"));
     }
 
+    let stats = open_stats(process.stats_dir.as_deref(), workers)?;
     let (up, reports) = link::report_channel().map_err(|error| format!("cannot link the workers: {error}"))?;
     let shared = Shared {
         workers,
@@ -81,6 +83,7 @@ pub fn run(options: &cli::Run, inherited: Inherited) -> Result<ExitCode, String>
         connections_max: (client_connections(descriptors) / workers).max(1),
         handovers: Arc::new(Handovers::new(workers).map_err(|error| format!("cannot link the workers: {error}"))?),
         origin: Instant::now(),
+        stats,
     };
     let spawn = move |worker: WorkerId| {
         let (control, link) = link::connect(worker, &up)?;
@@ -96,7 +99,6 @@ pub fn run(options: &cli::Run, inherited: Inherited) -> Result<ExitCode, String>
         load: Box::new(config::load_if_changed),
         loaded,
         listening: Opened { groups: listening, admin },
-        figures: Arc::new(Figures::default),
         links,
         spawn: Box::new(spawn),
         reports,
@@ -109,6 +111,7 @@ pub fn run(options: &cli::Run, inherited: Inherited) -> Result<ExitCode, String>
             succession,
             pid_file: options.pid_file.clone(),
         },
+        stats,
     };
     let outcome = control::run(office).map_err(|error| error.to_string())?;
     Ok(if outcome.clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -120,6 +123,20 @@ fn given(predecessor: Option<&Line>, passed: Vec<OwnedFd>) -> Result<Given, Stri
     let until = Instant::now() + Duration::from_millis(UPGRADE_TAKE_MS);
     let taken = line.take_over(until).map_err(|error| format!("the old process hands no sockets over: {error}"))?;
     Ok(taken.into())
+}
+
+/// Where everybody can see what the workers count.
+fn open_stats(folder: Option<&Path>, workers: usize) -> Result<&'static StatsFile, String> {
+    let folders = folder.map_or_else(Stats::folders, |folder| vec![folder.to_path_buf()]);
+    let opened = StatsFile::open(&folders, workers);
+    let (stats, refused) = opened.map_err(|error| format!("no room for the workers' counters: {error}"))?;
+    if stats.path().is_none() {
+        for why in refused {
+            tracing::warn!("{why}");
+        }
+        tracing::warn!("counters are in this process's memory alone: tools that read the stats file will not see it");
+    }
+    Ok(stats)
 }
 
 /// How this process would be started again: the same program by the same name, whatever stands there then.

@@ -1,17 +1,17 @@
 //! The control plane under real signals, in a process of its own: SIGHUP reloads, SIGUSR1 is ignored,
 //! SIGTERM drains and ends.
 
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use gatekeeper::config;
 use gatekeeper::control::bind::{Group, Opened};
-use gatekeeper::control::figures::Figures;
 use gatekeeper::control::{self, Life, Office};
 use gatekeeper::ids::WorkerId;
 use gatekeeper::wall::link::{self, Order, Report};
 use gatekeeper::wall::listen::Listen;
+use gatekeeper::wall::slot::StatsFile;
 use rustix::process::{Signal, getpid, kill_process};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -60,7 +60,6 @@ fn hangup_reloads_and_terminate_drains() {
     });
     let (ready, is_ready) = mpsc::channel();
     let office = Office {
-        figures: Arc::new(Figures::default),
         file: file.clone(),
         load: Box::new(config::load_if_changed),
         loaded,
@@ -72,6 +71,7 @@ fn hangup_reloads_and_terminate_drains() {
             let _ = ready.send(drivers.to_owned());
         }),
         life: Life::default(),
+        stats: StatsFile::anonymous(1).expect("room"),
     };
     let running = thread::spawn(move || control::run(office));
 

@@ -9,7 +9,7 @@ pub mod bind;
 mod books;
 pub mod desk;
 mod dns;
-pub mod figures;
+mod figures;
 pub mod given;
 mod health;
 mod passage;
@@ -18,6 +18,7 @@ mod reload;
 mod reports;
 mod signals;
 mod state;
+mod stats_file;
 mod store;
 pub mod systemd;
 #[cfg(test)]
@@ -26,17 +27,18 @@ mod thread;
 mod totals;
 pub mod upgrade;
 mod watch;
+mod watchers;
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use bind::Opened;
 
 use crate::config::{Fault, Loaded};
 use crate::ids::WorkerId;
 use crate::wall::link::{ControlEnd, Reports};
+use crate::wall::slot::StatsFile;
 pub use passage::Life;
 
 /// Reads the module file and what lies beside it, unless the text is the one this fingerprint stands for;
@@ -45,9 +47,6 @@ pub type Load = dyn Fn(&Path, u64) -> Result<Option<Loaded>, Vec<Fault>> + Send 
 
 /// Starts the worker of this number, another after one that has died, and gives control's end of the link to it.
 pub type Spawn = dyn Fn(WorkerId) -> io::Result<ControlEnd> + Send;
-
-/// Reads what the workers have counted; may take some milliseconds.
-pub type Read = dyn Fn() -> figures::Figures + Send + Sync;
 
 /// Told once, when every worker has started: how many on which rung of the driver ladder.
 pub type Ready = dyn FnOnce(&str) + Send;
@@ -62,8 +61,6 @@ pub struct Office {
     pub loaded: Loaded,
     /// The listeners it wants, opened.
     pub listening: Opened,
-    /// How what the workers have counted is read.
-    pub figures: Arc<Read>,
     /// One link per worker.
     pub links: Vec<ControlEnd>,
     /// How a worker that has died is replaced.
@@ -74,6 +71,8 @@ pub struct Office {
     pub ready: Box<Ready>,
     /// What the process is born into, and what comes after it.
     pub life: Life,
+    /// Where everybody can see what is in force.
+    pub stats: &'static StatsFile,
 }
 
 impl fmt::Debug for Office {

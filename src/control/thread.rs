@@ -14,17 +14,14 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tracing::{debug, error, info, warn};
 
-use super::admin::Admin;
 use super::bind::Wanted;
-use super::books::{Books, Counters};
 use super::dns::Names;
-use super::figures::Figures;
 use super::health::Checkers;
 use super::passage::Passage;
 use super::state::{Birth, Effect, Event, Level, Pace, State};
-use super::totals::{Key, Kind};
 use super::watch::Watch;
-use super::{Office, Outcome, Read, Ready, Spawn, bind, reload, reports, signals};
+use super::watchers::Watchers;
+use super::{Office, Outcome, Ready, Spawn, bind, reload, reports, signals};
 use crate::ids::{ListenerId, WorkerId};
 use crate::wall::epoch::Epoch;
 use crate::wall::link::{ControlEnd, Order};
@@ -45,19 +42,16 @@ pub(super) async fn serve(office: Office) -> io::Result<Outcome> {
 
 /// The loop without its signals, so that a test can be the one who gives them.
 pub(super) async fn turn(office: Office, pace: Pace, (events, mut inbox): Channel) -> io::Result<Outcome> {
-    let Office { file, load, loaded, listening, figures, links, spawn, reports, ready, life } = office;
+    let Office { file, load, loaded, listening, links, spawn, reports, ready, life, stats } = office;
     reports::listen(reports, events.clone())?;
-    let mut books = Books::open(counters(figures.clone()), &file)?;
-    let admin = Admin::new(events.clone(), figures, books.page());
+    let mut watchers = Watchers::open(stats, &file, &events)?;
     let reader = reload::Reader::new(file, load.into());
     let workers: Vec<WorkerId> = links.iter().map(|link| link.worker).collect();
     let birth = Birth { has_predecessor: life.predecessor.is_some(), watchdog: life.systemd.watchdog() };
     let passage = Passage::new(life, &events)?;
     let (mut state, mut effects) = State::open(loaded, listening, workers, Instant::now(), pace, birth);
-    books.take_up(state.subject());
-    // Quotas go on where they stopped, from the first request on.
-    books.opened().await;
-    let mut hands = Hands::new(links, spawn, reader, passage, Watchers { books, admin }, events, ready);
+    watchers.begin(state.subject()).await;
+    let mut hands = Hands::new(links, spawn, reader, passage, watchers, events, ready);
     loop {
         for effect in effects {
             if let Some(end) = hands.perform(effect) {
@@ -78,22 +72,6 @@ async fn until(due: Option<Instant>) {
         Some(due) => tokio::time::sleep_until(due.into()).await,
         None => std::future::pending().await,
     }
-}
-
-/// Those who look on.
-struct Watchers {
-    books: Books,
-    admin: Admin,
-}
-
-/// Calls by service and tenant, of everything that is counted.
-fn counters(figures: Arc<Read>) -> Box<Counters> {
-    let key = |kind, name| Key { kind, name };
-    Box::new(move || {
-        let Figures { services, tenants, .. } = figures();
-        let services = services.into_iter().map(|row| (key(Kind::Service, row.name), row.classes.iter().sum()));
-        services.chain(tenants.into_iter().map(|(name, count)| (key(Kind::Tenant, name), count))).collect()
-    })
 }
 
 /// What carries out the effects.
@@ -159,6 +137,8 @@ impl Hands {
             Effect::Resolve(name) => self.names.follow(name),
             Effect::Forget(name) => self.names.forget(&name),
             Effect::Watch(files) => self.watch.follow(files, self.events.clone()),
+            Effect::Chart(epoch) => self.watchers.chart.show(&epoch),
+            Effect::CountReload { loaded } => self.watchers.chart.count_reload(loaded),
             Effect::Free(epoch) => free(epoch),
             Effect::Say(level, line) => say(level, &line),
             Effect::Ready(drivers) => {

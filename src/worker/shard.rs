@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::account::Accounts;
 use super::admission::Admission;
 use super::arrival::LongHeads;
 use super::buffer::Buffers;
@@ -20,13 +21,14 @@ use super::io::Pipes;
 use super::meter::Meter;
 use super::request_id::{RequestId, RequestIds};
 use super::tickets::Tickets;
-use super::upstream::replica::Replica;
+use super::upstream::replica::{Core, Replica};
 use crate::ids::{ServiceId, WorkerId};
 use crate::wall::addresses::Addresses;
 use crate::wall::epoch::Epoch;
 use crate::wall::link::{Open, Report, ReportSender};
 use crate::wall::rate::RateTable;
 use crate::wall::rewrite::RewriteScratch;
+use crate::wall::slot::StatsFile;
 use crate::wall::snapshot::Snapshot;
 
 /// What every worker of the process shares, read only but for the two exceptions named in it.
@@ -46,6 +48,8 @@ pub struct Shared {
     pub handovers: Arc<Handovers>,
     /// Where every worker's clock starts.
     pub origin: Instant,
+    /// The stats file, each worker's slot of which is its own.
+    pub stats: &'static StatsFile,
 }
 
 /// What one core owns.
@@ -62,6 +66,8 @@ pub struct Shard {
     pub deadlines: Rc<Deadlines>,
     /// Buffers.
     pub buffers: Buffers,
+    /// Room for accounts.
+    pub accounts: Accounts,
     /// Engines that run nothing now.
     pub engines: Engines,
     /// Room for long request heads.
@@ -106,10 +112,10 @@ pub struct Scratch {
 }
 
 impl Shard {
-    /// A shard without an epoch yet.
+    /// A shard without an epoch yet, on a loop that counts its turns, or not.
     #[must_use]
-    pub fn new(worker: WorkerId, shared: Shared, reports: ReportSender) -> Rc<Self> {
-        let clock = Rc::new(Clock::new(shared.origin));
+    pub fn new(worker: WorkerId, shared: Shared, reports: ReportSender, turns: Option<&'static Cell<u64>>) -> Rc<Self> {
+        let clock = Rc::new(Clock::new(shared.origin, turns));
         Rc::new(Self {
             worker,
             deadlines: Deadlines::new(clock.clone()),
@@ -117,10 +123,11 @@ impl Shard {
             reports: Rc::new(reports),
             buffers: Buffers::default(),
             admission: Admission::default(),
+            accounts: Accounts::default(),
             engines: Engines::default(),
             long_heads: LongHeads::default(),
             pipes: Pipes::default(),
-            meter: Meter::default(),
+            meter: Meter::new(shared.stats.slot(worker)),
             tickets: Tickets::default(),
             rewriting: RefCell::default(),
             scratch: RefCell::default(),
@@ -147,6 +154,7 @@ impl Shard {
             Rc::new(ShardEpoch { epoch: Some(epoch), replicas, reports: self.reports.clone(), worker: self.worker });
         *self.epoch.borrow_mut() = Some(next);
         self.shared.handovers.adopted(self.worker, id);
+        self.meter.adopted(id);
         self.publish_load();
         self.reports.send(Report::Adopted { worker: self.worker, epoch: id });
     }
@@ -166,9 +174,9 @@ impl Shard {
         }
         let definition = epoch.snapshot().service(service);
         let mut known = self.replicas.borrow_mut();
-        let core = usize::from(self.worker.0);
+        let core = Core { number: usize::from(self.worker.0), of: self.shared.workers, meter: self.meter };
         let before = known.get(&definition.name);
-        let replica = Replica::build(&definition.upstream, &epoch.epoch().health, before, core, self.shared.workers);
+        let replica = Replica::build(&definition.upstream, epoch.epoch(), before, core);
         // A request that began before a reload must not put the old replica in the new one's place.
         if self.epoch().is_none_or(|current| current.epoch().id == epoch.epoch().id) {
             known.insert(definition.name.clone(), replica.clone());
@@ -281,6 +289,7 @@ impl Shard {
     pub fn publish_load(&self) {
         let open = (!self.draining()).then(|| self.connections());
         self.shared.handovers.publish(self.worker, open);
+        self.meter.open(self.open());
     }
 
     /// What is open.
@@ -305,8 +314,13 @@ impl Shard {
     /// Counts a session as idle for as long as the guard lives.
     #[must_use]
     pub fn rest(&self) -> Rest<'_> {
-        self.idle.set(self.idle.get() + 1);
+        self.set_idle(self.idle.get() + 1);
         Rest(self)
+    }
+
+    fn set_idle(&self, idle: usize) {
+        self.idle.set(idle);
+        self.meter.open(self.open());
     }
 
     /// A new request id: 32 hexadecimal digits, in the shape of GateKeeper's trace ids.
@@ -343,7 +357,7 @@ pub struct Rest<'s>(&'s Shard);
 
 impl Drop for Rest<'_> {
     fn drop(&mut self) {
-        self.0.idle.set(self.0.idle.get() - 1);
+        self.0.set_idle(self.0.idle.get() - 1);
     }
 }
 

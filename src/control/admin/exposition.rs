@@ -40,18 +40,19 @@ pub(super) struct Text {
     format: Format,
     out: String,
     /// Of the family under way, without `_total`.
-    family: &'static str,
+    family: String,
     kind: Kind,
 }
 
 impl Text {
     pub(super) fn new(format: Format, bytes: usize) -> Self {
-        Self { format, out: String::with_capacity(bytes), family: "", kind: Kind::Gauge }
+        Self { format, out: String::with_capacity(bytes), family: String::new(), kind: Kind::Gauge }
     }
 
     /// Begins a family. Counters are named without `_total`.
-    pub(super) fn family(&mut self, kind: Kind, name: &'static str, help: &'static str) {
-        (self.family, self.kind) = (name, kind);
+    pub(super) fn family(&mut self, kind: Kind, name: &str, help: &str) {
+        name.clone_into(&mut self.family);
+        self.kind = kind;
         // Prometheus's own format knows a counter by its whole name.
         let total = if kind == Kind::Counter && self.format == Format::Prometheus { "_total" } else { "" };
         let word = match kind {
@@ -82,7 +83,7 @@ impl Text {
     }
 
     fn line(&mut self, end: &str, labels: &str, value: impl Display) {
-        let family = self.family;
+        let family = &self.family;
         let _ = match labels {
             "" => writeln!(self.out, "{family}{end} {value}"),
             labels => writeln!(self.out, "{family}{end}{{{labels}}} {value}"),

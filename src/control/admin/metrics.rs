@@ -8,22 +8,25 @@ use super::exposition::{Format, Kind, Text, labels};
 use super::pages::Sight;
 use super::process::Process;
 use crate::control::books::Keeping;
-use crate::control::figures::{Endpoint, Service};
+use crate::control::figures::{Classes, Number, Service};
 use crate::control::totals;
+use crate::ids::{ServiceId, TenantId};
+use crate::wall::epoch::Epoch;
 use crate::wall::health::Verdict;
+use crate::wall::tenants::Tenant;
 
-/// As labels say it.
-pub(super) const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
+/// Classes of status as labels say them.
+pub(super) const CLASS_LABELS: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 /// Bytes of a page for each service, roughly.
 const SERVICE_BYTES: usize = 4 * 1024;
 
 /// The page.
 pub(super) fn write(sight: &Sight, format: Format) -> String {
-    let mut text = Text::new(format, (sight.figures.services.len() + 16) * SERVICE_BYTES);
+    let mut text = Text::new(format, (sight.view.epoch.snapshot.services.len() + 16) * SERVICE_BYTES);
     requests(&mut text, sight);
-    cores(&mut text, sight);
     endpoints(&mut text, sight);
     tenants(&mut text, sight);
+    cores(&mut text, sight);
     gateway(&mut text, sight);
     if let Some(process) = Process::read() {
         self::process(&mut text, &process);
@@ -32,107 +35,147 @@ pub(super) fn write(sight: &Sight, format: Format) -> String {
 }
 
 /// One gauge or counter of one number.
-fn one(text: &mut Text, kind: Kind, name: &'static str, help: &'static str, value: impl std::fmt::Display) {
+fn one(text: &mut Text, kind: Kind, name: &str, help: &str, value: impl std::fmt::Display) {
     text.family(kind, name, help);
     text.put("", value);
 }
 
 fn requests(text: &mut Text, sight: &Sight) {
-    let services: Vec<(String, &Service)> =
-        sight.figures.services.iter().map(|service| (labels(&[("service", &service.name)]), service)).collect();
-    text.family(Kind::Counter, "http_requests", "Exchanges that are over, by service and class of the status sent.");
+    let Epoch { snapshot, rows, .. } = &*sight.view.epoch;
+    let numbered = snapshot.services.iter().zip((0..).map(ServiceId));
+    let services: Vec<(String, &Service)> = numbered
+        .map(|(service, id)| (labels(&[("service", &service.name)]), sight.figures.service(rows, id)))
+        .collect();
+    text.family(Kind::Counter, "http_requests", "Requests that are over, by service and class of the status sent.");
+    let mut unrouted = sight.figures.classes();
     for (of_service, service) in &services {
-        for (class, count) in CLASSES.iter().zip(service.classes) {
-            if *class != "none" && *class != "1xx" || count > 0 {
-                text.put(&format!("{of_service},code=\"{class}\""), count);
-            }
-        }
+        put_classes(text, of_service, &service.classes);
+        unrouted.iter_mut().zip(service.classes).for_each(|(left, count)| *left = left.saturating_sub(count));
     }
+    // Answered by the gateway before a service was found, or counted for a service that is gone.
+    put_classes(text, "service=\"\"", &unrouted);
     text.family(
         Kind::Histogram,
         "gateway_request_duration_seconds",
         "From a request's first byte to its answer's last.",
     );
     for (of_service, service) in &services {
-        let buckets: Vec<_> = service.duration.buckets.iter().map(|(us, count)| (seconds(*us), *count)).collect();
-        text.histogram(of_service, &buckets, service.duration.count, seconds(service.duration.sum_us));
+        text.histogram(of_service, &octaves(&service.buckets), service.count, seconds(service.sum_us));
     }
-    text.family(Kind::Counter, "gateway_request_errors", "Exchanges and connections that ended early, by reason.");
+    text.family(
+        Kind::Counter,
+        "gateway_request_errors",
+        "Exchanges, connections and tunnels that ended early, by reason.",
+    );
     for (reason, count) in &sight.figures.ends {
         text.put(&labels(&[("reason", reason)]), count);
     }
+    text.family(Kind::Counter, "gatekeeper_service_tunnels", "Tunnels and tcp connections that are over, by service.");
+    services.iter().for_each(|(of_service, service)| text.put(of_service, service.tunnels));
     text.family(Kind::Counter, "gatekeeper_service_received_bytes", "Bytes from clients, by service.");
-    for (of_service, service) in &services {
-        text.put(of_service, service.bytes_in);
-    }
+    services.iter().for_each(|(of_service, service)| text.put(of_service, service.bytes_in));
     text.family(Kind::Counter, "gatekeeper_service_sent_bytes", "Bytes to clients, by service.");
-    for (of_service, service) in &services {
-        text.put(of_service, service.bytes_out);
+    services.iter().for_each(|(of_service, service)| text.put(of_service, service.bytes_out));
+    let connections = sight.figures.connections();
+    one(text, Kind::Gauge, "active_connections", "Client connections, tunnels among them.", connections);
+}
+
+fn put_classes(text: &mut Text, of_service: &str, classes: &Classes) {
+    for (class, count) in CLASS_LABELS.iter().zip(classes) {
+        // What hardly ever happens takes no line until it has.
+        if *count > 0 || !matches!(*class, "none" | "1xx") {
+            text.put(&format!("{of_service},code=\"{class}\""), count);
+        }
     }
+}
+
+/// Of the buckets, three to an octave, one for each: thousands of services make a long page. A bucket's own bound counts
+/// for the next, which is off by a microsecond.
+fn octaves(buckets: &[(u64, u64)]) -> Vec<(f64, u64)> {
+    let mut all = Vec::with_capacity(buckets.len() / 3 + 1);
+    let mut more = 0;
+    for (index, (bound_us, count)) in buckets.iter().enumerate() {
+        more += count;
+        if index % 3 == 0 {
+            all.push((seconds(*bound_us), std::mem::take(&mut more)));
+        }
+    }
+    all
 }
 
 /// Of each endpoint of the configuration what control thinks of it, and what the workers have counted.
 fn endpoints(text: &mut Text, sight: &Sight) {
-    let epoch = &sight.view.epoch;
-    let counted: std::collections::HashMap<&str, &Service> =
-        sight.figures.services.iter().map(|service| (&*service.name, service)).collect();
-    let rows: Vec<_> = epoch
-        .snapshot
+    let Epoch { snapshot, health, rows, .. } = &*sight.view.epoch;
+    let all: Vec<_> = snapshot
         .all_endpoints()
         .map(|(service, endpoint)| {
-            let figures = counted.get(&*service.name).and_then(|figures| figures.endpoints.get(&endpoint.node));
-            let verdict = epoch.health.of(endpoint.id).verdict;
             let of = labels(&[("service", &service.name), ("endpoint", &endpoint.node)]);
-            (of, endpoint, verdict, figures.copied().unwrap_or_default())
+            (of, endpoint, health.of(endpoint.id).verdict, sight.figures.endpoint(rows, endpoint.id))
         })
         .collect();
     text.family(Kind::Gauge, "gatekeeper_endpoint_up", "1 where probes succeed, else 0.");
-    for (of, _, verdict, _) in &rows {
-        text.put(of, u8::from(*verdict == Verdict::Up));
-    }
+    all.iter().for_each(|(of, _, verdict, _)| text.put(of, u8::from(*verdict == Verdict::Up)));
     text.family(Kind::Gauge, "gatekeeper_endpoint_weight", "Its weight, 0 on the forbid_list.");
-    for (of, endpoint, _, _) in &rows {
-        text.put(of, if endpoint.forbidden { 0 } else { endpoint.weight });
-    }
-    let counter = |text: &mut Text, name, help, number: fn(&Endpoint) -> u64| {
-        text.family(Kind::Counter, name, help);
-        rows.iter().for_each(|(of, _, _, figures)| text.put(of, number(figures)));
-    };
-    counter(text, "gatekeeper_endpoint_attempts", "Attempts at it that are over.", |figures| figures.attempts);
-    counter(text, "gatekeeper_endpoint_failures", "Those of them that failed.", |figures| figures.failures);
-    text.family(Kind::Counter, "gatekeeper_endpoint_seconds", "How long all attempts took together.");
-    rows.iter().for_each(|(of, _, _, figures)| text.put(of, seconds(figures.sum_us)));
-    text.family(Kind::Gauge, "gatekeeper_endpoint_in_flight", "Attempts under way.");
-    rows.iter().for_each(|(of, _, _, figures)| text.put(of, figures.in_flight));
-    let up = rows.iter().filter(|(_, _, verdict, _)| *verdict == Verdict::Up).count();
+    all.iter().for_each(|(of, endpoint, ..)| text.put(of, if endpoint.forbidden { 0 } else { endpoint.weight }));
+    text.family(Kind::Gauge, "gatekeeper_endpoint_busy", "Connections to it that are in use.");
+    all.iter().for_each(|(of, .., figures)| text.put(of, figures.busy));
+    text.family(Kind::Counter, "gatekeeper_endpoint_attempts", "Attempts at it.");
+    all.iter().for_each(|(of, .., figures)| text.put(of, figures.attempts));
+    text.family(Kind::Counter, "gatekeeper_endpoint_failures", "Those of them that failed by its doing.");
+    all.iter().for_each(|(of, .., figures)| text.put(of, figures.failures));
+    text.family(Kind::Counter, "gatekeeper_endpoint_responses", "Answers from it.");
+    all.iter().for_each(|(of, .., figures)| text.put(of, figures.responses));
+    text.family(Kind::Counter, "gatekeeper_endpoint_response_seconds", "How long they were waited for in all.");
+    all.iter().for_each(|(of, .., figures)| text.put(of, seconds(figures.response_us)));
+    let up = all.iter().filter(|(_, _, verdict, _)| *verdict == Verdict::Up).count();
     one(text, Kind::Gauge, "gatekeeper_endpoints_up", "Endpoints whose probes succeed.", up);
-    one(text, Kind::Gauge, "gatekeeper_endpoints", "Endpoints of the configuration.", rows.len());
-    one(text, Kind::Gauge, "gatekeeper_services", "Services of the configuration.", epoch.snapshot.services.len());
+    one(text, Kind::Gauge, "gatekeeper_endpoints", "Endpoints of the configuration.", all.len());
+    one(text, Kind::Gauge, "gatekeeper_services", "Services of the configuration.", snapshot.services.len());
 }
 
 fn tenants(text: &mut Text, sight: &Sight) {
-    text.family(Kind::Counter, "gatekeeper_tenant_requests", "Exchanges on behalf of a tenant that are over.");
-    for (app_id, count) in &sight.figures.tenants {
-        text.put(&labels(&[("tenant", app_id)]), count);
-    }
-    let quotas: Vec<_> = sight
-        .view
-        .epoch
-        .snapshot
-        .tenants
-        .all()
-        .iter()
-        .filter_map(|tenant| Some((labels(&[("tenant", &tenant.app_id)]), tenant.quota.as_ref()?)))
-        .collect();
+    let Epoch { snapshot, rows, .. } = &*sight.view.epoch;
+    let of = |tenant: &Tenant| labels(&[("tenant", &tenant.app_id)]);
+    let all = || snapshot.tenants.all().iter().zip((0..).map(TenantId));
+    text.family(Kind::Counter, "gatekeeper_tenant_requests", "Requests on behalf of a tenant that are over.");
+    all().for_each(|(tenant, id)| text.put(&of(tenant), sight.figures.tenant(rows, id)));
+    let quotas = || all().filter_map(|(tenant, _)| Some((of(tenant), tenant.quota.as_ref()?)));
     text.family(Kind::Gauge, "gatekeeper_tenant_quota", "Calls per day that a tenant has.");
-    quotas.iter().for_each(|(of, quota)| text.put(of, quota.daily_max));
+    quotas().for_each(|(of, quota)| text.put(&of, quota.daily_max));
     text.family(Kind::Gauge, "gatekeeper_tenant_quota_used", "Calls that it has made today.");
-    quotas.iter().for_each(|(of, quota)| text.put(of, quota.count.of(sight.page.day)));
+    quotas().for_each(|(of, quota)| text.put(&of, quota.count.of(sight.page.day)));
 }
 
+/// Everything that a worker counts, whatever it is.
 fn cores(text: &mut Text, sight: &Sight) {
-    let connections: u64 = sight.figures.cores.iter().map(|core| core.connections).sum();
-    one(text, Kind::Gauge, "active_connections", "Client connections, tunnels among them.", connections);
+    let cores = &sight.figures.cores;
+    let Some(first) = cores.first() else { return };
+    // What it runs on is told by control, for which a dead worker runs on nothing.
+    for (index, number) in first.numbers.iter().enumerate().filter(|(_, number)| number.name != "epoch") {
+        let kind = if number.grows { Kind::Counter } else { Kind::Gauge };
+        let help = format!("{} of the stats file, by worker.", number.name);
+        text.family(kind, &family(number), &help);
+        for (worker, core) in cores.iter().enumerate() {
+            let Some(Number { value, .. }) = core.numbers.get(index) else { continue };
+            let of = format!("worker=\"{worker}\"");
+            match number.unit.as_str() {
+                "us" => text.put(&of, seconds(*value)),
+                _ => text.put(&of, value),
+            }
+        }
+    }
+}
+
+/// A worker's number under a name of Prometheus's kind: seconds, and counters without their ending.
+fn family(number: &Number) -> String {
+    let bare = match number.grows {
+        true => number.name.trim_end_matches("_total").trim_end_matches("_sum"),
+        false => &number.name,
+    };
+    match number.unit.as_str() {
+        "us" => format!("gatekeeper_worker_{}_seconds", bare.replacen("_us", "", 1)),
+        _ => format!("gatekeeper_worker_{bare}"),
+    }
 }
 
 fn gateway(text: &mut Text, sight: &Sight) {
@@ -161,11 +204,12 @@ fn gateway(text: &mut Text, sight: &Sight) {
     let good = view.loads.last.as_ref().is_none_or(|load| load.good);
     let help = "1 where what the files said at the last load is in force, else 0.";
     one(text, Kind::Gauge, "gatekeeper_config_last_load_good", help, u8::from(good));
-    let kept = match sight.page.store {
-        Keeping::Kept(_) => 1,
-        Keeping::Off | Keeping::Troubled(..) => 0,
-    };
-    one(text, Kind::Gauge, "gatekeeper_store_up", "1 while totals and quotas are kept in a file, else 0.", kept);
+    text.family(Kind::Gauge, "gatekeeper_store_up", "1 while totals and quotas are kept in a file, 0 in trouble.");
+    match sight.page.store {
+        Keeping::Kept(_) => text.put("", 1),
+        Keeping::Troubled(..) => text.put("", 0),
+        Keeping::Off => {}
+    }
 }
 
 fn process(text: &mut Text, process: &Process) {

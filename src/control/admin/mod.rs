@@ -28,17 +28,17 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tracing::error;
 
-use super::Read;
 use super::books::Page;
 use super::state::{Event, View};
 use crate::config::Token;
 use crate::limits;
+use crate::wall::slot::read::Stats;
 
 /// What every question needs.
 struct Shared {
     events: mpsc::Sender<Event>,
     token: RwLock<Option<Token>>,
-    read: Arc<Read>,
+    stats: Arc<Stats>,
     page: watch::Receiver<Arc<Page>>,
     started: Instant,
 }
@@ -68,8 +68,8 @@ pub(super) struct Admin {
 
 impl Admin {
     /// One that is closed.
-    pub(super) fn new(events: mpsc::Sender<Event>, read: Arc<Read>, page: watch::Receiver<Arc<Page>>) -> Self {
-        let shared = Shared { events, token: RwLock::default(), read, page, started: Instant::now() };
+    pub(super) fn new(events: mpsc::Sender<Event>, stats: Arc<Stats>, page: watch::Receiver<Arc<Page>>) -> Self {
+        let shared = Shared { events, token: RwLock::default(), stats, page, started: Instant::now() };
         Self { shared: Arc::new(shared), open: None }
     }
 

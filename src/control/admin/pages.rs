@@ -38,7 +38,8 @@ async fn render<P: IntoResponse + Send + 'static>(
     };
     let rendered = spawn_blocking(move || {
         let page = shared.page.borrow().clone();
-        let sight = Sight { view, figures: (shared.read)(), page, uptime_s: shared.started.elapsed().as_secs() };
+        let sight =
+            Sight { view, figures: Figures::read(&shared.stats), page, uptime_s: shared.started.elapsed().as_secs() };
         write(&sight)
     });
     match rendered.await {

@@ -6,12 +6,11 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::metrics::{CLASSES, key};
+use super::metrics::{CLASS_LABELS, key};
 use super::pages::Sight;
 use crate::control::books::Keeping;
-use crate::control::figures;
 use crate::control::totals::{Kind, Rate};
-use crate::wall::epoch::Epoch;
+use crate::ids::{ServiceId, TenantId};
 use crate::wall::health::Verdict;
 use crate::wall::snapshot;
 
@@ -54,8 +53,8 @@ pub(super) fn summary(sight: &Sight) -> Summary {
         ready: view.is_ready(),
         uptime_s: sight.uptime_s,
         epoch: view.epoch.id.0,
-        active_connections: sight.figures.cores.iter().map(|core| core.connections).sum(),
-        requests_total: sight.figures.services.iter().flat_map(|service| service.classes).sum(),
+        active_connections: sight.figures.connections(),
+        requests_total: sight.figures.classes().iter().sum(),
         errors_total: sight.figures.ends.iter().map(|(_, count)| count).sum(),
         requests_per_second: rounded(
             rates.filter(|(key, _)| key.kind == Kind::Service).map(|(_, rate)| rate.per_second).sum(),
@@ -136,6 +135,7 @@ struct Service<'s> {
     calls: Calls,
     requests_total: u64,
     by_class: BTreeMap<&'static str, u64>,
+    tunnels_total: u64,
     received_bytes_total: u64,
     sent_bytes_total: u64,
     endpoints: Vec<Endpoint<'s>>,
@@ -156,7 +156,7 @@ struct Endpoint<'s> {
     addresses: &'s [SocketAddr],
     weight: u32,
     forbidden: bool,
-    in_flight: u64,
+    busy: u64,
     attempts_total: u64,
     failures_total: u64,
 }
@@ -219,60 +219,57 @@ fn store(keeping: &Keeping) -> Store<'_> {
 }
 
 fn cores(sight: &Sight) -> Vec<Core<'_>> {
-    let figures = |worker| sight.figures.cores.iter().find(|core| core.worker == worker);
-    let row = |worker: &crate::control::state::WorkerView| {
-        let core = figures(worker.worker.0);
-        let numbers = core.into_iter().flat_map(|core| &core.numbers);
-        Core {
+    let mut all = Vec::new();
+    for worker in &sight.view.workers {
+        let figures = sight.figures.cores.get(worker.worker.index());
+        let numbers = figures.map_or(&[][..], |core| &core.numbers);
+        all.push(Core {
             worker: worker.worker.0,
             runs: worker.runs,
             driver: worker.driver,
             epoch: worker.epoch.0,
-            connections: core.map_or(0, |core| core.connections),
-            numbers: numbers.map(|(name, number)| (&**name, *number)).collect(),
-        }
-    };
-    sight.view.workers.iter().map(row).collect()
-}
-
-fn services(sight: &Sight) -> Vec<Service<'_>> {
-    let counted: BTreeMap<&str, &figures::Service> =
-        sight.figures.services.iter().map(|service| (&*service.name, service)).collect();
-    let epoch = &sight.view.epoch;
-    let mut all = Vec::with_capacity(epoch.snapshot.services.len());
-    for service in &epoch.snapshot.services {
-        let figures = counted.get(&*service.name).copied();
-        let classes = figures.map(|figures| figures.classes).unwrap_or_default();
-        all.push(Service {
-            name: &service.name,
-            kind: if service.tcp.is_some() { "tcp" } else { "http" },
-            calls: calls(sight, Kind::Service, &service.name),
-            requests_total: classes.iter().sum(),
-            by_class: CLASSES.into_iter().zip(classes).filter(|(_, count)| *count > 0).collect(),
-            received_bytes_total: figures.map_or(0, |figures| figures.bytes_in),
-            sent_bytes_total: figures.map_or(0, |figures| figures.bytes_out),
-            endpoints: endpoints(epoch, service, figures),
+            connections: figures.map_or(0, |core| core.connections),
+            // The epoch is told above, by control.
+            numbers: numbers.iter().filter(|one| one.name != "epoch").map(|one| (&*one.name, one.value)).collect(),
         });
     }
     all
 }
 
-fn endpoints<'s>(
-    epoch: &'s Epoch,
-    service: &'s snapshot::Service,
-    figures: Option<&figures::Service>,
-) -> Vec<Endpoint<'s>> {
+fn services(sight: &Sight) -> Vec<Service<'_>> {
+    let epoch = &sight.view.epoch;
+    let mut all = Vec::with_capacity(epoch.snapshot.services.len());
+    for (service, id) in epoch.snapshot.services.iter().zip((0..).map(ServiceId)) {
+        let figures = sight.figures.service(&epoch.rows, id);
+        let by_class = CLASS_LABELS.into_iter().zip(figures.classes);
+        all.push(Service {
+            name: &service.name,
+            kind: if service.tcp.is_some() { "tcp" } else { "http" },
+            calls: calls(sight, Kind::Service, &service.name),
+            requests_total: figures.classes.iter().sum(),
+            by_class: by_class.filter(|(_, count)| *count > 0).collect(),
+            tunnels_total: figures.tunnels,
+            received_bytes_total: figures.bytes_in,
+            sent_bytes_total: figures.bytes_out,
+            endpoints: endpoints(sight, service),
+        });
+    }
+    all
+}
+
+fn endpoints<'s>(sight: &'s Sight, service: &'s snapshot::Service) -> Vec<Endpoint<'s>> {
+    let epoch = &sight.view.epoch;
     let mut all = Vec::with_capacity(service.upstream.endpoints.len());
     for endpoint in &service.upstream.endpoints {
         let known = epoch.health.of(endpoint.id);
-        let counted = figures.and_then(|figures| figures.endpoints.get(&endpoint.node)).copied().unwrap_or_default();
+        let counted = sight.figures.endpoint(&epoch.rows, endpoint.id);
         all.push(Endpoint {
             endpoint: &endpoint.node,
             health: health(known.verdict),
             addresses: &known.addresses,
             weight: endpoint.weight,
             forbidden: endpoint.forbidden,
-            in_flight: counted.in_flight,
+            busy: counted.busy,
             attempts_total: counted.attempts,
             failures_total: counted.failures,
         });
@@ -281,15 +278,14 @@ fn endpoints<'s>(
 }
 
 fn tenants(sight: &Sight) -> Vec<Tenant<'_>> {
-    let counted: BTreeMap<&str, u64> =
-        sight.figures.tenants.iter().map(|(app_id, count)| (&**app_id, *count)).collect();
+    let epoch = &sight.view.epoch;
     let mut all = Vec::new();
-    for tenant in sight.view.epoch.snapshot.tenants.all() {
+    for (tenant, id) in epoch.snapshot.tenants.all().iter().zip((0..).map(TenantId)) {
         let quota = tenant.quota.as_ref();
         all.push(Tenant {
             app_id: &tenant.app_id,
             name: &tenant.name,
-            requests_total: counted.get(&*tenant.app_id).copied().unwrap_or(0),
+            requests_total: sight.figures.tenant(&epoch.rows, id),
             calls: calls(sight, Kind::Tenant, &tenant.app_id),
             quota: quota.map(|quota| Quota { daily_max: quota.daily_max, used: quota.count.of(sight.page.day) }),
         });

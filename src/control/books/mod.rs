@@ -19,16 +19,17 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{oneshot, watch};
 use tracing::{error, info, warn};
 
+use super::figures::CLASSES;
 use super::store::{Store, Trouble};
-use super::totals::{Key, Rate, Totals};
+use super::totals::{Key, Kind, Rate, Totals};
 use crate::config;
 use crate::limits::{STORE_AGAIN_MS, STORE_FORGET_MS, STORE_PATIENCE_MS, STORE_SYNC_MS, STORE_WRITE_MS};
 use crate::wall::calendar::Day;
+use crate::wall::epoch::Epoch;
+use crate::wall::slot::RowId;
+use crate::wall::slot::read::Stats;
 use crate::wall::snapshot::Snapshot;
 use quotas::Quotas;
-
-/// What every counter says now: for the books, by name.
-pub(crate) type Counters = dyn Fn() -> Vec<(Key, u64)> + Send;
 
 /// The way to the books.
 pub(super) struct Books {
@@ -64,8 +65,8 @@ pub(crate) enum Keeping {
 /// What is accounted for.
 #[derive(Debug)]
 pub(crate) struct Subject {
-    /// The configuration in force.
-    pub(crate) snapshot: Arc<Snapshot>,
+    /// What is in force.
+    pub(crate) epoch: Arc<Epoch>,
     /// Where it is kept.
     pub(crate) store: Option<config::Store>,
 }
@@ -77,19 +78,19 @@ enum Order {
 
 impl Books {
     /// Opens them. A relative path of the store starts from the folder of the module file.
-    pub(super) fn open(counters: Box<Counters>, module_file: &Path) -> std::io::Result<Self> {
+    pub(super) fn open(stats: Arc<Stats>, module_file: &Path) -> std::io::Result<Self> {
         let (orders, inbox) = mpsc::channel();
         let (pages, page) = watch::channel(Arc::default());
         let (first, opened) = oneshot::channel();
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let keeper = Keeper {
-            counters,
+            stats,
             runtime,
             pages,
             first: Some(first),
             totals: Totals::default(),
             quotas: Quotas::default(),
-            subject: None,
+            epoch: None,
             settings: None,
             store: None,
             trouble: None,
@@ -157,13 +158,13 @@ fn is_due(last: Option<Instant>, gap_ms: u64) -> bool {
 
 /// Who keeps them, on a thread.
 struct Keeper {
-    counters: Box<Counters>,
+    stats: Arc<Stats>,
     runtime: Runtime,
     pages: watch::Sender<Arc<Page>>,
     first: Option<oneshot::Sender<()>>,
     totals: Totals,
     quotas: Quotas,
-    subject: Option<Arc<Snapshot>>,
+    epoch: Option<Arc<Epoch>>,
     settings: Option<config::Store>,
     store: Option<Store>,
     /// Said already, until it works again.
@@ -209,7 +210,7 @@ impl Keeper {
             self.trouble = None;
         }
         self.settings = subject.store;
-        self.subject = Some(subject.snapshot);
+        self.epoch = Some(subject.epoch);
     }
 
     fn turn(&mut self) {
@@ -235,8 +236,8 @@ impl Keeper {
     }
 
     fn look(&mut self) {
-        let Some(snapshot) = &self.subject else { return };
-        self.totals.look(&snapshot.calendar, unix_ms(), (self.counters)());
+        let Some(epoch) = &self.epoch else { return };
+        self.totals.look(&epoch.snapshot.calendar, unix_ms(), counters(&self.stats, epoch));
     }
 
     /// Opens the store where it is closed, wanted and not known to be out of order.
@@ -265,7 +266,8 @@ impl Keeper {
     }
 
     fn sync_quotas(&mut self) {
-        let (Some(store), Some(snapshot)) = (&mut self.store, &self.subject) else { return };
+        let (Some(store), Some(epoch)) = (&mut self.store, &self.epoch) else { return };
+        let snapshot = &epoch.snapshot;
         let today = snapshot.calendar.day(unix_ms() / 1_000);
         if !snapshot.tenants.all().iter().any(|tenant| tenant.quota.is_some()) {
             return;
@@ -306,13 +308,13 @@ impl Keeper {
 
     fn forget(&mut self) {
         self.lately.forgotten = Some(Instant::now());
-        let (Some(store), Some(settings), Some(snapshot)) = (&mut self.store, &self.settings, &self.subject) else {
+        let (Some(store), Some(settings), Some(epoch)) = (&mut self.store, &self.settings, &self.epoch) else {
             return;
         };
         let (today, hour_s) = self.totals.now();
         let first_day = Day((today.0 + 1).saturating_sub(settings.days_kept));
         let first_hour_s = (hour_s + 3_600).saturating_sub(u64::from(settings.hours_kept) * 3_600);
-        self.totals.retain(|key| is_known(snapshot, key));
+        self.totals.retain(|key| is_known(&epoch.snapshot, key));
         if let Err(trouble) = self.runtime.block_on(store.forget(first_day, first_hour_s, today)) {
             self.complain(&trouble);
         }
@@ -346,8 +348,28 @@ impl Keeper {
     }
 }
 
+/// What every counter says now, by name.
+fn counters(stats: &Stats, epoch: &Epoch) -> Vec<(Key, u64)> {
+    let (snapshot, rows) = (&epoch.snapshot, &epoch.rows);
+    let calls = |kind, fields: &[&str]| stats.sums(kind, fields).into_iter().collect::<HashMap<usize, u64>>();
+    let fields = [&CLASSES[..], &["tunnels_ended_total"]].concat();
+    let (services, tenants) = (calls("services", &fields), calls("tenants", &["requests_total"]));
+    let count = |calls: &HashMap<usize, u64>, id: RowId| calls.get(&(id.row as usize)).copied().unwrap_or(0);
+    let of_services = snapshot
+        .services
+        .iter()
+        .zip(&rows.services)
+        .map(|(service, id)| (Key { kind: Kind::Service, name: service.name.clone() }, count(&services, *id)));
+    let of_tenants = snapshot
+        .tenants
+        .all()
+        .iter()
+        .zip(&rows.tenants)
+        .map(|(tenant, id)| (Key { kind: Kind::Tenant, name: tenant.app_id.clone() }, count(&tenants, *id)));
+    of_services.chain(of_tenants).collect()
+}
+
 fn is_known(snapshot: &Snapshot, key: &Key) -> bool {
-    use super::totals::Kind;
     match key.kind {
         Kind::Service => snapshot.has_service(&key.name),
         Kind::Tenant => snapshot.tenants.find(key.name.as_bytes()).is_some(),

@@ -12,6 +12,7 @@ mod place;
 mod publish;
 mod reload;
 mod roll;
+mod rows;
 mod stop;
 mod tally;
 #[cfg(test)]
@@ -23,6 +24,7 @@ mod workers;
 
 use std::mem;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use admin::Admin;
@@ -30,6 +32,7 @@ use doors::Doors;
 use publish::Publisher;
 use reload::Reload;
 use roll::Roll;
+use rows::RowBook;
 use stop::Stop;
 use upgrade::Upgrade;
 use view::Loads;
@@ -110,6 +113,7 @@ pub(crate) struct State {
     fingerprint: u64,
     publisher: Publisher,
     roll: Roll,
+    rows: RowBook,
     workers: Workers,
     doors: Doors,
     admin: Admin,
@@ -144,7 +148,9 @@ impl State {
         let Loaded { snapshot, process, warnings: _, files, fingerprint } = loaded;
         let (mut roll, mut duties) = (Roll::default(), Vec::new());
         roll.take_up(&snapshot, EpochId(1), &mut duties);
-        let publisher = Publisher::open(snapshot, roll.publish(EpochId(1)), now, pace.health_gap);
+        let mut rows = RowBook::default();
+        let row_ids = rows.assign(&snapshot);
+        let publisher = Publisher::open(snapshot, roll.publish(EpochId(1)), row_ids, now, pace.health_gap);
         let mut state = Self {
             pace,
             sources: Vec::new(),
@@ -152,6 +158,7 @@ impl State {
             fingerprint,
             publisher,
             roll,
+            rows,
             workers: Workers::new(workers, now),
             doors: Doors::default(),
             admin: Admin::default(),
@@ -174,6 +181,7 @@ impl State {
             state.admin.answer(&mut state.out);
         }
         state.admin.replace(state.process.admin.as_ref(), admin, &mut state.out);
+        state.chart();
         state.workers.offer(state.publisher.current(), &mut state.out);
         state.doors.replace(&state.process.listens, groups, EpochId(1), &state.workers, &mut state.out);
         state.out.push(Effect::UseServers(state.process.dns_servers.clone()));
@@ -225,7 +233,7 @@ impl State {
 
     /// What is to be accounted for.
     pub(crate) fn subject(&self) -> Subject {
-        Subject { snapshot: self.publisher.current().snapshot.clone(), store: self.process.store.clone() }
+        Subject { epoch: self.publisher.current().clone(), store: self.process.store.clone() }
     }
 
     fn view(&self, now: Instant) -> View {
@@ -273,6 +281,7 @@ impl State {
         if self.publisher.due().is_some_and(|due| now >= due) {
             let health = self.roll.publish(self.publisher.next_id());
             let replaced = self.publisher.publish_health(health, now);
+            self.chart();
             self.out.push(Effect::Free(replaced));
         }
         if self.stop.is_none() {
@@ -380,6 +389,11 @@ impl State {
         }
     }
 
+    /// What is in force is shown before any worker runs on it: their counts need memory.
+    fn chart(&mut self) {
+        self.out.push(Effect::Chart(Arc::clone(self.publisher.current())));
+    }
+
     fn outdate_if(&mut self, changed: bool) {
         if changed {
             self.publisher.outdate();
@@ -448,12 +462,16 @@ impl State {
         let what = if changed { "loaded" } else { "unchanged" };
         self.loads.taken_total += u64::from(changed);
         self.loads.ended(now, true, format!("{what}: epoch {epoch}"));
+        if changed {
+            self.out.push(Effect::CountReload { loaded: true });
+        }
         self.reload.await_adoption(run, epoch, changed, now + self.pace.answer);
         self.start_load(now);
     }
 
     fn not_loaded(&mut self, now: Instant, reasons: &str) {
         let Some(run) = self.reload.ended() else { return };
+        self.out.push(Effect::CountReload { loaded: false });
         let line = format!("configuration not loaded; epoch {} stays in force", self.publisher.current().id);
         self.out.push(Effect::Say(Level::Error, line));
         self.loads.refused_total += 1;
@@ -471,7 +489,9 @@ impl State {
         let first = self.publisher.next_id();
         self.roll.take_up(&snapshot, first, &mut self.out);
         let health = self.roll.publish(first);
-        let replaced = self.publisher.publish(snapshot, health, now);
+        let row_ids = self.rows.assign(&snapshot);
+        let replaced = self.publisher.publish(snapshot, health, row_ids, now);
+        self.chart();
         self.out.push(Effect::Free(replaced));
         let epoch = self.publisher.current().id;
         self.admin.replace(self.process.admin.as_ref(), opened.admin, &mut self.out);
@@ -491,6 +511,11 @@ impl State {
             let line = "base.user and base.group are others now and need a restart".to_owned();
             self.out.push(Effect::Say(Level::Warn, line));
             process.account.clone_from(&self.process.account);
+        }
+        if process.stats_dir != self.process.stats_dir {
+            let line = "base.stats_dir is another now and needs a restart".to_owned();
+            self.out.push(Effect::Say(Level::Warn, line));
+            process.stats_dir.clone_from(&self.process.stats_dir);
         }
         if process.dns_servers != self.process.dns_servers {
             self.out.push(Effect::UseServers(process.dns_servers.clone()));

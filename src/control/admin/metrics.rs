@@ -154,7 +154,11 @@ fn cores(text: &mut Text, sight: &Sight) {
     for (index, number) in first.numbers.iter().enumerate().filter(|(_, number)| number.name != "epoch") {
         let kind = if number.grows { Kind::Counter } else { Kind::Gauge };
         let help = format!("{} of the stats file, by worker.", number.name);
-        text.family(kind, &family(number), &help);
+        let counts_too =
+            first.numbers.iter().any(|other| other.grows && !number.grows && family(other) == family(number));
+        // How many there are now, beside how many there have been.
+        let now = if counts_too { "_now" } else { "" };
+        text.family(kind, &format!("{}{now}", family(number)), &help);
         for (worker, core) in cores.iter().enumerate() {
             let Some(Number { value, .. }) = core.numbers.get(index) else { continue };
             let of = format!("worker=\"{worker}\"");

@@ -75,10 +75,11 @@ fn metrics_count_what_took_place() {
             .collect::<Vec<_>>()
     };
     assert!(eventually(|| all_told().is_empty()), "{:?}", all_told());
-    let text = scrape(&watched);
     let endpoint = format!("{{service=\"svc\",endpoint=\"{}\"}}", origin.node());
+    let up = format!("gatekeeper_endpoint_up{endpoint}");
+    assert!(eventually(|| sample(&scrape(&watched), &up) == Some(1.0)));
+    let text = scrape(&watched);
     assert_eq!(sample(&text, &format!("gatekeeper_endpoint_attempts_total{endpoint}")), Some(7.0));
-    assert_eq!(sample(&text, &format!("gatekeeper_endpoint_up{endpoint}")), Some(1.0));
     assert_eq!(sample(&text, "gatekeeper_endpoint_up{service=\"down\",endpoint=\"127.0.0.1:1\"}"), Some(0.0));
     let sum = sample(&text, "gateway_request_duration_seconds_sum{service=\"svc\"}").expect("a sum");
     assert!((0.000_001..60.0).contains(&sum), "{sum}");

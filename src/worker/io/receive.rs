@@ -1,7 +1,8 @@
-//! The receiving half of a connection that HTTP runs on: one receive at a time.
+//! The receiving half of a connection that HTTP runs on: one receive at a time, or a stream of them.
 //!
 //! On a ring a pending receive holds no buffer: the kernel takes a provided one when bytes have come. Only one for a
-//! body that flows brings its own, a large one; so does every one on epoll. Out of scope: where buffers come from
+//! body that flows brings its own, a large one; so does every one on epoll. A peer that sends little at a time is
+//! received from by a stream, where that is allowed (`Receiver::may_stream`). Out of scope: where buffers come from
 //! (`buffer`, `runtime`).
 
 use std::future::{Future, poll_fn};
@@ -12,7 +13,7 @@ use std::task::{Context, Poll};
 use super::epoll::{Receiving, Source};
 use crate::limits::{SMALL_BUFFER_BYTES, TINY_BUFFER_BYTES};
 use crate::worker::buffer::{Buffers, Class, Lease};
-use crate::worker::runtime::{Descriptor, Operation, Outcome, Work};
+use crate::worker::runtime::{Descriptor, Flow, Operation, Outcome, Streaming, Work};
 
 /// What a receive brought.
 #[derive(Debug)]
@@ -44,8 +45,15 @@ pub struct Receiver {
 }
 
 enum Kind {
-    Ring { descriptor: Rc<Descriptor>, buffers: Buffers, pending: Option<Operation> },
+    Ring { descriptor: Rc<Descriptor>, buffers: Buffers, pending: Pending, may_stream: bool },
     Epoll(Box<Receiving>),
+}
+
+/// What is in the kernel's hands.
+enum Pending {
+    Nothing,
+    Once(Operation),
+    Stream(Streaming),
 }
 
 /// How large a buffer suits a peer, by what it sent last, so that a receive that may wait for long holds no
@@ -74,7 +82,7 @@ impl Habit {
 
 impl Receiver {
     pub(super) fn on_ring(descriptor: Rc<Descriptor>, buffers: &Buffers) -> Self {
-        let kind = Kind::Ring { descriptor, buffers: buffers.clone(), pending: None };
+        let kind = Kind::Ring { descriptor, buffers: buffers.clone(), pending: Pending::Nothing, may_stream: false };
         Self { kind, habit: Habit(Class::Tiny), quiet: false }
     }
 
@@ -88,20 +96,34 @@ impl Receiver {
     pub fn poll(&mut self, cx: &mut Context<'_>, class: Class) -> Poll<Received> {
         let class = self.habit.class(class);
         let received = match &mut self.kind {
-            Kind::Ring { descriptor, buffers, pending } => {
-                let operation = pending.get_or_insert_with(|| {
-                    descriptor.begin(match class {
-                        Class::Tiny | Class::Small => Work::Receive { buffers: buffers.clone(), quiet: self.quiet },
-                        Class::Large | Class::Huge => Work::ReceiveInto(buffers.lease(class)),
-                    })
-                });
-                Pin::new(operation).poll(cx).map(|outcome| {
-                    *pending = None;
-                    // What was left behind is there at once; otherwise the next bytes take a while.
-                    self.quiet = !outcome.more;
-                    outcome.into()
-                })
-            }
+            Kind::Ring { descriptor, buffers, pending, may_stream } => loop {
+                match pending {
+                    Pending::Nothing => {
+                        let streams = *may_stream && self.habit.0 != Class::Large;
+                        *pending = begin(descriptor, buffers, class, self.quiet, streams);
+                    }
+                    Pending::Once(operation) => {
+                        break Pin::new(operation).poll(cx).map(|outcome| {
+                            *pending = Pending::Nothing;
+                            // What was left behind is there at once; otherwise the next bytes take a while.
+                            self.quiet = !outcome.more;
+                            outcome.into()
+                        });
+                    }
+                    Pending::Stream(stream) => match stream.poll(cx) {
+                        Poll::Pending => break Poll::Pending,
+                        Poll::Ready(Flow::Data(lease)) => break Poll::Ready(Received::Data(lease)),
+                        Poll::Ready(flow) => {
+                            *pending = Pending::Nothing;
+                            match flow {
+                                Flow::End => break Poll::Ready(Received::End),
+                                Flow::Broken => break Poll::Ready(Received::Broken),
+                                Flow::Data(_) | Flow::Stopped => self.quiet = false,
+                            }
+                        }
+                    },
+                }
+            },
             Kind::Epoll(receiving) => receiving.poll(cx, class),
         };
         if let Poll::Ready(received) = &received {
@@ -115,10 +137,38 @@ impl Receiver {
         self.habit.0 = if self.habit.0 == Class::Large { Class::Large } else { Class::Tiny };
     }
 
+    /// From now on a peer that sends little at a time is received from without being asked each time. So a receive is
+    /// always pending, and must be ended (`settle`) before the connection is used in another way.
+    pub fn may_stream(&mut self) {
+        if let Kind::Ring { may_stream, .. } = &mut self.kind {
+            *may_stream = true;
+        }
+    }
+
+    /// Ends a stream of receives, and says what it had brought that was not taken. One receive that was asked for is
+    /// left alone.
+    pub async fn settle(&mut self) -> Option<Lease> {
+        let Kind::Ring { pending, may_stream, .. } = &mut self.kind else { return None };
+        *may_stream = false;
+        let mut came: Option<Lease> = None;
+        while let Pending::Stream(stream) = pending {
+            stream.stop();
+            match poll_fn(|cx| stream.poll(cx)).await {
+                Flow::Data(lease) => match &mut came {
+                    Some(before) => before.append(lease.bytes()),
+                    None => came = Some(lease),
+                },
+                // What has ended says so again to whoever asks next.
+                Flow::End | Flow::Stopped | Flow::Broken => *pending = Pending::Nothing,
+            }
+        }
+        came
+    }
+
     /// Whether the kernel may hold a buffer of this connection, or one that it filled waits to be taken.
     pub(super) fn is_pending(&self) -> bool {
         match &self.kind {
-            Kind::Ring { pending, .. } => pending.is_some(),
+            Kind::Ring { pending, .. } => !matches!(pending, Pending::Nothing),
             Kind::Epoll(receiving) => receiving.is_pending(),
         }
     }
@@ -127,6 +177,17 @@ impl Receiver {
     pub fn receive(&mut self, class: Class) -> impl Future<Output = Received> {
         poll_fn(move |cx| self.poll(cx, class))
     }
+}
+
+/// Asks the kernel for what comes.
+fn begin(descriptor: &Rc<Descriptor>, buffers: &Buffers, class: Class, quiet: bool, streams: bool) -> Pending {
+    if streams && let Some(stream) = descriptor.stream(buffers) {
+        return Pending::Stream(stream);
+    }
+    Pending::Once(descriptor.begin(match class {
+        Class::Tiny | Class::Small => Work::Receive { buffers: buffers.clone(), quiet },
+        Class::Large | Class::Huge => Work::ReceiveInto(buffers.lease(class)),
+    }))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use io_uring::squeue::{Entry, Flags};
 use io_uring::types::{Fd, SubmitArgs, Timespec};
-use io_uring::{CompletionQueue, EnterFlags, IoUring, SubmissionQueue, Submitter, cqueue, opcode};
+use io_uring::{CompletionQueue, EnterFlags, IoUring, Probe, SubmissionQueue, Submitter, cqueue, opcode};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::SendFlags;
@@ -21,6 +21,7 @@ use socket2::SockAddr;
 
 use super::operation::{Descriptor, Key};
 use super::provided::{GROUP, Provided};
+use super::stream::{Flow, Stream};
 use crate::limits::{COMPLETION_ENTRIES, PROVIDED_BUFFERS, SUBMISSION_ENTRIES, TINY_BUFFER_BYTES};
 use crate::worker::buffer::{Buffers, Class, Lease};
 
@@ -47,6 +48,8 @@ pub(in crate::worker) enum Work {
     Receive { buffers: Buffers, quiet: bool },
     /// Receive into this empty lease.
     ReceiveInto(Lease),
+    /// Receive again and again into provided buffers, until it is stopped.
+    Stream(Stream),
     /// Send what is readable in the lease, or the first part of it.
     Send(Lease),
     /// Wait until it is readable.
@@ -110,6 +113,7 @@ pub(in crate::worker) struct Ring {
     /// Who was woken before all completions were seen.
     early: Vec<Waker>,
     enter_flags: EnterFlags,
+    streams: bool,
 }
 
 /// The completion of a cancellation, which nobody waits for.
@@ -142,7 +146,9 @@ impl Ring {
         // Linux 5.18: spares a look-up on each call. Linux 5.19: waiting holds no buffer.
         let _ = submitter.register_ring_fd();
         let provided = if buffers > 0 { Provided::register(&submitter, buffers).ok() } else { None };
-        Self { submitter, submissions, completions, provided, flights: Slab::new(), early: Vec::new(), enter_flags }
+        let streams = provided.is_some() && knows_streams(&submitter);
+        let (flights, early) = (Slab::new(), Vec::new());
+        Self { submitter, submissions, completions, provided, flights, early, enter_flags, streams }
     }
 
     /// Begins an operation; it goes to the kernel with the next turn.
@@ -245,6 +251,9 @@ impl Ring {
         let key = completion.user_data() as usize;
         let result = completion.result();
         let flight = self.flights.get_mut(key)?;
+        if let Work::Stream(_) = flight.work {
+            return self.flow(key, completion);
+        }
         if let Some(buffer) = cqueue::buffer_select(completion.flags())
             && let Some(provided) = &mut self.provided
         {
@@ -274,6 +283,79 @@ impl Ring {
         }
     }
 
+    /// Sees what a stream brought, or its end.
+    fn flow(&mut self, key: usize, completion: &cqueue::Entry) -> Option<Waker> {
+        let Self { flights, provided, .. } = self;
+        let Flight { stage, work: Work::Stream(stream), .. } = flights.get_mut(key)? else { return None };
+        let (result, goes_on) = (completion.result(), cqueue::more(completion.flags()));
+        if let (Some(buffer), Some(provided)) = (cqueue::buffer_select(completion.flags()), provided) {
+            if let (Stage::Under(_), 1..) = (&stage, result) {
+                stream.bring(provided.bytes(buffer, result.unsigned_abs() as usize));
+            }
+            provided.give(buffer);
+        }
+        let (waker, floods) = match stage {
+            Stage::Under(waker) => (waker.take(), stream.floods()),
+            Stage::Abandoned if goes_on => return None,
+            Stage::Abandoned | Stage::Over { .. } => {
+                flights.remove(key);
+                return None;
+            }
+        };
+        if goes_on {
+            if floods {
+                self.stop(key);
+            }
+        } else if result == -Errno::NOBUFS.raw_os_error() && !stream.stopping {
+            self.submit(key);
+            return None;
+        } else {
+            *stage = Stage::Over { result, more: false };
+        }
+        waker
+    }
+
+    /// What a stream brought, or what ended it; its slot is free then. Wakes the waker when there is either.
+    pub(super) fn poll_stream(&mut self, key: Key, waker: &Waker) -> Poll<Flow> {
+        let flight = &mut self.flights[key as usize];
+        let Work::Stream(stream) = &mut flight.work else { return Poll::Pending };
+        if let Some(lease) = stream.take() {
+            return Poll::Ready(Flow::Data(lease));
+        }
+        match &mut flight.stage {
+            Stage::Over { result, .. } => {
+                let result = *result;
+                self.flights.remove(key as usize);
+                Poll::Ready(Flow::of(result))
+            }
+            Stage::Under(Some(kept)) if kept.will_wake(waker) => Poll::Pending,
+            stage => {
+                *stage = Stage::Under(Some(waker.clone()));
+                Poll::Pending
+            }
+        }
+    }
+
+    /// A stream is to end; what it has brought, and what comes until it does, is still there to be taken.
+    pub(super) fn stop(&mut self, key: usize) {
+        if let Some(Flight { stage: Stage::Under(_), work: Work::Stream(stream), .. }) = self.flights.get_mut(key)
+            && !std::mem::replace(&mut stream.stopping, true)
+        {
+            self.cancel(key);
+        }
+    }
+
+    fn cancel(&mut self, key: usize) {
+        // Operations are handed over in order, so one that takes this slot later is not what is cancelled.
+        let cancel = opcode::AsyncCancel::new(key as u64).build();
+        self.push(&cancel.user_data(NOBODY));
+    }
+
+    /// Whether the kernel knows streams of receives (Linux 6.0).
+    pub(super) fn streams(&self) -> bool {
+        self.streams
+    }
+
     /// What became of an operation; its slot is free then. Wakes the waker when there is an outcome.
     pub(super) fn poll(&mut self, key: Key, waker: &Waker) -> Poll<Outcome> {
         let flight = &mut self.flights[key as usize];
@@ -299,9 +381,7 @@ impl Ring {
             return;
         }
         flight.stage = Stage::Abandoned;
-        // Operations are handed over in order, so one that takes this slot later is not what is cancelled.
-        let cancel = opcode::AsyncCancel::new(u64::from(key)).build();
-        self.push(&cancel.user_data(NOBODY));
+        self.cancel(key as usize);
     }
 
     /// Operations of which the outcome was not taken.
@@ -330,10 +410,16 @@ impl Outcome {
                 lease.regain();
                 Some(lease)
             }
-            Work::Receive { .. } | Work::Readable | Work::Writable | Work::Connect(_) => None,
+            Work::Receive { .. } | Work::Stream(_) | Work::Readable | Work::Writable | Work::Connect(_) => None,
         };
         Self { result: count, lease, more }
     }
+}
+
+/// There is no asking for a flag of an operation; this operation came with the same Linux, 6.0.
+fn knows_streams(submitter: &Submitter<'_>) -> bool {
+    let mut probe = Probe::new();
+    submitter.register_probe(&mut probe).is_ok() && probe.is_supported(opcode::SendZc::CODE)
 }
 
 /// What the kernel is told of the work.
@@ -344,6 +430,7 @@ fn entry(work: &mut Work, fd: Fd) -> Entry {
             let receive = opcode::Recv::new(fd, std::ptr::null_mut(), 0).buf_group(GROUP).ioprio(first);
             receive.build().flags(Flags::BUFFER_SELECT)
         }
+        Work::Stream(_) => opcode::RecvMulti::new(fd, GROUP).build(),
         Work::ReceiveInto(lease) => {
             let room = lease.vec().spare_capacity_mut();
             let length = u32::try_from(room.len()).unwrap_or(u32::MAX);

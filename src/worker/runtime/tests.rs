@@ -1,5 +1,7 @@
 //! The executor and the ring on real sockets, on every rung of the ladder where it may matter.
 
+mod streams;
+
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io::{Read, Write};
@@ -16,13 +18,13 @@ use crate::worker::buffer::{Buffers, Class};
 use crate::worker::driver::Driver;
 use crate::worker::io::{Connection, Received};
 
-const RINGS: [Driver; 3] = [Driver::UringDefer, Driver::UringCoop, Driver::UringPlain];
+pub(super) const RINGS: [Driver; 3] = [Driver::UringDefer, Driver::UringCoop, Driver::UringPlain];
 
-fn run<F: Future>(driver: Driver, sizes: Sizes, future: F) -> F::Output {
+pub(super) fn run<F: Future>(driver: Driver, sizes: Sizes, future: F) -> F::Output {
     driver.runtime_of(sizes).unwrap().block_on(future)
 }
 
-fn on_best<F: Future>(future: F) -> F::Output {
+pub(super) fn on_best<F: Future>(future: F) -> F::Output {
     run(Driver::UringDefer, Sizes::default(), future)
 }
 
@@ -30,16 +32,16 @@ fn descriptor(stream: UnixStream) -> Rc<Descriptor> {
     Descriptor::new(stream.into(), Executor::current().unwrap())
 }
 
-fn flights() -> usize {
+pub(super) fn flights() -> usize {
     Executor::current().unwrap().flights()
 }
 
-async fn pause(ms: u64) {
+pub(super) async fn pause(ms: u64) {
     sleep(Duration::from_millis(ms)).await;
 }
 
 /// Waits for what the kernel does in its own time.
-async fn eventually(what: impl Fn() -> bool) {
+pub(super) async fn eventually(what: impl Fn() -> bool) {
     for _ in 0..2_000 {
         if what() {
             return;
@@ -49,19 +51,19 @@ async fn eventually(what: impl Fn() -> bool) {
     assert!(what(), "not within four seconds");
 }
 
-fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+pub(super) fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
 /// A connection on the ring, and its peer.
-fn connection(buffers: &Buffers) -> (Connection, TcpStream) {
+pub(super) fn connection(buffers: &Buffers) -> (Connection, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (stream, _) = listener.accept().unwrap();
     (Connection::accepted(stream, buffers).unwrap(), peer)
 }
 
-fn bytes(received: Received) -> Vec<u8> {
+pub(super) fn bytes(received: Received) -> Vec<u8> {
     match received {
         Received::Data(lease) => lease.bytes().to_vec(),
         other => panic!("{other:?} instead of bytes"),

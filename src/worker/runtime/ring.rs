@@ -294,23 +294,24 @@ impl Ring {
             }
             provided.give(buffer);
         }
-        let (waker, floods) = match stage {
-            Stage::Under(waker) => (waker.take(), stream.floods()),
+        let waiting = match stage {
+            Stage::Under(waiting) => waiting,
             Stage::Abandoned if goes_on => return None,
             Stage::Abandoned | Stage::Over { .. } => {
                 flights.remove(key);
                 return None;
             }
         };
-        if goes_on {
-            if floods {
-                self.stop(key);
-            }
-        } else if result == -Errno::NOBUFS.raw_os_error() && !stream.stopping {
+        if result == -Errno::NOBUFS.raw_os_error() && !stream.stopping {
+            // As in `complete`: who waits goes on waiting.
             self.submit(key);
             return None;
-        } else {
+        }
+        let (waker, floods) = (waiting.take(), stream.floods());
+        if !goes_on {
             *stage = Stage::Over { result, more: false };
+        } else if floods {
+            self.stop(key);
         }
         waker
     }

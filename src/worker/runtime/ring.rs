@@ -52,6 +52,8 @@ pub(in crate::worker) enum Work {
     Stream(Stream),
     /// Send what is readable in the lease, or the first part of it.
     Send(Lease),
+    /// The same of the last that is sent: what fills no segment waits to go out with the end, in one.
+    SendLast(Lease),
     /// Wait until it is readable.
     Readable,
     /// Wait until it is writable.
@@ -63,7 +65,7 @@ pub(in crate::worker) enum Work {
 impl Work {
     /// Its lease is the kernel's for a while.
     fn lent(mut self) -> Self {
-        if let Self::ReceiveInto(lease) | Self::Send(lease) = &mut self {
+        if let Self::ReceiveInto(lease) | Self::Send(lease) | Self::SendLast(lease) = &mut self {
             lease.lend_in_place();
         }
         self
@@ -407,7 +409,7 @@ impl Outcome {
                 lease.regain();
                 Some(lease)
             }
-            Work::Send(mut lease) => {
+            Work::Send(mut lease) | Work::SendLast(mut lease) => {
                 lease.regain();
                 Some(lease)
             }
@@ -437,15 +439,17 @@ fn entry(work: &mut Work, fd: Fd) -> Entry {
             let length = u32::try_from(room.len()).unwrap_or(u32::MAX);
             opcode::Recv::new(fd, room.as_mut_ptr().cast(), length).build()
         }
-        Work::Send(lease) => {
-            let bytes = lease.bytes();
-            let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-            #[expect(clippy::cast_possible_wrap, reason = "a flag's bits")]
-            let flags = SendFlags::NOSIGNAL.bits() as i32;
-            opcode::Send::new(fd, bytes.as_ptr(), length).flags(flags).build()
-        }
+        Work::Send(lease) => send(fd, lease.bytes(), SendFlags::NOSIGNAL),
+        Work::SendLast(lease) => send(fd, lease.bytes(), SendFlags::NOSIGNAL | SendFlags::MORE),
         Work::Readable => opcode::PollAdd::new(fd, u32::from(PollFlags::IN.bits())).build(),
         Work::Writable => opcode::PollAdd::new(fd, u32::from(PollFlags::OUT.bits())).build(),
         Work::Connect(address) => opcode::Connect::new(fd, address.as_ptr().cast(), address.len()).build(),
     }
+}
+
+fn send(fd: Fd, bytes: &[u8], flags: SendFlags) -> Entry {
+    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    #[expect(clippy::cast_possible_wrap, reason = "a flag's bits")]
+    let flags = flags.bits() as i32;
+    opcode::Send::new(fd, bytes.as_ptr(), length).flags(flags).build()
 }

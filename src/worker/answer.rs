@@ -276,9 +276,7 @@ fn roomier(out: Lease, talk: &Talk<'_>) -> Lease {
     if out.capacity() > SMALL_BUFFER_BYTES * 2 {
         return out;
     }
-    let mut larger = talk.shard.buffers.lease(Class::Large);
-    larger.append(out.bytes());
-    larger
+    out.moved_to(talk.shard.buffers.lease(Class::Large))
 }
 
 /// Parses a head and renders it as it goes down. `None` while it is incomplete.
@@ -344,7 +342,7 @@ impl Relay {
 
     fn class(&self) -> Class {
         match self.from {
-            From::Length(remaining) => Class::for_bytes(remaining),
+            From::Length(remaining) => Class::for_body(remaining),
             _ => Class::Large,
         }
     }

@@ -173,6 +173,12 @@ impl Source {
         }
     }
 
+    /// Whether more of what it sends is here already.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        self.carried.is_none() && self.rx.has_more()
+    }
+
     /// What comes next is little, unless it flows already.
     pub fn expect_little(&mut self) {
         self.rx.expect_little();

@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 use super::epoll::{Receiving, Source};
 use crate::limits::{SMALL_BUFFER_BYTES, TINY_BUFFER_BYTES};
 use crate::worker::buffer::{Buffers, Class, Lease};
-use crate::worker::runtime::{Descriptor, Flow, Operation, Outcome, Streaming, Work};
+use crate::worker::runtime::{Descriptor, Flow, Group, Operation, Outcome, Streaming, Work};
 
 /// What a receive brought.
 #[derive(Debug)]
@@ -40,13 +40,24 @@ impl From<Outcome> for Received {
 pub struct Receiver {
     kind: Kind,
     habit: Habit,
-    /// The last receive left nothing behind.
-    quiet: bool,
 }
 
 enum Kind {
-    Ring { descriptor: Rc<Descriptor>, buffers: Buffers, pending: Pending, may_stream: bool },
+    Ring(Ringed),
     Epoll(Box<Receiving>),
+}
+
+/// The receiving half on a ring.
+struct Ringed {
+    descriptor: Rc<Descriptor>,
+    buffers: Buffers,
+    pending: Pending,
+    may_stream: bool,
+    group: Group,
+    /// The last receive left nothing behind.
+    quiet: bool,
+    /// The last receive left something behind: neither is known before the first.
+    more: bool,
 }
 
 /// What is in the kernel's hands.
@@ -82,13 +93,21 @@ impl Habit {
 
 impl Receiver {
     pub(super) fn on_ring(descriptor: Rc<Descriptor>, buffers: &Buffers) -> Self {
-        let kind = Kind::Ring { descriptor, buffers: buffers.clone(), pending: Pending::Nothing, may_stream: false };
-        Self { kind, habit: Habit(Class::Tiny), quiet: false }
+        let ringed = Ringed {
+            descriptor,
+            buffers: buffers.clone(),
+            pending: Pending::Nothing,
+            may_stream: false,
+            group: Group::Small,
+            quiet: false,
+            more: false,
+        };
+        Self { kind: Kind::Ring(ringed), habit: Habit(Class::Tiny) }
     }
 
     pub(super) fn on_epoll(source: Source, buffers: &Buffers) -> Self {
         let kind = Kind::Epoll(Box::new(Receiving::new(source, buffers)));
-        Self { kind, habit: Habit(Class::Tiny), quiet: false }
+        Self { kind, habit: Habit(Class::Tiny) }
     }
 
     /// Polls the pending receive, arming one of the class at most first if none is pending.
@@ -96,34 +115,7 @@ impl Receiver {
     pub fn poll(&mut self, cx: &mut Context<'_>, class: Class) -> Poll<Received> {
         let class = self.habit.class(class);
         let received = match &mut self.kind {
-            Kind::Ring { descriptor, buffers, pending, may_stream } => loop {
-                match pending {
-                    Pending::Nothing => {
-                        let streams = *may_stream && self.habit.0 != Class::Large;
-                        *pending = begin(descriptor, buffers, class, self.quiet, streams);
-                    }
-                    Pending::Once(operation) => {
-                        break Pin::new(operation).poll(cx).map(|outcome| {
-                            *pending = Pending::Nothing;
-                            // What was left behind is there at once; otherwise the next bytes take a while.
-                            self.quiet = !outcome.more;
-                            outcome.into()
-                        });
-                    }
-                    Pending::Stream(stream) => match stream.poll(cx) {
-                        Poll::Pending => break Poll::Pending,
-                        Poll::Ready(Flow::Data(lease)) => break Poll::Ready(Received::Data(lease)),
-                        Poll::Ready(flow) => {
-                            *pending = Pending::Nothing;
-                            match flow {
-                                Flow::End => break Poll::Ready(Received::End),
-                                Flow::Broken => break Poll::Ready(Received::Broken),
-                                Flow::Data(_) | Flow::Stopped => self.quiet = false,
-                            }
-                        }
-                    },
-                }
-            },
+            Kind::Ring(ringed) => ringed.poll(cx, class, self.habit.0 != Class::Large),
             Kind::Epoll(receiving) => receiving.poll(cx, class),
         };
         if let Poll::Ready(received) = &received {
@@ -140,21 +132,34 @@ impl Receiver {
     /// From now on a peer that sends little at a time is received from without being asked each time. So a receive is
     /// always pending, and must be ended (`settle`) before the connection is used in another way.
     pub fn may_stream(&mut self) {
-        if let Kind::Ring { may_stream, .. } = &mut self.kind {
-            *may_stream = true;
+        if let Kind::Ring(ringed) = &mut self.kind {
+            ringed.may_stream = true;
         }
+    }
+
+    /// The peer is one of few, and mostly sends more than a head.
+    pub fn expect_answers(&mut self) {
+        if let Kind::Ring(ringed) = &mut self.kind {
+            ringed.group = Group::Roomy;
+        }
+    }
+
+    /// Whether the last receive surely left bytes behind, so that another waits for nothing.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        matches!(&self.kind, Kind::Ring(Ringed { more: true, .. }))
     }
 
     /// Ends a stream of receives, and says what it had brought that was not taken. One receive that was asked for is
     /// left alone.
     pub async fn settle(&mut self) -> Option<Lease> {
-        let Kind::Ring { pending, may_stream, .. } = &mut self.kind else { return None };
+        let Kind::Ring(Ringed { pending, may_stream, .. }) = &mut self.kind else { return None };
         *may_stream = false;
         let mut came: Option<Lease> = None;
         while let Pending::Stream(stream) = pending {
             stream.stop();
             match poll_fn(|cx| stream.poll(cx)).await {
-                Flow::Data(lease) => match &mut came {
+                Flow::Data(lease, _) => match &mut came {
                     Some(before) => before.append(lease.bytes()),
                     None => came = Some(lease),
                 },
@@ -168,7 +173,7 @@ impl Receiver {
     /// Whether the kernel may hold a buffer of this connection, or one that it filled waits to be taken.
     pub(super) fn is_pending(&self) -> bool {
         match &self.kind {
-            Kind::Ring { pending, .. } => !matches!(pending, Pending::Nothing),
+            Kind::Ring(ringed) => !matches!(ringed.pending, Pending::Nothing),
             Kind::Epoll(receiving) => receiving.is_pending(),
         }
     }
@@ -179,15 +184,55 @@ impl Receiver {
     }
 }
 
-/// Asks the kernel for what comes.
-fn begin(descriptor: &Rc<Descriptor>, buffers: &Buffers, class: Class, quiet: bool, streams: bool) -> Pending {
-    if streams && let Some(stream) = descriptor.stream(buffers) {
-        return Pending::Stream(stream);
+impl Ringed {
+    #[inline]
+    fn poll(&mut self, cx: &mut Context<'_>, class: Class, sends_little: bool) -> Poll<Received> {
+        loop {
+            match &mut self.pending {
+                Pending::Nothing => self.begin(class, sends_little),
+                Pending::Once(operation) => {
+                    let Poll::Ready(outcome) = Pin::new(operation).poll(cx) else { return Poll::Pending };
+                    self.pending = Pending::Nothing;
+                    self.left(outcome.more);
+                    return Poll::Ready(outcome.into());
+                }
+                Pending::Stream(stream) => {
+                    let Poll::Ready(flow) = stream.poll(cx) else { return Poll::Pending };
+                    if let Flow::Data(lease, more) = flow {
+                        self.left(more);
+                        return Poll::Ready(Received::Data(lease));
+                    }
+                    self.pending = Pending::Nothing;
+                    self.quiet = false;
+                    match flow {
+                        Flow::End => return Poll::Ready(Received::End),
+                        Flow::Broken => return Poll::Ready(Received::Broken),
+                        Flow::Stopped | Flow::Data(..) => {}
+                    }
+                }
+            }
+        }
     }
-    Pending::Once(descriptor.begin(match class {
-        Class::Tiny | Class::Small => Work::Receive { buffers: buffers.clone(), quiet },
-        Class::Large | Class::Huge => Work::ReceiveInto(buffers.lease(class)),
-    }))
+
+    /// What was left behind is there at once; otherwise the next bytes take a while.
+    fn left(&mut self, more: bool) {
+        (self.more, self.quiet) = (more, !more);
+    }
+
+    /// Asks the kernel for what comes.
+    fn begin(&mut self, class: Class, sends_little: bool) {
+        let Self { descriptor, buffers, group, quiet, .. } = self;
+        let stream = if self.may_stream && sends_little { descriptor.stream(buffers, *group) } else { None };
+        self.pending = match stream {
+            Some(stream) => Pending::Stream(stream),
+            None => Pending::Once(descriptor.begin(match class {
+                Class::Tiny | Class::Small => {
+                    Work::Receive { buffers: buffers.clone(), quiet: *quiet, group: *group }
+                }
+                Class::Large | Class::Huge => Work::ReceiveInto(buffers.lease(class)),
+            })),
+        };
+    }
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use monoio::time::TimeDriver;
 
 pub(in crate::worker) use self::executor::Executor;
 pub(in crate::worker) use self::operation::{Descriptor, Operation, Streaming};
-pub(in crate::worker) use self::ring::{Outcome, Ring, Sizes, Work};
+pub(in crate::worker) use self::ring::{Group, Outcome, Ring, Sizes, Work};
 pub(in crate::worker) use self::stream::Flow;
 use self::tasks::TaskId;
 

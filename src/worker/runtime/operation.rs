@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use super::executor::Executor;
-use super::ring::{Outcome, Work};
+use super::ring::{Group, Outcome, Work};
 use super::stream::{Flow, Stream};
 use crate::worker::buffer::Buffers;
 
@@ -37,9 +37,9 @@ impl Descriptor {
     }
 
     /// Begins a stream of receives. `None` where the kernel knows none.
-    pub(in crate::worker) fn stream(self: &Rc<Self>, buffers: &Buffers) -> Option<Streaming> {
+    pub(in crate::worker) fn stream(self: &Rc<Self>, buffers: &Buffers, group: Group) -> Option<Streaming> {
         let known = self.executor.streams();
-        known.then(|| Streaming(self.begin(Work::Stream(Stream::new(buffers.clone())))))
+        known.then(|| Streaming(self.begin(Work::Stream(Stream::new(buffers.clone(), group)))))
     }
 }
 
@@ -63,7 +63,7 @@ impl Streaming {
     pub(in crate::worker) fn poll(&mut self, cx: &Context<'_>) -> Poll<Flow> {
         let key = self.0.key.expect("the end of a stream is seen once");
         let polled = self.0.executor.poll_stream(key, cx);
-        if polled.is_ready() && !matches!(polled, Poll::Ready(Flow::Data(_))) {
+        if polled.is_ready() && !matches!(polled, Poll::Ready(Flow::Data(..))) {
             self.0.key = None;
         }
         polled

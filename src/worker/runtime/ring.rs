@@ -20,9 +20,11 @@ use slab::Slab;
 use socket2::SockAddr;
 
 use super::operation::{Descriptor, Key};
-use super::provided::{GROUP, Provided};
+use super::provided::Provided;
 use super::stream::{Flow, Stream};
-use crate::limits::{COMPLETION_ENTRIES, PROVIDED_BUFFERS, SUBMISSION_ENTRIES, TINY_BUFFER_BYTES};
+use crate::limits::{
+    COMPLETION_ENTRIES, PROVIDED_BUFFERS, ROOMY_BUFFER_BYTES, ROOMY_BUFFERS, SMALL_BUFFER_BYTES, SUBMISSION_ENTRIES,
+};
 use crate::worker::buffer::{Buffers, Class, Lease};
 
 /// How much of everything a ring has; powers of two.
@@ -32,20 +34,39 @@ pub(in crate::worker) struct Sizes {
     pub(in crate::worker) submissions: u32,
     /// Completions that wait to be seen; more wait in the kernel.
     pub(in crate::worker) completions: u32,
-    /// Provided buffers; none where 0.
-    pub(in crate::worker) buffers: u16,
+    /// Provided buffers of each group; none where 0.
+    pub(in crate::worker) buffers: [u16; 2],
 }
 
 impl Default for Sizes {
     fn default() -> Self {
-        Self { submissions: SUBMISSION_ENTRIES, completions: COMPLETION_ENTRIES, buffers: PROVIDED_BUFFERS }
+        Self { submissions: SUBMISSION_ENTRIES, completions: COMPLETION_ENTRIES, buffers: [PROVIDED_BUFFERS, ROOMY_BUFFERS] }
+    }
+}
+
+/// Of which provided buffers a receive takes one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::worker) enum Group {
+    /// For what anybody sends.
+    Small = 0,
+    /// For what services send.
+    Roomy = 1,
+}
+
+impl Group {
+    /// The size of its buffers.
+    pub(super) const fn buffer_bytes(self) -> usize {
+        match self {
+            Self::Small => SMALL_BUFFER_BYTES,
+            Self::Roomy => ROOMY_BUFFER_BYTES,
+        }
     }
 }
 
 /// What is asked of the kernel.
 pub(in crate::worker) enum Work {
     /// Receive into a provided buffer; `quiet` where nothing is expected to be there yet.
-    Receive { buffers: Buffers, quiet: bool },
+    Receive { buffers: Buffers, quiet: bool, group: Group },
     /// Receive into this empty lease.
     ReceiveInto(Lease),
     /// Receive again and again into provided buffers, until it is stopped.
@@ -110,7 +131,7 @@ pub(in crate::worker) struct Ring {
     submitter: Submitter<'static>,
     submissions: SubmissionQueue<'static>,
     completions: CompletionQueue<'static>,
-    provided: Option<Provided>,
+    provided: Option<[Provided; 2]>,
     flights: Slab<Flight>,
     /// Who was woken before all completions were seen.
     early: Vec<Waker>,
@@ -137,7 +158,7 @@ impl Ring {
 
     /// Takes the thread's ring over; it is never freed.
     #[must_use]
-    pub(in crate::worker) fn new(uring: IoUring, buffers: u16) -> Self {
+    pub(in crate::worker) fn new(uring: IoUring, buffers: [u16; 2]) -> Self {
         let no_iowait = uring.params().is_feature_no_iowait();
         let (mut submitter, submissions, completions) = Box::leak(Box::new(uring)).split();
         let mut enter_flags = EnterFlags::GETEVENTS;
@@ -147,7 +168,9 @@ impl Ring {
         }
         // Linux 5.18: spares a look-up on each call. Linux 5.19: waiting holds no buffer.
         let _ = submitter.register_ring_fd();
-        let provided = if buffers > 0 { Provided::register(&submitter, buffers).ok() } else { None };
+        let provide = |group| Provided::register(&submitter, group, buffers[group as usize]);
+        let provided = || Some([provide(Group::Small).ok()?, provide(Group::Roomy).ok()?]);
+        let provided = if buffers.contains(&0) { None } else { provided() };
         let streams = provided.is_some() && knows_streams(&submitter);
         let (flights, early) = (Slab::new(), Vec::new());
         Self { submitter, submissions, completions, provided, flights, early, enter_flags, streams }
@@ -259,11 +282,11 @@ impl Ring {
         if let Some(buffer) = cqueue::buffer_select(completion.flags())
             && let Some(provided) = &mut self.provided
         {
-            if let (Work::Receive { buffers, .. }, 1..) = (&flight.work, result)
-                && matches!(flight.stage, Stage::Under(_))
-            {
+            let Work::Receive { buffers, group, .. } = &flight.work else { return None };
+            let provided = &mut provided[*group as usize];
+            if result > 0 && matches!(flight.stage, Stage::Under(_)) {
                 let bytes = provided.bytes(buffer, result.unsigned_abs() as usize);
-                let mut lease = buffers.lease(if bytes.len() < TINY_BUFFER_BYTES { Class::Tiny } else { Class::Small });
+                let mut lease = buffers.lease(Class::holding(bytes.len()));
                 lease.append(bytes);
                 flight.work = Work::ReceiveInto(lease);
             }
@@ -291,8 +314,10 @@ impl Ring {
         let Flight { stage, work: Work::Stream(stream), .. } = flights.get_mut(key)? else { return None };
         let (result, goes_on) = (completion.result(), cqueue::more(completion.flags()));
         if let (Some(buffer), Some(provided)) = (cqueue::buffer_select(completion.flags()), provided) {
+            let provided = &mut provided[stream.group() as usize];
             if let (Stage::Under(_), 1..) = (&stage, result) {
-                stream.bring(provided.bytes(buffer, result.unsigned_abs() as usize));
+                let bytes = provided.bytes(buffer, result.unsigned_abs() as usize);
+                stream.bring(bytes, cqueue::sock_nonempty(completion.flags()));
             }
             provided.give(buffer);
         }
@@ -323,7 +348,7 @@ impl Ring {
         let flight = &mut self.flights[key as usize];
         let Work::Stream(stream) = &mut flight.work else { return Poll::Pending };
         if let Some(lease) = stream.take() {
-            return Poll::Ready(Flow::Data(lease));
+            return Poll::Ready(Flow::Data(lease, stream.has_more()));
         }
         match &mut flight.stage {
             Stage::Over { result, .. } => {
@@ -428,12 +453,12 @@ fn knows_streams(submitter: &Submitter<'_>) -> bool {
 /// What the kernel is told of the work.
 fn entry(work: &mut Work, fd: Fd) -> Entry {
     match work {
-        Work::Receive { quiet, .. } => {
+        Work::Receive { quiet, group, .. } => {
             let first = if *quiet { POLL_FIRST } else { 0 };
-            let receive = opcode::Recv::new(fd, std::ptr::null_mut(), 0).buf_group(GROUP).ioprio(first);
+            let receive = opcode::Recv::new(fd, std::ptr::null_mut(), 0).buf_group(*group as u16).ioprio(first);
             receive.build().flags(Flags::BUFFER_SELECT)
         }
-        Work::Stream(_) => opcode::RecvMulti::new(fd, GROUP).build(),
+        Work::Stream(stream) => opcode::RecvMulti::new(fd, stream.group() as u16).build(),
         Work::ReceiveInto(lease) => {
             let room = lease.vec().spare_capacity_mut();
             let length = u32::try_from(room.len()).unwrap_or(u32::MAX);

@@ -5,15 +5,22 @@
 //! more before the last was taken, is stopped (`Ring::stop`), and what has come by then is bounded by what one turn of
 //! the loop can bring. Out of scope: when a connection has one (`io::receive`).
 
+use std::collections::VecDeque;
+
 use rustix::io::Errno;
 
-use crate::limits::{SMALL_BUFFER_BYTES, TINY_BUFFER_BYTES};
+use super::ring::Group;
 use crate::worker::buffer::{Buffers, Class, Lease};
 
 /// What a stream has brought that was not taken, and whether it is to end.
 pub(in crate::worker) struct Stream {
     buffers: Buffers,
+    group: Group,
     came: Option<Lease>,
+    /// What came after that, where it floods.
+    later: VecDeque<Lease>,
+    /// The socket held more.
+    more: bool,
     /// More came than is to be taken without being asked.
     floods: bool,
     pub(super) stopping: bool,
@@ -21,8 +28,8 @@ pub(in crate::worker) struct Stream {
 
 /// What becomes of a stream.
 pub(in crate::worker) enum Flow {
-    /// It brought bytes, and goes on, or ends with the next look.
-    Data(Lease),
+    /// It brought bytes, and goes on, or ends with the next look; whether more is here already.
+    Data(Lease, bool),
     /// The peer sends no more.
     End,
     /// It was stopped, or has ended by itself; the connection is whole.
@@ -46,28 +53,27 @@ impl Flow {
 impl Stream {
     /// A stream that has brought nothing yet.
     #[must_use]
-    pub(in crate::worker) fn new(buffers: Buffers) -> Self {
-        Self { buffers, came: None, floods: false, stopping: false }
+    pub(in crate::worker) fn new(buffers: Buffers, group: Group) -> Self {
+        Self { buffers, group, came: None, later: VecDeque::new(), more: false, floods: false, stopping: false }
     }
 
-    /// These bytes came.
-    pub(super) fn bring(&mut self, bytes: &[u8]) {
-        self.floods = self.came.is_some() || bytes.len() == SMALL_BUFFER_BYTES;
-        match &mut self.came {
-            Some(lease) if lease.bytes().len() + bytes.len() <= lease.capacity() => lease.append(bytes),
-            came => {
-                let before = came.take();
-                let held = before.as_ref().map_or(0, |lease| lease.bytes().len());
-                let mut lease = self.buffers.lease(match held + bytes.len() {
-                    ..TINY_BUFFER_BYTES => Class::Tiny,
-                    total => Class::for_bytes(total as u64),
-                });
-                if let Some(before) = before {
-                    lease.append(before.bytes());
-                }
-                lease.append(bytes);
-                *came = Some(lease);
-            }
+    pub(super) fn group(&self) -> Group {
+        self.group
+    }
+
+    /// These bytes came, and the socket holds more or not.
+    pub(super) fn bring(&mut self, bytes: &[u8], more: bool) {
+        self.more = more;
+        self.floods = self.came.is_some() || bytes.len() == self.group.buffer_bytes();
+        match self.later.back_mut().or(self.came.as_mut()) {
+            Some(last) if last.bytes().len() + bytes.len() <= last.capacity() => return last.append(bytes),
+            _ => {}
+        }
+        let mut lease = self.buffers.lease(Class::holding(bytes.len()));
+        lease.append(bytes);
+        match &self.came {
+            Some(_) => self.later.push_back(lease),
+            None => self.came = Some(lease),
         }
     }
 
@@ -76,8 +82,14 @@ impl Stream {
         self.floods
     }
 
-    /// What has come.
+    /// Whether more was here when it last brought something.
+    pub(super) fn has_more(&self) -> bool {
+        self.more
+    }
+
+    /// What has come, or the first of it.
     pub(super) fn take(&mut self) -> Option<Lease> {
-        self.came.take()
+        let next = self.later.pop_front();
+        std::mem::replace(&mut self.came, next)
     }
 }

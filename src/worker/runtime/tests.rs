@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use super::{Descriptor, Executor, Sizes, Work, sleep, spawn};
+use super::{Descriptor, Executor, Group, Sizes, Work, sleep, spawn};
 use crate::limits::SMALL_BUFFER_BYTES;
 use crate::worker::buffer::{Buffers, Class};
 use crate::worker::driver::Driver;
@@ -170,7 +170,7 @@ fn a_send_that_was_given_up_keeps_its_lease_until_it_completes() {
 #[test]
 fn more_receives_than_buffers_starve_nobody() {
     for driver in RINGS {
-        let sizes = Sizes { buffers: 2, ..Sizes::default() };
+        let sizes = Sizes { buffers: [2, 2], ..Sizes::default() };
         run(driver, sizes, async {
             let buffers = Buffers::default();
             let mut pairs: Vec<_> = (0..100).map(|_| connection(&buffers)).collect();
@@ -191,7 +191,7 @@ fn more_receives_than_buffers_starve_nobody() {
 
 #[test]
 fn without_provided_buffers_receives_bring_their_own() {
-    let sizes = Sizes { buffers: 0, ..Sizes::default() };
+    let sizes = Sizes { buffers: [0, 0], ..Sizes::default() };
     run(Driver::UringPlain, sizes, async {
         let buffers = Buffers::default();
         let (mut connection, mut peer) = connection(&buffers);
@@ -383,7 +383,7 @@ fn a_wake_on_another_thread_harms_nobody() {
 #[test]
 fn more_completions_than_the_queue_holds_are_all_seen() {
     for driver in RINGS {
-        let sizes = Sizes { submissions: 8, completions: 16, buffers: 4 };
+        let sizes = Sizes { submissions: 8, completions: 16, buffers: [4, 4] };
         run(driver, sizes, async {
             let (sockets, peers): (Vec<_>, Vec<_>) = (0..200)
                 .map(|_| {
@@ -421,8 +421,8 @@ fn ten_thousand_sockets_are_served() {
                 let (one, other) = (descriptor(one), descriptor(other));
                 let (buffers, served) = (buffers.clone(), served.clone());
                 spawn(async move {
-                    let there = Work::Receive { buffers: buffers.clone(), quiet: true };
-                    let back = Work::Receive { buffers: buffers.clone(), quiet: false };
+                    let there = Work::Receive { buffers: buffers.clone(), quiet: true, group: Group::Small };
+                    let back = Work::Receive { buffers: buffers.clone(), quiet: false, group: Group::Small };
                     let (there, back) = (other.begin(there), one.begin(back));
                     let mut word = buffers.lease(Class::Small);
                     word.append(b"word");

@@ -45,6 +45,7 @@ pub async fn acquire(
             Grant::Dial(seat) => {
                 let mut connection = dial(replica, endpoint, deadline, buffers).await?;
                 connection.rx.may_stream();
+                connection.rx.expect_answers();
                 return Ok(Leased { connection, seat, reused: false });
             }
         }

@@ -134,7 +134,7 @@ fn a_connection_that_is_dropped_under_a_stream_is_closed() {
 
 #[test]
 fn more_streams_than_buffers_starve_nobody() {
-    let sizes = Sizes { buffers: 2, ..Sizes::default() };
+    let sizes = Sizes { buffers: [2, 2], ..Sizes::default() };
     run(Driver::UringDefer, sizes, async {
         let buffers = Buffers::default();
         let served = Rc::new(Cell::new(0));

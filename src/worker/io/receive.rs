@@ -226,9 +226,7 @@ impl Ringed {
         self.pending = match stream {
             Some(stream) => Pending::Stream(stream),
             None => Pending::Once(descriptor.begin(match class {
-                Class::Tiny | Class::Small => {
-                    Work::Receive { buffers: buffers.clone(), quiet: *quiet, group: *group }
-                }
+                Class::Tiny | Class::Small => Work::Receive { buffers: buffers.clone(), quiet: *quiet, group: *group },
                 Class::Large | Class::Huge => Work::ReceiveInto(buffers.lease(class)),
             })),
         };

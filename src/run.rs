@@ -75,16 +75,8 @@ pub fn run(options: &cli::Run, inherited: Inherited) -> Result<ExitCode, String>
 
     let stats = open_stats(process.stats_dir.as_deref(), workers)?;
     let (up, reports) = link::report_channel().map_err(|error| format!("cannot link the workers: {error}"))?;
-    let shared = Shared {
-        workers,
-        pseudonym: format!("gatekeeper-{:016x}", RandomState::new().hash_one(Instant::now())).into(),
-        rates: Arc::new(RateTable::new(process.rate_keys_max)),
-        addresses: Addresses::new(client_connections(descriptors)),
-        connections_max: (client_connections(descriptors) / workers).max(1),
-        handovers: Arc::new(Handovers::new(workers).map_err(|error| format!("cannot link the workers: {error}"))?),
-        origin: Instant::now(),
-        stats,
-    };
+    let shared = shared(process, workers, client_connections(descriptors), stats)
+        .map_err(|error| format!("cannot link the workers: {error}"))?;
     let spawn = move |worker: WorkerId| {
         let (control, link) = link::connect(worker, &up)?;
         let core = (!cores.is_empty()).then(|| cores[worker.index() % cores.len()]);
@@ -123,6 +115,25 @@ fn given(predecessor: Option<&Line>, passed: Vec<OwnedFd>) -> Result<Given, Stri
     let until = Instant::now() + Duration::from_millis(UPGRADE_TAKE_MS);
     let taken = line.take_over(until).map_err(|error| format!("the old process hands no sockets over: {error}"))?;
     Ok(taken.into())
+}
+
+/// What all workers have in common.
+fn shared(
+    process: &config::Process,
+    workers: usize,
+    connections: usize,
+    stats: &'static StatsFile,
+) -> io::Result<Shared> {
+    Ok(Shared {
+        workers,
+        pseudonym: format!("gatekeeper-{:016x}", RandomState::new().hash_one(Instant::now())).into(),
+        rates: Arc::new(RateTable::new(process.rate_keys_max)),
+        addresses: Addresses::new(connections),
+        connections_max: (connections / workers).max(1),
+        handovers: Arc::new(Handovers::new(workers)?),
+        origin: Instant::now(),
+        stats,
+    })
 }
 
 /// Where everybody can see what the workers count.

@@ -45,7 +45,8 @@ fn requests_are_counted_by_class_service_and_endpoint() {
     let stats = stats(&folder, &gateway);
     assert!(eventually(|| over_cores(&stats.read(), "in_flight") == 0));
     let reading = stats.read();
-    let classes = ["1xx", "2xx", "3xx", "4xx", "5xx"].map(|class| over_cores(&reading, &format!("requests_{class}_total")));
+    let classes =
+        ["1xx", "2xx", "3xx", "4xx", "5xx"].map(|class| over_cores(&reading, &format!("requests_{class}_total")));
     assert_eq!(classes, [0, 7, 2, 8, 1]);
     assert_eq!(labelled(&reading.cores, "ends_total", "no_route"), 5);
     let service = &named(&reading.services, "svc").counts;
@@ -59,16 +60,17 @@ fn requests_are_counted_by_class_service_and_endpoint() {
 
 #[test]
 fn bytes_are_those_that_went_over_the_clients_connection() {
-    let (origin, folder) = (Origin::echo(), folder());
+    let (origin, folder) = (Origin::echoing(), folder());
     let gateway = Gateway::start(&counted_in(&folder, Conf::of(&origin)));
-    let mut client = gateway.connect();
     let body = "x".repeat(100_000);
-    let request = format!("POST /svc/a HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let head =
+        format!("POST /svc/a HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+    let request = head + &body;
     let mut received = 0;
     for _ in 0..3 {
+        let mut client = gateway.connect();
         client.send(&request);
-        let answer = client.answer();
-        received += answer.bytes_received();
+        received += client.wire.rest().0.len();
     }
     let stats = stats(&folder, &gateway);
     let service = || named(&stats.read().services, "svc").counts.clone();
@@ -114,30 +116,27 @@ fn an_end_is_counted_for_its_service_and_against_its_endpoint() {
 
 #[test]
 fn another_attempt_is_a_retry_and_counts_against_the_endpoint_that_failed() {
-    let (origin, folder) = (Origin::answering("ok"), folder());
-    let dead = crate::support::gateway::free_port();
-    let nodes = vec![format!("127.0.0.1:{dead}"), origin.node().to_owned()];
-    let service = Service::with_nodes("/svc", nodes.clone()).balance("fall", 1_000);
+    let (leaves, stays, folder) = (Origin::ok(), Origin::ok(), folder());
+    let service = Service::at("/svc", &[&leaves, &stays]).balance("fall", 100).balance("rise", 1);
     let gateway = Gateway::start(&counted_in(&folder, Conf::new().service(service)));
     let stats = stats(&folder, &gateway);
-    let failures = || {
-        let reading = stats.read();
-        let dead = named(&reading.endpoints, &nodes[0]).counts.clone();
-        (dead.get("failures_total"), over_cores(&reading, "retries_total"))
-    };
-    let happened = eventually(|| {
-        ask(&gateway, "/svc/a");
-        // Once the endpoint is known to be down it is not tried any more, so one failure may be all there is.
-        failures().0 > 0 || named(&stats.read().endpoints, &nodes[0]).title.get("health") == 2
-    });
-    assert!(happened);
-    let (failed, retried) = failures();
-    assert_eq!(failed, retried, "each failure was followed by an attempt elsewhere");
+    let health = |node: &str| named(&stats.read().endpoints, node).title.get("health");
+    let gone = leaves.node().to_owned();
+    assert!(eventually(|| (health(&gone), health(stays.node())) == (1, 1)));
+    drop(leaves);
+    (0..10).for_each(|_| ask(&gateway, "/svc/a"));
+    assert!(eventually(|| over_cores(&stats.read(), "requests_2xx_total") == 10));
+    let reading = stats.read();
+    let failed = named(&reading.endpoints, &gone).counts.get("failures_total");
+    assert!(failed > 0);
+    assert_eq!(over_cores(&reading, "retries_total"), failed, "each was followed by an attempt elsewhere");
+    assert_eq!(named(&reading.services, "svc").counts.get("retries_total"), failed);
+    assert_eq!(named(&reading.endpoints, stays.node()).counts.get("responses_total"), 10);
 }
 
 #[test]
 fn what_is_open_is_told_while_it_is() {
-    let (origin, folder) = (Origin::silent(), folder());
+    let (origin, folder) = (Origin::scripted(|peer| while peer.head().is_some() {}), folder());
     let gateway = Gateway::start(&counted_in(&folder, Conf::of(&origin)));
     let stats = stats(&folder, &gateway);
     let mut client = gateway.connect();

@@ -143,6 +143,13 @@ pub struct Incoming {
     pub parent: Option<TraceParent>,
     /// The span of `didi-header-spanid`, where there is one of that form.
     pub own_parent: Option<SpanId>,
+    /// Where all that stands.
+    pub places: Places,
+}
+
+/// Where the fields of a trace stand.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Places {
     parents: Positions,
     states: Positions,
     spans: Positions,
@@ -155,16 +162,16 @@ impl Incoming {
         let mut incoming = Self::default();
         for (position, Header { name, value }) in fields.iter().enumerate() {
             match name.len() {
-                10 if field::is(name.as_bytes(), b"tracestate") => incoming.states.insert(position),
+                10 if field::is(name.as_bytes(), b"tracestate") => incoming.places.states.insert(position),
                 11 if field::is(name.as_bytes(), b"traceparent") => {
                     // Two are none: whose trace it is would be a guess.
-                    let first = incoming.parents.is_empty();
+                    let first = incoming.places.parents.is_empty();
                     incoming.parent = TraceParent::parse(value).filter(|_| first);
-                    incoming.parents.insert(position);
+                    incoming.places.parents.insert(position);
                 }
                 18 if field::is(name.as_bytes(), b"didi-header-spanid") => {
                     incoming.own_parent = SpanId::of_text(value);
-                    incoming.spans.insert(position);
+                    incoming.places.spans.insert(position);
                 }
                 _ => {}
             }
@@ -175,9 +182,10 @@ impl Incoming {
     /// The fields that give way to ours. The state stays where it keeps the rules and its trace goes on.
     #[must_use]
     pub(super) fn replaced(&self, fields: &[Header<'_>]) -> Positions {
-        let replaced = self.parents.union(self.spans);
-        let values = self.states.iter().map(|position| fields[position].value);
-        if self.parent.is_some() && is_state(values) { replaced } else { replaced.union(self.states) }
+        let Places { parents, states, spans } = self.places;
+        let replaced = parents.union(spans);
+        let values = states.iter().map(|position| fields[position].value);
+        if self.parent.is_some() && is_state(values) { replaced } else { replaced.union(states) }
     }
 }
 

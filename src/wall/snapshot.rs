@@ -14,6 +14,7 @@ use super::access::{Access, AddressSet};
 use super::rate::Rate;
 use super::routes::Routes;
 use super::tenants::Tenants;
+use super::trace::Sampling;
 use crate::ids::{EndpointId, ServiceId};
 
 /// One configuration, compiled and frozen.
@@ -114,6 +115,8 @@ pub struct HttpRules {
     pub merge_slashes: bool,
     /// `Via` is added to requests.
     pub via: bool,
+    /// Traces are told onward and sampled; `None` leaves what the client says of them.
+    pub sampling: Option<Sampling>,
 }
 
 /// One `[[module]]`.

@@ -76,6 +76,7 @@ fn another_value(key: &Key) -> String {
         }
         .to_string(),
         (Kind::Bool, Preset::Bool(preset)) => (!preset).to_string(),
+        (Kind::Share, _) => "0.5".to_owned(),
         _ if key.example.is_empty() => text("another"),
         _ => text(key.example),
     }
@@ -90,6 +91,9 @@ fn ground(text: &mut Text, path: &str, key: &Key) {
     }
     if path == "module.base" && (key.name == "load_type" || TCP_ONLY.contains(&key.name)) {
         text.entry(("module.toml", path.to_owned())).or_default().insert("frontend_addr", "\":2\"".into());
+    }
+    if path == "trace" && key.name != "on" {
+        text.entry(("base.toml", path.to_owned())).or_default().insert("on", "true".into());
     }
     if key.name == "check_method" {
         text.entry(("module.toml", path.to_owned())).or_default().remove("check_method");

@@ -11,6 +11,7 @@ mod rules;
 mod service;
 mod tcp;
 mod tenants;
+mod trace;
 
 use ipnet::IpNet;
 

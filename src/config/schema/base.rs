@@ -1,6 +1,6 @@
 //! base.toml: the process, the listener and what holds for every service.
 
-use super::{Key, Status, Table, Zero, commas, flag, int, list, text};
+use super::{Key, Status, Table, Zero, commas, flag, int, list, text, trace};
 use crate::limits::{
     FIELDS_CEILING, LARGE_BUFFER_BYTES, RATE_SLOTS, RATE_SLOTS_CEILING, RATE_SLOTS_MIN, URI_BYTES_MAX,
 };
@@ -18,6 +18,7 @@ pub(super) const FILE: Table = Table::one(
     Table::one("http", HTTP, "The listener, its bounds and its deadlines."),
     Table::one("cluster", CLUSTER, "The fleet this gateway belongs to."),
     Table::one("dns", DNS, "How names in `ip_list` are resolved.").status(Status::New),
+    trace::TABLE,
     log("log", "The request log."),
     log("syslog", "The system log."),
     log("checklog", "The log of health checks."),

@@ -94,6 +94,7 @@ fn rules() -> HttpRules {
         underscore_fields: false,
         merge_slashes: false,
         via: false,
+        sampling: None,
     }
 }
 
@@ -109,6 +110,7 @@ pub(crate) fn process() -> Process {
         account: None,
         rate_keys_max: 32,
         dns_servers: Vec::new(),
+        export: None,
     }
 }
 

@@ -170,6 +170,8 @@ pub const DESCRIPTORS_ASSUMED: u64 = 1024 * 1024;
 pub const EXHAUSTED_PAUSE_MS: u64 = 20;
 /// Pending connections per listening socket.
 pub const LISTEN_BACKLOG: i32 = 4_096;
+/// Words of eight bytes of the ring through which a worker's records go to the journal: 1 MiB.
+pub const JOURNAL_RING_WORDS: usize = 128 * 1024;
 /// The fewest slots of the limits table: its probe window.
 pub const RATE_SLOTS_MIN: usize = 32;
 /// The most slots of the limits table a user may ask for: 256 MiB.

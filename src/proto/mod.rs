@@ -17,6 +17,7 @@ pub mod forward;
 pub mod framing;
 pub mod head;
 pub mod proxy_header;
+pub mod redact;
 pub mod reply;
 mod request_line;
 mod scan;

@@ -9,6 +9,7 @@ pub mod addresses;
 pub mod epoch;
 pub mod forwarded;
 pub mod health;
+pub mod journal;
 pub mod link;
 pub mod listen;
 pub mod rate;

@@ -83,6 +83,28 @@ impl Trace {
         self.flags & SAMPLED != 0 && !self.passes
     }
 
+    /// The trace of a recorded request as words of a record: id, span, caller's span or 0, flags.
+    #[must_use]
+    pub(super) fn words(&self) -> [u64; 5] {
+        let id = u128::from_be_bytes(*self.id.bytes());
+        let parent = self.parent.map_or(0, |parent| parent.number());
+        [(id >> 64) as u64, id as u64, self.span.number(), parent, self.flags.into()]
+    }
+
+    /// The trace that such words are.
+    #[must_use]
+    pub(super) fn of_words([high, low, span, parent, flags]: [u64; 5]) -> Self {
+        let id = TraceId::new(u128::from(high) << 64 | u128::from(low));
+        let parent = (parent != 0).then(|| SpanId::new(parent));
+        Self { id, parent, span: SpanId::new(span), flags: flags as u8, passes: false }
+    }
+
+    /// The flags that are sent on.
+    #[must_use]
+    pub fn flags(&self) -> u8 {
+        self.flags
+    }
+
     /// The span of one part of one attempt, counted from 0.
     #[must_use]
     pub fn part(&self, attempt: u8, part: Part) -> SpanId {

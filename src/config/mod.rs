@@ -18,6 +18,7 @@ use texts::Texts;
 pub mod check;
 mod compile;
 pub mod explain;
+pub mod logs;
 mod read;
 pub mod reference;
 pub mod said;
@@ -63,6 +64,8 @@ pub struct Process {
     pub rate_keys_max: usize,
     /// `[dns] servers`; empty is the system's.
     pub dns_servers: Vec<SocketAddr>,
+    /// What is logged, and where to.
+    pub logs: logs::Logs,
 }
 
 /// Whom the process becomes once its listeners are bound.

@@ -114,6 +114,10 @@ pub struct HttpRules {
     pub merge_slashes: bool,
     /// `Via` is added to requests.
     pub via: bool,
+    /// Our own answers say in a field why.
+    pub reason: bool,
+    /// One exchange in so many is recorded for the request log, and each that ended early; 0 is none.
+    pub log_sample: u32,
 }
 
 /// One `[[module]]`.

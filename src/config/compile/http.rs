@@ -2,7 +2,7 @@
 
 use super::account;
 use super::address::{self, Wrong};
-use super::{Desk, Page, rules};
+use super::{Desk, Page, logs, rules};
 use crate::config::Process;
 use crate::config::source::Faults;
 use crate::wall::listen::{Entrance, Listen};
@@ -38,6 +38,8 @@ pub(super) fn rules(page: &Page, faults: &mut Faults) -> HttpRules {
         underscore_fields: http.flag("underscore_fields"),
         merge_slashes,
         via: http.flag("via"),
+        reason: http.flag("reason_header"),
+        log_sample: 0,
     }
 }
 
@@ -67,6 +69,7 @@ pub(super) fn process(page: &Page, faults: &mut Faults) -> Process {
     let dns = Desk { source: &page.source, section: page.root.one("dns"), faults: &mut *faults }
         .each("servers", address::name_server);
     let account = account::account(&mut Desk { source: &page.source, section: base, faults: &mut *faults });
+    let logs = logs::compile(page, jiff::tz::TimeZone::UTC, faults);
     let mut desk = Desk { source: &page.source, section: page.root.one("http"), faults };
     let (address, any) = address::listen(desk.section.text("addr")).unwrap_or_else(|(message, help)| {
         desk.error("addr", message, help);
@@ -82,5 +85,6 @@ pub(super) fn process(page: &Page, faults: &mut Faults) -> Process {
         account,
         rate_keys_max: desk.section.count("rate_keys_max"),
         dns_servers: dns,
+        logs,
     }
 }

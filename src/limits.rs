@@ -29,6 +29,8 @@ pub const LARGE_BUFFERS_MAX: usize = 96;
 pub const LONG_HEADS_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Engines that run nothing a core keeps for reuse, some 3 KiB each.
 pub const ENGINES_KEPT: usize = 1_024;
+/// Accounts of exchanges a core keeps room for, some 200 bytes each.
+pub const ACCOUNTS_KEPT: usize = 1_024;
 /// Huge buffers a core keeps for reuse.
 pub const HUGE_BUFFERS_KEPT: usize = 8;
 

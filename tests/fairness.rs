@@ -110,7 +110,7 @@ fn delays(driver: Driver) -> Vec<Duration> {
             handovers,
             origin: Instant::now(),
         };
-        let shard: Rc<Shard> = Shard::new(WorkerId(0), shared, up);
+        let shard: Rc<Shard> = Shard::new(WorkerId(0), shared, up, None);
         shard.adopt(epoch);
         runtime::spawn(shard.deadlines.clone().sweep(|| false));
         listener.set_nonblocking(true).unwrap();

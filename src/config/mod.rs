@@ -18,6 +18,7 @@ use texts::Texts;
 pub mod check;
 mod compile;
 pub mod explain;
+pub mod logs;
 mod read;
 pub mod reference;
 pub mod said;
@@ -65,6 +66,8 @@ pub struct Process {
     pub dns_servers: Vec<SocketAddr>,
     /// `[trace]`: where spans go; `None` where nothing is traced.
     pub export: Option<Export>,
+    /// What is logged, and where to.
+    pub logs: logs::Logs,
 }
 
 /// Whom the process becomes once its listeners are bound.

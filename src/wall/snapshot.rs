@@ -117,6 +117,10 @@ pub struct HttpRules {
     pub via: bool,
     /// Traces are told onward and sampled; `None` leaves what the client says of them.
     pub sampling: Option<Sampling>,
+    /// Our own answers say in a field why.
+    pub reason: bool,
+    /// One exchange in so many is recorded for the request log, and each that ended early; 0 is none.
+    pub log_sample: u32,
 }
 
 /// One `[[module]]`.

@@ -188,6 +188,12 @@ impl Deadline {
         self.deadlines.clock.now_ms()
     }
 
+    /// The core's time in microseconds, as fine as a turn of its loop.
+    #[must_use]
+    pub fn now_us(&self) -> u64 {
+        self.deadlines.clock.now_us()
+    }
+
     /// Ready when the time has come.
     pub fn poll(&self, cx: &Context<'_>) -> Poll<()> {
         let mut slots = self.deadlines.slots.borrow_mut();

@@ -1,12 +1,12 @@
 //! Counters of one core: one writer, plain cells.
 //!
-//! In scope: what is counted. Only `session`, `accept` and `tunnel` count, so no path
-//! can forget. Out of scope: who
-//! reads them.
+//! In scope: what is counted: connections as they come (`accept`), tunnels as they open, everything else when it is
+//! settled (`account`). Out of scope: who reads them.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Write;
 
+use super::account::{Account, Kind};
 use crate::end::End;
 
 /// The counters of one core.
@@ -55,29 +55,24 @@ impl Meter {
         count(&self.panics_total);
     }
 
-    /// An exchange is over.
-    pub fn exchange(&self, outcome: Result<(), End>) {
-        count(&self.requests_total);
-        if let Err(end) = outcome {
-            self.ends_total.borrow_mut()[end as usize] += 1;
+    /// Something is over.
+    pub fn settle(&self, kind: Kind, account: &Account) {
+        let ends = match kind {
+            Kind::Exchange | Kind::Switch => {
+                count(&self.requests_total);
+                &self.ends_total
+            }
+            Kind::Connection => &self.ends_total,
+            Kind::Tunnel => &self.tunnel_ends_total,
+        };
+        if let Some(end) = account.end {
+            ends.borrow_mut()[end as usize] += 1;
         }
-    }
-
-    /// A connection came to nothing: no request was read and no tunnel opened.
-    pub fn refused(&self, end: End) {
-        self.ends_total.borrow_mut()[end as usize] += 1;
     }
 
     /// A tunnel was opened.
     pub fn tunnel_opened(&self) {
         count(&self.tunnels_total);
-    }
-
-    /// A tunnel is over.
-    pub fn tunnel(&self, outcome: Result<(), End>) {
-        if let Err(end) = outcome {
-            self.tunnel_ends_total.borrow_mut()[end as usize] += 1;
-        }
     }
 
     /// One line for the log, at the end.

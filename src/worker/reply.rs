@@ -44,6 +44,7 @@ pub async fn send(shard: &Shard, down: &mut Downstream, terms: &Terms, own: &Own
         fields: own.fields,
     };
     reply::render(out.vec(), &reply);
+    down.tab.get().status = own.status;
     match down.tx.send(out, &down.writing, terms.progress_timeout_ms).await {
         Ok(_) => Ok(()),
         Err(fault) => Err(if fault.late { End::WriteTimeout } else { End::ClientLeft }),

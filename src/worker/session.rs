@@ -1,12 +1,13 @@
 //! A client connection's life: one exchange after another, then the close.
 //!
-//! In scope: the keep-alive loop, metering, lingering. Only here is an exchange counted, so no path can
-//! forget. Out of scope: what happens in an exchange.
+//! In scope: the keep-alive loop, lingering, and that every exchange is settled (`account`): here alone, so no path
+//! can forget. Out of scope: what happens in an exchange.
 
 use std::future::Future;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use super::account::{Kind, settle, settle_refused};
 use super::arrival::{self, Partial};
 use super::buffer::Class;
 use super::downstream::{Caller, Downstream, Peer};
@@ -48,12 +49,13 @@ pub fn run(shard: Rc<Shard>, caller: Caller) -> impl Future<Output = ()> {
 
 async fn serve(shard: Rc<Shard>, mut down: Box<Downstream>, peer: SocketAddr) {
     if let Err(end) = name_client(&shard, &mut down, peer).await {
-        shard.meter.refused(end);
+        settle_refused(&shard, end);
         return down.tx.sever();
     }
     let mut first = true;
     let mut after = After::Close;
     while let Some(head) = arrival::first_bytes(&shard, &mut down, first).await {
+        shard.accounts.open(&mut down.tab, shard.clock.now_us());
         let mut partial = Partial::default();
         let mut request = Request::Fresh(head);
         // An engine is held only while a request is on its way to a service and back.
@@ -80,7 +82,7 @@ async fn serve(shard: Rc<Shard>, mut down: Box<Downstream>, peer: SocketAddr) {
             };
         };
         down.whole = None;
-        shard.meter.exchange(done.outcome);
+        over(&shard, &mut down, &done);
         first = false;
         after = done.after;
         if after != After::Keep {
@@ -95,6 +97,13 @@ async fn serve(shard: Rc<Shard>, mut down: Box<Downstream>, peer: SocketAddr) {
     down.tx.sever();
 }
 
+/// An exchange is over.
+fn over(shard: &Shard, down: &mut Downstream, done: &Done) {
+    down.account_bytes();
+    down.tab.get().end = done.outcome.err();
+    settle(shard, &mut down.tab, if done.after == After::Tunnel { Kind::Switch } else { Kind::Exchange });
+}
+
 /// The client is whom a trusted proxy says it is, where its connections begin with saying so.
 async fn name_client(shard: &Shard, down: &mut Downstream, peer: SocketAddr) -> Result<(), End> {
     let Some(epoch) = shard.epoch() else { return Ok(()) };
@@ -103,6 +112,8 @@ async fn name_client(shard: &Shard, down: &mut Downstream, peer: SocketAddr) -> 
         let timeout_ms = u64::from(rules.head_timeout_ms);
         drop(epoch);
         let client = Box::pin(proxied::client(&mut down.source, peer, timeout_ms)).await?;
+        // The header is no part of the first request.
+        down.source.take_consumed();
         down.peer = Peer::new(client.ip().to_canonical());
     }
     Ok(())

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::account::Accounts;
 use super::admission::Admission;
 use super::arrival::LongHeads;
 use super::buffer::Buffers;
@@ -62,6 +63,8 @@ pub struct Shard {
     pub deadlines: Rc<Deadlines>,
     /// Buffers.
     pub buffers: Buffers,
+    /// Room for accounts.
+    pub accounts: Accounts,
     /// Engines that run nothing now.
     pub engines: Engines,
     /// Room for long request heads.
@@ -106,10 +109,10 @@ pub struct Scratch {
 }
 
 impl Shard {
-    /// A shard without an epoch yet.
+    /// A shard without an epoch yet, on a loop that counts its turns, or not.
     #[must_use]
-    pub fn new(worker: WorkerId, shared: Shared, reports: ReportSender) -> Rc<Self> {
-        let clock = Rc::new(Clock::new(shared.origin));
+    pub fn new(worker: WorkerId, shared: Shared, reports: ReportSender, turns: Option<&'static Cell<u64>>) -> Rc<Self> {
+        let clock = Rc::new(Clock::new(shared.origin, turns));
         Rc::new(Self {
             worker,
             deadlines: Deadlines::new(clock.clone()),
@@ -117,6 +120,7 @@ impl Shard {
             reports: Rc::new(reports),
             buffers: Buffers::default(),
             admission: Admission::default(),
+            accounts: Accounts::default(),
             engines: Engines::default(),
             long_heads: LongHeads::default(),
             pipes: Pipes::default(),

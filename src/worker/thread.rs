@@ -60,7 +60,7 @@ fn serve(post: Post) -> std::io::Result<Report> {
     let mut engine = ManuallyDrop::new(engine);
     let Post { link, shared, .. } = post;
     let worker = link.worker;
-    let shard = Shard::new(worker, shared, link.reports.try_clone()?);
+    let shard = Shard::new(worker, shared, link.reports.try_clone()?, engine.turns());
     let loops = AcceptLoops::default();
     let ended = catch_unwind(AssertUnwindSafe(|| {
         engine.block_on(async {

@@ -2,7 +2,7 @@
 
 use super::account;
 use super::address::{self, Wrong};
-use super::{Desk, Page, rules, trace};
+use super::{Desk, Page, logs, rules, trace};
 use crate::config::Process;
 use crate::config::source::Faults;
 use crate::wall::listen::{Entrance, Listen};
@@ -39,6 +39,8 @@ pub(super) fn rules(page: &Page, faults: &mut Faults) -> HttpRules {
         merge_slashes,
         via: http.flag("via"),
         sampling: trace::sampling(page.root.one("trace")),
+        reason: http.flag("reason_header"),
+        log_sample: 0,
     }
 }
 
@@ -70,6 +72,7 @@ pub(super) fn process(page: &Page, faults: &mut Faults) -> Process {
     let export =
         trace::export(&mut Desk { source: &page.source, section: page.root.one("trace"), faults: &mut *faults });
     let account = account::account(&mut Desk { source: &page.source, section: base, faults: &mut *faults });
+    let logs = logs::compile(page, jiff::tz::TimeZone::UTC, faults);
     let mut desk = Desk { source: &page.source, section: page.root.one("http"), faults };
     let (address, any) = address::listen(desk.section.text("addr")).unwrap_or_else(|(message, help)| {
         desk.error("addr", message, help);
@@ -86,5 +89,6 @@ pub(super) fn process(page: &Page, faults: &mut Faults) -> Process {
         rate_keys_max: desk.section.count("rate_keys_max"),
         dns_servers: dns,
         export,
+        logs,
     }
 }

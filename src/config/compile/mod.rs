@@ -7,6 +7,7 @@
 mod account;
 mod address;
 mod http;
+mod logs;
 mod rules;
 mod service;
 mod tcp;
@@ -83,9 +84,10 @@ impl Desk<'_> {
 /// Compiles the files for a machine of this host name.
 pub(super) fn compile(pages: &Pages, host_name: &str, faults: &mut Faults) -> (Snapshot, Process) {
     let tenants = tenants::compile(&pages.app, pages.base.root.one("http").flag("merge_slashes"), faults);
-    let http = http::rules(&pages.base, faults);
+    let mut http = http::rules(&pages.base, faults);
     let modules = service::compile(&pages.module, &http, !tenants.all().is_empty(), host_name, faults);
     let process = http::process(&pages.base, faults);
+    http.log_sample = process.logs.access.sample;
     let process = Process { listens: tcp::listens(process.listens, modules.listens, &pages.module, faults), ..process };
     (Snapshot::new(http, modules.routes, modules.services.into(), tenants), process)
 }

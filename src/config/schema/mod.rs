@@ -7,6 +7,7 @@
 
 mod app;
 mod base;
+mod logs;
 mod module;
 mod other;
 mod trace;

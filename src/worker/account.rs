@@ -13,6 +13,7 @@ use super::timing::Timing;
 use crate::end::End;
 use crate::ids::{EndpointId, EpochId, ServiceId, TenantId};
 use crate::limits::ACCOUNTS_KEPT;
+use crate::wall::trace::Trace;
 
 /// What is known of an exchange, complete when it is over.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +42,8 @@ pub struct Account {
     pub timing: Timing,
     /// Its id; none where no head was understood.
     pub request_id: Option<RequestId>,
+    /// Its trace, where requests have any.
+    pub trace: Option<Trace>,
 }
 
 impl Account {
@@ -60,6 +63,7 @@ impl Account {
             reused: false,
             timing: Timing { begun_us: now_us, ..Timing::default() },
             request_id: None,
+            trace: None,
         }
     }
 
@@ -69,6 +73,7 @@ impl Account {
         self.service = terms.service;
         self.tenant = terms.tenant;
         self.request_id = Some(terms.request_id);
+        self.trace = terms.trace;
         if terms.head_bytes > 0 && self.timing.head_us == 0 {
             self.timing.head_us = now_us;
         }

@@ -16,7 +16,6 @@ use super::converse::{self, Failed};
 use super::downstream::Downstream;
 use super::plan::{Forward, Local, Plan, Question, Terms, plan};
 use super::reply::{self, Own};
-use super::request_id::RequestId;
 use super::session::{After, Done};
 use super::shard::{Shard, ShardEpoch};
 use super::upload::{Upload, receive_body};
@@ -210,9 +209,11 @@ fn plan_again(
     head: &Lease,
     form: Option<&Lease>,
     tried: &Tried,
-    admitted_as: Option<RequestId>,
+    admitted_on: Option<&Terms>,
 ) -> Option<Plan> {
-    let question = Question { bytes: head.bytes(), form: form.map(Lease::bytes), peer: &down.peer, tried, admitted_as };
+    let attempts = down.tab.get().attempts;
+    let (form, peer) = (form.map(Lease::bytes), &down.peer);
+    let question = Question { bytes: head.bytes(), form, peer, tried, attempts, admitted_on };
     let epoch = epoch?;
     let plan = plan(shard, epoch, &question)?;
     down.tab.get().planned(epoch.epoch().id, plan.terms(), shard.clock.now_us());
@@ -350,7 +351,7 @@ async fn attempts(
             return give_up(shard, down, head.take(), terms, &failed).await;
         }
         fresh = failed.end.meaning().retry == Retry::Idempotent;
-        match plan_again(shard, epoch.as_deref(), down, head, form.as_ref(), &tried, Some(terms.request_id)) {
+        match plan_again(shard, epoch.as_deref(), down, head, form.as_ref(), &tried, Some(terms)) {
             Some(Plan::Forward(next, _)) => *forward = next,
             _ => return give_up(shard, down, head.take(), terms, &failed).await,
         }

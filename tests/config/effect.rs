@@ -98,7 +98,9 @@ fn ground(text: &mut Text, path: &str, key: &Key) {
     if path.contains("_writer") {
         let table = text.entry(("base.toml", path.to_owned())).or_default();
         let paths = [("log_path", "\"x\""), ("wf_log_path", "\"y\"")];
-        table.extend(paths.map(|(key, value)| (key, value.to_owned())).into_iter().filter(|_| path.ends_with("file_writer")));
+        table.extend(
+            paths.map(|(key, value)| (key, value.to_owned())).into_iter().filter(|_| path.ends_with("file_writer")),
+        );
         if key.name != "on" {
             table.insert("on", "true".into());
         }

@@ -66,6 +66,8 @@ pub struct Process {
     pub dns_servers: Vec<SocketAddr>,
     /// What is logged, and where to.
     pub logs: logs::Logs,
+    /// `[trace]`: where spans go; `None` where nothing is traced.
+    pub export: Option<Export>,
 }
 
 /// Whom the process becomes once its listeners are bound.
@@ -77,6 +79,21 @@ pub struct Account {
     pub gid: u32,
     /// Every group it is a member of, that one among them.
     pub groups: Vec<u32>,
+}
+
+/// Where spans go, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Export {
+    /// Host and port of the collector, as `Host` says them.
+    pub authority: Box<str>,
+    /// Path and query.
+    pub path: Box<str>,
+    /// `service.name` of all spans.
+    pub service_name: Box<str>,
+    /// Further fields: names and values.
+    pub fields: Box<[(Box<str>, Box<str>)]>,
+    /// How long one export may take.
+    pub timeout_ms: u32,
 }
 
 /// One thing wrong with a file.

@@ -23,6 +23,7 @@ mod request_line;
 mod scan;
 mod survey;
 pub mod target;
+pub mod trace_context;
 pub mod websocket;
 
 #[cfg(test)]

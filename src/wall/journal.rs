@@ -12,7 +12,7 @@ mod ring;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::Thread;
 
-pub use record::{AccessRecord, FLAG_LOG, Kind, Numbers, Stamps, Text, Texts};
+pub use record::{AccessRecord, FLAG_LOG, FLAG_TRACE, Kind, Numbers, Stamps, Text, Texts};
 pub use ring::{Frame, Reader, Writer};
 
 use crate::limits::JOURNAL_RING_WORDS;

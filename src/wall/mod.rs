@@ -17,3 +17,4 @@ pub mod rewrite;
 pub mod routes;
 pub mod snapshot;
 pub mod tenants;
+pub mod trace;

@@ -14,6 +14,7 @@ use super::access::{Access, AddressSet};
 use super::rate::Rate;
 use super::routes::Routes;
 use super::tenants::Tenants;
+use super::trace::Sampling;
 use crate::ids::{EndpointId, ServiceId};
 
 /// One configuration, compiled and frozen.
@@ -118,6 +119,8 @@ pub struct HttpRules {
     pub reason: bool,
     /// One exchange in so many is recorded for the request log, and each that ended early; 0 is none.
     pub log_sample: u32,
+    /// Traces are told onward and sampled; `None` leaves what the client says of them.
+    pub sampling: Option<Sampling>,
 }
 
 /// One `[[module]]`.

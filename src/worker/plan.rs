@@ -383,6 +383,7 @@ impl Desk<'_> {
             proto: "http",
             via: self.rules.via.then_some(self.shard.shared.pseudonym.as_bytes()),
             request_id: terms.request_id.bytes(),
+            trace: None,
             added: &added[..count],
             underscore_fields: self.rules.underscore_fields,
             upgrade_websocket: head.upgrade_websocket,

@@ -60,6 +60,35 @@ fn what_the_values_mean_together_is_judged() {
 }
 
 #[test]
+fn a_collector_that_cannot_be_reached_so_is_refused() {
+    let module = module("", RULE, ENDPOINT, "");
+    let faults = |line: &str| {
+        let base = format!("[trace]\n{line}\n");
+        load_files(&[("module.toml", &module), ("base.toml", &base)])
+            .map_or_else(|faults| faults, |loaded| loaded.warnings)
+    };
+    for (line, part) in [
+        ("endpoint = \"https://collector:4318\"", "cannot be sent over https yet"),
+        ("endpoint = \"collector:4318\"", "is not a URL of a collector"),
+        ("endpoint = \"grpc://collector:4317\"", "is not a URL of a collector"),
+        ("endpoint = \"http://me:secret@collector:4318\"", "holds a name or a password"),
+        ("headers = [\"no colon\"]", "the field `no colon` cannot be sent"),
+        ("headers = [\"a: b\\r\\nc: d\"]", "the field `a` cannot be sent"),
+        ("headers = [\"Content-Type: text/plain\"]", "is written by the gateway itself"),
+        ("sample_ratio = 1.5", "`sample_ratio` must be 0 to 1"),
+        ("sample_ratio = -0.5", "`sample_ratio` must be 0 to 1"),
+        ("sample_ratio = nan", "`sample_ratio` must be 0 to 1"),
+        ("sample_ratio = 0.0000001", "too small to tell from 0"),
+        ("sample_ratio = \"1\"", "must be a number, not a string"),
+    ] {
+        let said = faults(line);
+        let found = said.iter().any(|fault| !fault.warning && fault.line == 2 && fault.message.contains(part));
+        assert!(found, "{line}: {said:#?}");
+        assert!(said.iter().all(|fault| !fault.to_string().contains("secret")), "{said:#?}");
+    }
+}
+
+#[test]
 fn a_rewrite_that_gatekeeper_takes_in_silence_loads_with_a_warning() {
     let rule = "[[module.match_rule]]\nrule = \"/a\"\nurl_rewrite = \"^/a(.*), ^/a  $1,^/a(.*) /b$1c\"";
     let files = [("module.toml", &*module("", rule, ENDPOINT, ""))];

@@ -2,7 +2,7 @@
 
 use super::account;
 use super::address::{self, Wrong};
-use super::{Desk, Page, logs, rules};
+use super::{Desk, Page, logs, rules, trace};
 use crate::config::Process;
 use crate::config::source::Faults;
 use crate::wall::listen::{Entrance, Listen};
@@ -40,6 +40,7 @@ pub(super) fn rules(page: &Page, faults: &mut Faults) -> HttpRules {
         via: http.flag("via"),
         reason: http.flag("reason_header"),
         log_sample: 0,
+        sampling: trace::sampling(page.root.one("trace")),
     }
 }
 
@@ -68,6 +69,8 @@ pub(super) fn process(page: &Page, faults: &mut Faults) -> Process {
     let base = page.root.one("base");
     let dns = Desk { source: &page.source, section: page.root.one("dns"), faults: &mut *faults }
         .each("servers", address::name_server);
+    let export =
+        trace::export(&mut Desk { source: &page.source, section: page.root.one("trace"), faults: &mut *faults });
     let account = account::account(&mut Desk { source: &page.source, section: base, faults: &mut *faults });
     let logs = logs::compile(page, jiff::tz::TimeZone::UTC, faults);
     let mut desk = Desk { source: &page.source, section: page.root.one("http"), faults };
@@ -86,5 +89,6 @@ pub(super) fn process(page: &Page, faults: &mut Faults) -> Process {
         rate_keys_max: desk.section.count("rate_keys_max"),
         dns_servers: dns,
         logs,
+        export,
     }
 }

@@ -12,6 +12,7 @@ mod rules;
 mod service;
 mod tcp;
 mod tenants;
+mod trace;
 
 use ipnet::IpNet;
 

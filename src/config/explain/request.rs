@@ -129,6 +129,7 @@ impl Onward<'_> {
             proto: "http",
             via: self.http.via.then_some(b"(this process)"),
             request_id: b"(an id)",
+            trace: None,
             added: &added,
             underscore_fields: self.http.underscore_fields,
             upgrade_websocket: head.upgrade_websocket,

@@ -1,6 +1,6 @@
 //! base.toml: the process, the listener and what holds for every service.
 
-use super::{Key, Status, Table, Zero, commas, flag, int, list, logs, text, word};
+use super::{Key, Status, Table, Zero, commas, flag, int, list, logs, text, trace, word};
 use crate::limits::{
     FIELDS_CEILING, LARGE_BUFFER_BYTES, RATE_SLOTS, RATE_SLOTS_CEILING, RATE_SLOTS_MIN, URI_BYTES_MAX,
 };
@@ -22,6 +22,7 @@ pub(super) const FILE: Table = Table::one(
     logs::SYSLOG,
     logs::CHECKLOG,
     logs::STATLOG,
+    trace::TABLE,
 ]);
 
 const BASE: &[Key] = &[

@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use super::ring::Writer;
 use crate::end::End;
 use crate::ids::WorkerId;
+use crate::wall::trace::Trace;
 
 /// What a record is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,14 +20,18 @@ pub enum Kind {
     Tunnel,
     /// A connection that came to nothing: no request was read and no tunnel opened.
     Connection,
+    /// An attempt that failed and is followed by another; only of a request whose trace is recorded.
+    Attempt,
 }
 
 impl Kind {
-    const ALL: [Kind; 3] = [Kind::Exchange, Kind::Tunnel, Kind::Connection];
+    const ALL: [Kind; 4] = [Kind::Exchange, Kind::Tunnel, Kind::Connection, Kind::Attempt];
 }
 
 /// The record is to be logged.
 pub const FLAG_LOG: u8 = 1;
+/// The record has a trace, which is recorded.
+pub const FLAG_TRACE: u8 = 2;
 
 /// The texts of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +62,8 @@ const TEXTS: usize = 9;
 /// Words of a record that are not text: one for kind and flags, one for small numbers, two of bytes, two addresses,
 /// eight stamps, three with the lengths of the texts.
 const FIXED_WORDS: usize = 1 + 1 + 2 + 4 + 8 + 3;
+/// Words of a trace: two of its id, the request's span, the caller's, the flags.
+const TRACE_WORDS: usize = 2 + 1 + 1 + 1;
 
 /// When what took place, as `worker::timing` has it: microseconds since the process's origin, 0 for never.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -122,6 +129,8 @@ pub struct Texts<'t> {
 pub struct AccessRecord<'t> {
     /// What is not text.
     pub numbers: Numbers,
+    /// Its trace, where that is recorded.
+    pub trace: Option<Trace>,
     /// What is.
     pub texts: Texts<'t>,
 }
@@ -155,9 +164,11 @@ impl<'t> Texts<'t> {
 impl AccessRecord<'_> {
     /// Puts the record into the ring; it is dropped and counted where there is no room.
     pub fn put(&self, writer: &mut Writer) {
-        let Self { numbers, texts } = self;
-        let Some(mut frame) = writer.frame(FIXED_WORDS + texts.words()) else { return };
-        let Numbers { kind, flags, worker, status, end, attempts, reused, version, stamps, .. } = *numbers;
+        let Self { numbers, trace, texts } = self;
+        let trace_words = if trace.is_some() { TRACE_WORDS } else { 0 };
+        let Some(mut frame) = writer.frame(FIXED_WORDS + trace_words + texts.words()) else { return };
+        let flags = if trace.is_some() { numbers.flags | FLAG_TRACE } else { numbers.flags & !FLAG_TRACE };
+        let Numbers { kind, worker, status, end, attempts, reused, version, stamps, .. } = *numbers;
         frame.word(u64::from_ne_bytes([kind as u8, flags, version, u8::from(reused), 0, 0, 0, 0]));
         let [worker, status, cut] = [worker.0, status, texts.cut].map(u16::to_ne_bytes);
         let end = end.map_or(0, |end| end as u8 + 1);
@@ -177,6 +188,9 @@ impl AccessRecord<'_> {
             *place = u16::try_from(text.len()).unwrap_or(u16::MAX).to_ne_bytes();
         }
         frame.bytes(&lengths);
+        if let Some(trace) = trace {
+            trace.words().into_iter().for_each(|word| frame.word(word));
+        }
         texts.texts.iter().for_each(|text| frame.bytes(text));
         frame.finish();
     }
@@ -199,6 +213,7 @@ impl<'t> AccessRecord<'t> {
         let [begun_us, head_us, queued_us, dialled_us, connected_us, sent_us, first_us, end_us] = stamps;
         let stamps = Stamps { begun_us, head_us, queued_us, dialled_us, connected_us, sent_us, first_us, end_us };
         let lengths = words.bytes(24)?;
+        let trace = if flags & FLAG_TRACE != 0 { Some(words.trace()?) } else { None };
         let mut texts = Texts { cut: u16::from_ne_bytes([c0, c1]), ..Texts::default() };
         for (text, length) in texts.texts.iter_mut().zip(lengths.as_chunks::<2>().0) {
             *text = words.bytes(usize::from(u16::from_ne_bytes(*length)))?;
@@ -218,7 +233,7 @@ impl<'t> AccessRecord<'t> {
             bytes_out,
             stamps,
         };
-        Some(Self { numbers, texts })
+        Some(Self { numbers, trace, texts })
     }
 }
 
@@ -240,6 +255,14 @@ impl<'t> Words<'t> {
         let (octets, rest) = self.0.split_first_chunk::<16>()?;
         self.0 = rest;
         Some(IpAddr::from(*octets).to_canonical())
+    }
+
+    fn trace(&mut self) -> Option<Trace> {
+        let mut words = [0; TRACE_WORDS];
+        for word in &mut words {
+            *word = self.number()?;
+        }
+        Some(Trace::of_words(words))
     }
 
     fn bytes(&mut self, length: usize) -> Option<&'t [u8]> {
@@ -327,7 +350,7 @@ mod tests {
         texts.set(Text::Target, b"/a/longer/target?than=eight", 999);
         texts.set(Text::Node, b"12345678", 8);
         texts.set(Text::Agent, b"cut here", 3);
-        let record = AccessRecord { numbers: sample(), texts };
+        let record = AccessRecord { numbers: sample(), trace: None, texts };
         let frame = through_a_ring(&record);
         let read = AccessRecord::read(&frame).expect("a record");
         assert_eq!(read, record);
@@ -335,10 +358,28 @@ mod tests {
         assert!(!read.texts.was_cut(Text::Node) && read.texts.get(Text::Host).is_empty());
     }
 
+    fn trace(parent: u64) -> Trace {
+        Trace::of_words([1 << 63, 7, 9, parent, 1])
+    }
+
+    #[test]
+    fn a_trace_comes_out_as_it_went_in() {
+        for trace in [trace(0), trace(u64::MAX)] {
+            let mut texts = Texts::default();
+            texts.set(Text::Method, b"GET", 9);
+            let record = AccessRecord { numbers: sample(), trace: Some(trace), texts };
+            let frame = through_a_ring(&record);
+            let read = AccessRecord::read(&frame).expect("a record");
+            assert_eq!((read.trace, read.texts), (Some(trace), texts));
+            assert_eq!(read.numbers.flags, FLAG_LOG | FLAG_TRACE);
+        }
+    }
+
     #[test]
     fn every_end_comes_through() {
         for end in End::ALL {
-            let record = AccessRecord { numbers: Numbers { end: Some(*end), ..sample() }, texts: Texts::default() };
+            let record =
+                AccessRecord { numbers: Numbers { end: Some(*end), ..sample() }, trace: None, texts: Texts::default() };
             assert_eq!(AccessRecord::read(&through_a_ring(&record)).expect("a record").numbers.end, Some(*end));
         }
     }
@@ -347,7 +388,7 @@ mod tests {
     fn what_is_cut_short_is_no_record() {
         let mut texts = Texts::default();
         texts.set(Text::Node, b"127.0.0.1:8701", 64);
-        let frame = through_a_ring(&AccessRecord { numbers: sample(), texts });
+        let frame = through_a_ring(&AccessRecord { numbers: sample(), trace: Some(trace(1)), texts });
         for length in 0..frame.len() {
             assert_eq!(AccessRecord::read(&frame[..length]), None, "{length}");
         }

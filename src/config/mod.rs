@@ -64,10 +64,10 @@ pub struct Process {
     pub rate_keys_max: usize,
     /// `[dns] servers`; empty is the system's.
     pub dns_servers: Vec<SocketAddr>,
-    /// `[trace]`: where spans go; `None` where nothing is traced.
-    pub export: Option<Export>,
     /// What is logged, and where to.
     pub logs: logs::Logs,
+    /// `[trace]`: where spans go; `None` where nothing is traced.
+    pub export: Option<Export>,
 }
 
 /// Whom the process becomes once its listeners are bound.

@@ -115,12 +115,12 @@ pub struct HttpRules {
     pub merge_slashes: bool,
     /// `Via` is added to requests.
     pub via: bool,
-    /// Traces are told onward and sampled; `None` leaves what the client says of them.
-    pub sampling: Option<Sampling>,
     /// Our own answers say in a field why.
     pub reason: bool,
     /// One exchange in so many is recorded for the request log, and each that ended early; 0 is none.
     pub log_sample: u32,
+    /// Traces are told onward and sampled; `None` leaves what the client says of them.
+    pub sampling: Option<Sampling>,
 }
 
 /// One `[[module]]`.

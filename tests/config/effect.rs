@@ -92,9 +92,6 @@ fn ground(text: &mut Text, path: &str, key: &Key) {
     if path == "module.base" && (key.name == "load_type" || TCP_ONLY.contains(&key.name)) {
         text.entry(("module.toml", path.to_owned())).or_default().insert("frontend_addr", "\":2\"".into());
     }
-    if path == "trace" && key.name != "on" {
-        text.entry(("base.toml", path.to_owned())).or_default().insert("on", "true".into());
-    }
     if path.contains("_writer") {
         let table = text.entry(("base.toml", path.to_owned())).or_default();
         let paths = [("log_path", "\"x\""), ("wf_log_path", "\"y\"")];
@@ -107,6 +104,9 @@ fn ground(text: &mut Text, path: &str, key: &Key) {
     }
     if ["access_log", "access_log_sample"].contains(&key.name) {
         text.entry(("base.toml", "log.console_writer".into())).or_default().insert("on", "true".into());
+    }
+    if path == "trace" && key.name != "on" {
+        text.entry(("base.toml", path.to_owned())).or_default().insert("on", "true".into());
     }
     if key.name == "check_method" {
         text.entry(("module.toml", path.to_owned())).or_default().remove("check_method");

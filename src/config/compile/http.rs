@@ -38,9 +38,9 @@ pub(super) fn rules(page: &Page, faults: &mut Faults) -> HttpRules {
         underscore_fields: http.flag("underscore_fields"),
         merge_slashes,
         via: http.flag("via"),
-        sampling: trace::sampling(page.root.one("trace")),
         reason: http.flag("reason_header"),
         log_sample: 0,
+        sampling: trace::sampling(page.root.one("trace")),
     }
 }
 
@@ -88,7 +88,7 @@ pub(super) fn process(page: &Page, faults: &mut Faults) -> Process {
         account,
         rate_keys_max: desk.section.count("rate_keys_max"),
         dns_servers: dns,
-        export,
         logs,
+        export,
     }
 }

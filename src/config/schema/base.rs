@@ -18,11 +18,11 @@ pub(super) const FILE: Table = Table::one(
     Table::one("http", HTTP, "The listener, its bounds and its deadlines."),
     Table::one("cluster", CLUSTER, "The fleet this gateway belongs to."),
     Table::one("dns", DNS, "How names in `ip_list` are resolved.").status(Status::New),
-    trace::TABLE,
     logs::LOG,
     logs::SYSLOG,
     logs::CHECKLOG,
     logs::STATLOG,
+    trace::TABLE,
 ]);
 
 const BASE: &[Key] = &[

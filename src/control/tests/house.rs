@@ -94,6 +94,8 @@ fn rules() -> HttpRules {
         underscore_fields: false,
         merge_slashes: false,
         via: false,
+        reason: true,
+        log_sample: 0,
         sampling: None,
     }
 }
@@ -110,8 +112,19 @@ pub(crate) fn process() -> Process {
         account: None,
         rate_keys_max: 32,
         dns_servers: Vec::new(),
+        logs: logs(),
         export: None,
     }
+}
+
+/// Nothing is written anywhere.
+fn logs() -> Logs {
+    let writers = Writers { level: config::logs::Level::Info, file: None, wf: None, console: None };
+    let access =
+        Access { writers: writers.clone(), format: Format::Json, sample: 0, redact: Box::default() };
+    let (system, check, stat) = (writers.clone(), writers.clone(), writers);
+    let (zone, rooms) = (jiff::tz::TimeZone::UTC, Box::default());
+    Logs { zone, access, system, check, stat, stat_interval_s: 60, json: false, rooms }
 }
 
 /// Listeners without sockets: nothing is dealt.

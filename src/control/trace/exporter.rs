@@ -108,7 +108,8 @@ impl Work {
         let count = spans.len() as u64;
         let mut pause = Duration::from_millis(TRACE_PAUSE_MS);
         let mut export = self.orders.borrow_and_update().export.clone();
-        let mut body = encode(&export, &spans);
+        let mut message = message(&export, spans);
+        let mut body = Bytes::from(message.encode_to_vec());
         let mut tries = 0;
         loop {
             tries += 1;
@@ -125,7 +126,8 @@ impl Work {
             let longest = Duration::from_millis(TRACE_PAUSE_MAX_MS);
             if self.rest(after.unwrap_or(pause).min(longest)).await {
                 export = self.orders.borrow_and_update().export.clone();
-                body = encode(&export, &spans);
+                message.resource_spans[0].resource = Some(resource(&export));
+                body = message.encode_to_vec().into();
                 self.collector.leave();
             }
             pause = (pause * 2).min(longest);
@@ -162,7 +164,18 @@ async fn ending(orders: &mut watch::Receiver<Orders>) {
 }
 
 /// The message that spans are sent in.
-fn encode(export: &Export, spans: &[Span]) -> Bytes {
+fn message(export: &Export, spans: Vec<Span>) -> ExportTraceServiceRequest {
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    let scope = InstrumentationScope { name: "gatekeeper".to_owned(), version, ..InstrumentationScope::default() };
+    let scope_spans = vec![ScopeSpans { scope: Some(scope), spans, ..ScopeSpans::default() }];
+    let resource = Some(resource(export));
+    ExportTraceServiceRequest {
+        resource_spans: vec![ResourceSpans { resource, scope_spans, ..ResourceSpans::default() }],
+    }
+}
+
+/// Whose spans they are.
+fn resource(export: &Export) -> Resource {
     let attribute = |key: &str, value: Value| KeyValue {
         key: key.to_owned(),
         value: Some(AnyValue { value: Some(value) }),
@@ -170,20 +183,15 @@ fn encode(export: &Export, spans: &[Span]) -> Bytes {
     };
     let version = env!("CARGO_PKG_VERSION").to_owned();
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let resource = Resource {
+    Resource {
         attributes: vec![
             attribute("service.name", Value::StringValue(export.service_name.to_string())),
-            attribute("service.version", Value::StringValue(version.clone())),
+            attribute("service.version", Value::StringValue(version)),
             attribute("host.name", Value::StringValue(host)),
             attribute("process.pid", Value::IntValue(std::process::id().into())),
         ],
         ..Resource::default()
-    };
-    let scope = InstrumentationScope { name: "gatekeeper".to_owned(), version, ..InstrumentationScope::default() };
-    let scope_spans = ScopeSpans { scope: Some(scope), spans: spans.to_vec(), ..ScopeSpans::default() };
-    let resource_spans =
-        ResourceSpans { resource: Some(resource), scope_spans: vec![scope_spans], ..ResourceSpans::default() };
-    ExportTraceServiceRequest { resource_spans: vec![resource_spans] }.encode_to_vec().into()
+    }
 }
 
 /// Lines of the log on spans that were not taken: the first at once, then now and then with what it has come to.

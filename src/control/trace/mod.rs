@@ -8,6 +8,8 @@
 mod collector;
 mod exporter;
 mod spans;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::sync::Arc;

@@ -104,30 +104,36 @@ fn a_request_gives_a_span_for_each_step() {
 #[test]
 fn the_request_is_told_as_the_conventions_have_it() {
     let spans = told(numbers(), texts());
-    has(&spans[0], &[
-        ("http.request.method", "GET"),
-        ("url.path", "/orders/7"),
-        ("url.query", "a=1&sign=***&phone=***"),
-        ("url.scheme", "http"),
-        ("server.address", "shop.test"),
-        ("server.port", "8080"),
-        ("network.protocol.version", "1.1"),
-        ("network.peer.address", "192.0.2.1"),
-        ("client.address", "198.51.100.7"),
-        ("user_agent.original", "curl/8"),
-        ("http.response.status_code", "200"),
-        ("gatekeeper.service", "orders"),
-        ("gatekeeper.worker", "3"),
-    ]);
+    has(
+        &spans[0],
+        &[
+            ("http.request.method", "GET"),
+            ("url.path", "/orders/7"),
+            ("url.query", "a=1&sign=***&phone=***"),
+            ("url.scheme", "http"),
+            ("server.address", "shop.test"),
+            ("server.port", "8080"),
+            ("network.protocol.version", "1.1"),
+            ("network.peer.address", "192.0.2.1"),
+            ("client.address", "198.51.100.7"),
+            ("user_agent.original", "curl/8"),
+            ("http.response.status_code", "200"),
+            ("gatekeeper.service", "orders"),
+            ("gatekeeper.worker", "3"),
+        ],
+    );
     let absent = ["error.type", "gatekeeper.end", "gatekeeper.request_id", "gatekeeper.attempts"];
     assert!(absent.iter().all(|key| value(&spans[0], key).is_none()));
-    has(&spans[3], &[
-        ("http.request.method", "GET"),
-        ("server.address", "127.0.0.1"),
-        ("server.port", "8701"),
-        ("http.response.status_code", "200"),
-        ("gatekeeper.reused", "false"),
-    ]);
+    has(
+        &spans[3],
+        &[
+            ("http.request.method", "GET"),
+            ("server.address", "127.0.0.1"),
+            ("server.port", "8701"),
+            ("http.response.status_code", "200"),
+            ("gatekeeper.reused", "false"),
+        ],
+    );
 }
 
 #[test]

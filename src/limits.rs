@@ -174,6 +174,16 @@ pub const EXHAUSTED_PAUSE_MS: u64 = 20;
 pub const LISTEN_BACKLOG: i32 = 4_096;
 /// Words of eight bytes of the ring through which a worker's records go to the journal: 1 MiB.
 pub const JOURNAL_RING_WORDS: usize = 128 * 1024;
+/// Bytes of a request's target that are logged.
+pub const LOG_TARGET_BYTES_MAX: usize = 2 * 1024;
+/// Bytes of its host.
+pub const LOG_HOST_BYTES_MAX: usize = 256;
+/// Bytes of its `Referer`.
+pub const LOG_REFERER_BYTES_MAX: usize = 768;
+/// Bytes of its `User-Agent`.
+pub const LOG_AGENT_BYTES_MAX: usize = 512;
+/// Bytes of the name of a service, a tenant, an endpoint.
+pub const LOG_NAME_BYTES_MAX: usize = 128;
 /// The fewest slots of the limits table: its probe window.
 pub const RATE_SLOTS_MIN: usize = 32;
 /// The most slots of the limits table a user may ask for: 256 MiB.

@@ -159,6 +159,9 @@ pub struct Rare {
 /// Refuses a request whose head will not become complete. As whatever may befall thousands at once, this takes no
 /// engine.
 pub async fn refuse_broken(shard: &Shard, down: &mut Downstream, head: Lease, end: End) -> Done {
+    if let Some(note) = down.tab.note() {
+        note.line(head.bytes(), &shard.buffers);
+    }
     drop(head);
     let Some(epoch) = shard.epoch() else { return Done { outcome: Err(end), after: After::Close } };
     let terms = Terms::unread(shard, &epoch.snapshot().http);
@@ -212,10 +215,11 @@ fn plan_again(
     tried: &Tried,
     admitted_as: Option<RequestId>,
 ) -> Option<Plan> {
-    let question = Question { bytes: head.bytes(), form: form.map(Lease::bytes), peer: &down.peer, tried, admitted_as };
+    let Downstream { peer, tab, .. } = down;
+    let question = Question { bytes: head.bytes(), form: form.map(Lease::bytes), peer, tried, admitted_as };
     let epoch = epoch?;
-    let plan = plan(shard, epoch, &question)?;
-    down.tab.get().planned(epoch.epoch().id, plan.terms(), shard.clock.now_us());
+    let plan = plan(shard, epoch, &question, tab.note())?;
+    tab.get().planned(epoch.epoch().id, plan.terms(), shard.clock.now_us());
     Some(plan)
 }
 

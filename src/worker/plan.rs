@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use super::buffer::{Class, Lease};
 use super::downstream::Peer;
+use super::log::Note;
 use super::pace::Pace;
 use super::policy::{self, Applicant, Denied, Permit, Verdict};
 use super::request_id::RequestId;
@@ -95,6 +96,8 @@ pub struct Terms {
     pub te_trailers: bool,
     /// GateKeeper's own status codes.
     pub legacy_status: bool,
+    /// As `HttpRules::reason`.
+    pub reason: bool,
     /// As `Service::trailers`.
     pub trailers: bool,
     /// As `Service::body_bytes_max`.
@@ -138,6 +141,7 @@ impl Terms {
             upgrade_websocket: false,
             te_trailers: false,
             legacy_status: rules.legacy_status,
+            reason: rules.reason,
             trailers: false,
             body_bytes_max: 0,
             progress_timeout_ms: u64::from(rules.progress_timeout_ms),
@@ -204,8 +208,8 @@ pub struct Question<'q> {
     pub admitted_as: Option<RequestId>,
 }
 
-/// Decides what is done with the request. `None` while its head is incomplete.
-pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>) -> Option<Plan> {
+/// Decides what is done with the request, and notes what the log wants of it. `None` while its head is incomplete.
+pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>, note: Option<&mut Note>) -> Option<Plan> {
     let rules = &epoch.snapshot().http;
     let mut terms = Terms::unread(shard, rules);
     let limits = HeadLimits {
@@ -217,7 +221,12 @@ pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>) -> Optio
     let head = match head::parse_request(question.bytes, &limits, &mut storage) {
         Ok(Some(head)) => head,
         Ok(None) => return None,
-        Err(end) => return Some(Plan::Refused(end.into(), terms)),
+        Err(end) => {
+            if let Some(note) = note {
+                note.line(question.bytes, &shard.buffers);
+            }
+            return Some(Plan::Refused(end.into(), terms));
+        }
     };
     terms.read(&head, shard.leaving());
     if let Some(id) = question.admitted_as {
@@ -229,7 +238,11 @@ pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>) -> Optio
         terms.expects_continue = false;
     }
     let desk = Desk { shard, epoch, rules, question, head: &head };
-    Some(match desk.decide(&mut terms) {
+    let decision = desk.decide(&mut terms);
+    if let Some(note) = note {
+        desk.note(note, &terms, &decision);
+    }
+    Some(match decision {
         Ok(Decision::Local(local)) => Plan::Local(local, terms),
         Ok(Decision::Form) => Plan::Form(terms),
         Ok(Decision::Forward { replica, endpoint, out }) => Plan::Forward(Forward { replica, endpoint, out }, terms),
@@ -309,6 +322,23 @@ impl Desk<'_> {
         let passed = Passed { route, service, permit, path, client };
         let out = self.render(&passed, &replica.upstream.endpoints[endpoint].node, terms);
         Ok(Decision::Forward { replica, endpoint, out })
+    }
+
+    /// What the log keeps of the request, whose bytes are at hand only now.
+    #[inline(never)]
+    fn note(&self, note: &mut Note, terms: &Terms, decision: &Result<Decision, Denied>) {
+        let (snapshot, buffers) = (self.epoch.snapshot(), &self.shard.buffers);
+        let node = match decision {
+            Ok(Decision::Forward { replica, endpoint, .. }) => &*replica.upstream.endpoints[*endpoint].node,
+            _ => "",
+        };
+        if self.question.admitted_as.is_none() {
+            let service = terms.service.map_or("", |id| &snapshot.service(id).name);
+            let tenant = terms.tenant.map_or("", |id| &snapshot.tenants.all()[id.index()].app_id);
+            note.request(self.head, self.client(), [service, tenant, node], buffers);
+        } else if !node.is_empty() {
+            note.node(node, buffers);
+        }
     }
 
     /// GateKeeper's own endpoints come before every rule.

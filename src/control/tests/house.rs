@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use crate::config::logs::{self, Format, Level, Logs, Writers};
 use crate::config::{Fault, Loaded, Process};
 use crate::control::bind::Group;
 use crate::control::state::{Event, Pace};
@@ -112,16 +113,15 @@ pub(crate) fn process() -> Process {
         account: None,
         rate_keys_max: 32,
         dns_servers: Vec::new(),
-        logs: logs(),
+        logs: no_logs(),
         export: None,
     }
 }
 
 /// Nothing is written anywhere.
-fn logs() -> Logs {
-    let writers = Writers { level: config::logs::Level::Info, file: None, wf: None, console: None };
-    let access =
-        Access { writers: writers.clone(), format: Format::Json, sample: 0, redact: Box::default() };
+fn no_logs() -> Logs {
+    let writers = Writers { level: Level::Info, file: None, wf: None, console: None };
+    let access = logs::Access { writers: writers.clone(), format: Format::Json, sample: 0, redact: Box::default() };
     let (system, check, stat) = (writers.clone(), writers.clone(), writers);
     let (zone, rooms) = (jiff::tz::TimeZone::UTC, Box::default());
     Logs { zone, access, system, check, stat, stat_interval_s: 60, json: false, rooms }

@@ -194,6 +194,16 @@ pub const TRACE_NOTICE_MS: u64 = 30_000;
 pub const TRACE_FLUSH_MS: u64 = 2_000;
 /// Beyond that, how long the thread that exports may take to say that it has ended.
 pub const TRACE_FLUSH_GRACE_MS: u64 = 500;
+/// Bytes of a request's target that are logged.
+pub const LOG_TARGET_BYTES_MAX: usize = 2 * 1024;
+/// Bytes of its host.
+pub const LOG_HOST_BYTES_MAX: usize = 256;
+/// Bytes of its `Referer`.
+pub const LOG_REFERER_BYTES_MAX: usize = 768;
+/// Bytes of its `User-Agent`.
+pub const LOG_AGENT_BYTES_MAX: usize = 512;
+/// Bytes of the name of a service, a tenant, an endpoint.
+pub const LOG_NAME_BYTES_MAX: usize = 128;
 /// The fewest slots of the limits table: its probe window.
 pub const RATE_SLOTS_MIN: usize = 32;
 /// The most slots of the limits table a user may ask for: 256 MiB.

@@ -73,6 +73,7 @@ pub fn run(options: &cli::Run, inherited: Inherited) -> Result<ExitCode, String>
         connections_max: (client_connections(descriptors) / workers).max(1),
         handovers: Arc::new(Handovers::new(workers).map_err(|error| format!("cannot link the workers: {error}"))?),
         origin: Instant::now(),
+        journal: Arc::default(),
     };
     let spawn = move |worker: WorkerId| {
         let (control, link) = link::connect(worker, &up)?;

@@ -109,6 +109,7 @@ fn delays(driver: Driver) -> Vec<Duration> {
             connections_max: 1_000,
             handovers,
             origin: Instant::now(),
+            journal: Arc::default(),
         };
         let shard: Rc<Shard> = Shard::new(WorkerId(0), shared, up, None);
         shard.adopt(epoch);

@@ -10,6 +10,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
+use super::account;
 use super::arrival::Room;
 use super::buffer::{Class, Lease};
 use super::converse::{self, Failed};
@@ -158,6 +159,9 @@ pub struct Rare {
 /// Refuses a request whose head will not become complete. As whatever may befall thousands at once, this takes no
 /// engine.
 pub async fn refuse_broken(shard: &Shard, down: &mut Downstream, head: Lease, end: End) -> Done {
+    if let Some(note) = down.tab.note() {
+        note.line(head.bytes(), &shard.buffers);
+    }
     drop(head);
     let Some(epoch) = shard.epoch() else { return Done { outcome: Err(end), after: After::Close } };
     let terms = Terms::unread(shard, &epoch.snapshot().http);
@@ -211,12 +215,12 @@ fn plan_again(
     tried: &Tried,
     admitted_on: Option<&Terms>,
 ) -> Option<Plan> {
-    let attempts = down.tab.get().attempts;
-    let (form, peer) = (form.map(Lease::bytes), &down.peer);
-    let question = Question { bytes: head.bytes(), form, peer, tried, attempts, admitted_on };
+    let Downstream { peer, tab, .. } = down;
+    let attempts = tab.get().attempts;
+    let question = Question { bytes: head.bytes(), form: form.map(Lease::bytes), peer, tried, attempts, admitted_on };
     let epoch = epoch?;
-    let plan = plan(shard, epoch, &question)?;
-    down.tab.get().planned(epoch.epoch().id, plan.terms(), shard.clock.now_us());
+    let plan = plan(shard, epoch, &question, tab.note())?;
+    tab.get().planned(epoch.epoch().id, plan.terms(), shard.clock.now_us());
     Some(plan)
 }
 
@@ -352,7 +356,10 @@ async fn attempts(
         }
         fresh = failed.end.meaning().retry == Retry::Idempotent;
         match plan_again(shard, epoch.as_deref(), down, head, form.as_ref(), &tried, Some(terms)) {
-            Some(Plan::Forward(next, _)) => *forward = next,
+            Some(Plan::Forward(next, _)) => {
+                account::attempt_failed(shard, &mut down.tab, failed.end, next.node());
+                *forward = next;
+            }
             _ => return give_up(shard, down, head.take(), terms, &failed).await,
         }
     }

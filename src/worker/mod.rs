@@ -22,6 +22,7 @@ pub mod exchange;
 pub mod fault;
 pub mod handover;
 pub mod io;
+pub mod log;
 pub mod meter;
 pub mod orders;
 pub mod pace;

@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use super::buffer::{Class, Lease};
 use super::downstream::Peer;
+use super::log::Note;
 use super::pace::Pace;
 use super::policy::{self, Applicant, Denied, Permit, Verdict};
 use super::request_id::RequestId;
@@ -70,6 +71,14 @@ pub struct Forward {
     pub out: Lease,
 }
 
+impl Forward {
+    /// The endpoint, as written in the file.
+    #[must_use]
+    pub fn node(&self) -> &str {
+        self.replica.node(self.endpoint)
+    }
+}
+
 /// What holds for one exchange, copied out of the head and the rules.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms {
@@ -99,6 +108,8 @@ pub struct Terms {
     pub te_trailers: bool,
     /// GateKeeper's own status codes.
     pub legacy_status: bool,
+    /// As `HttpRules::reason`.
+    pub reason: bool,
     /// As `Service::trailers`.
     pub trailers: bool,
     /// As `Service::body_bytes_max`.
@@ -143,6 +154,7 @@ impl Terms {
             upgrade_websocket: false,
             te_trailers: false,
             legacy_status: rules.legacy_status,
+            reason: rules.reason,
             trailers: false,
             body_bytes_max: 0,
             progress_timeout_ms: u64::from(rules.progress_timeout_ms),
@@ -221,8 +233,8 @@ pub struct Question<'q> {
     pub admitted_on: Option<&'q Terms>,
 }
 
-/// Decides what is done with the request. `None` while its head is incomplete.
-pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>) -> Option<Plan> {
+/// Decides what is done with the request, and notes what the log wants of it. `None` while its head is incomplete.
+pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>, note: &mut Option<Note>) -> Option<Plan> {
     let rules = &epoch.snapshot().http;
     let mut terms = Terms::unread(shard, rules);
     let limits = HeadLimits {
@@ -234,7 +246,12 @@ pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>) -> Optio
     let head = match head::parse_request(question.bytes, &limits, &mut storage) {
         Ok(Some(head)) => head,
         Ok(None) => return None,
-        Err(end) => return Some(Plan::Refused(end.into(), terms)),
+        Err(end) => {
+            if let Some(note) = note {
+                note.line(question.bytes, &shard.buffers);
+            }
+            return Some(Plan::Refused(end.into(), terms));
+        }
     };
     terms.read(&head, shard.leaving());
     let incoming = rules.sampling.as_ref().map(|_| Incoming::read(head.fields));
@@ -242,13 +259,23 @@ pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>) -> Optio
         Some(Terms { request_id, trace, .. }) => (terms.request_id, terms.trace) = (*request_id, *trace),
         None => terms.name(shard, &head, rules.sampling.as_ref().zip(incoming.as_ref())),
     }
+    if note.is_none() && terms.trace.is_some_and(|trace| trace.is_sampled()) {
+        // Nothing is logged, but this one is traced.
+        *note = Some(Note::new(question.peer.address, &shard.buffers));
+    }
     if question.form.is_some() {
         // It is in hand: neither sent for nor awaited again.
         terms.body = Body::None;
         terms.expects_continue = false;
     }
     let desk = Desk { shard, epoch, rules, question, head: &head, incoming: incoming.as_ref() };
-    Some(match desk.decide(&mut terms) {
+    let decision = desk.decide(&mut terms);
+    if question.admitted_on.is_none()
+        && let Some(note) = note
+    {
+        desk.note(note, &terms, &decision);
+    }
+    Some(match decision {
         Ok(Decision::Local(local)) => Plan::Local(local, terms),
         Ok(Decision::Form) => Plan::Form(terms),
         Ok(Decision::Forward { replica, endpoint, out }) => Plan::Forward(Forward { replica, endpoint, out }, terms),
@@ -328,8 +355,21 @@ impl Desk<'_> {
         let replica = self.shard.replica(self.epoch, route.service);
         let endpoint = replica.pick(self.question.tried).ok_or(End::NoEndpoint)?;
         let passed = Passed { route, service, permit, path, client };
-        let out = self.render(&passed, &replica.upstream.endpoints[endpoint].node, terms);
+        let out = self.render(&passed, replica.node(endpoint), terms);
         Ok(Decision::Forward { replica, endpoint, out })
+    }
+
+    /// What the log keeps of the request, whose bytes are at hand only now.
+    #[inline(never)]
+    fn note(&self, note: &mut Note, terms: &Terms, decision: &Result<Decision, Denied>) {
+        let (snapshot, buffers) = (self.epoch.snapshot(), &self.shard.buffers);
+        let node = match decision {
+            Ok(Decision::Forward { replica, endpoint, .. }) => replica.node(*endpoint),
+            _ => "",
+        };
+        let service = terms.service.map_or("", |id| &snapshot.service(id).name);
+        let tenant = terms.tenant.map_or("", |id| &snapshot.tenants.all()[id.index()].app_id);
+        note.request(self.head, self.client(), [service, tenant, node], buffers);
     }
 
     /// GateKeeper's own endpoints come before every rule.

@@ -18,6 +18,7 @@ use super::deadline::{Deadlines, Early};
 use super::engine::Engines;
 use super::handover::{Evenness, Handovers};
 use super::io::Pipes;
+use super::log::Log;
 use super::meter::Meter;
 use super::request_id::{RequestId, RequestIds};
 use super::tickets::Tickets;
@@ -26,6 +27,7 @@ use super::upstream::replica::Replica;
 use crate::ids::{ServiceId, WorkerId};
 use crate::wall::addresses::Addresses;
 use crate::wall::epoch::Epoch;
+use crate::wall::journal::Journal;
 use crate::wall::link::{Open, Report, ReportSender};
 use crate::wall::rate::RateTable;
 use crate::wall::rewrite::RewriteScratch;
@@ -48,6 +50,8 @@ pub struct Shared {
     pub handovers: Arc<Handovers>,
     /// Where every worker's clock starts.
     pub origin: Instant,
+    /// Where records of requests go, named exception to nothing shared.
+    pub journal: Arc<Journal>,
 }
 
 /// What one core owns.
@@ -76,6 +80,8 @@ pub struct Shard {
     pub pipes: Pipes,
     /// Counters.
     pub meter: Meter,
+    /// What is logged of requests.
+    pub log: Log,
     /// Questions to control that wait for an answer.
     pub tickets: Tickets,
     /// Working memory of `url_rewrite`.
@@ -128,6 +134,7 @@ impl Shard {
             long_heads: LongHeads::default(),
             pipes: Pipes::default(),
             meter: Meter::default(),
+            log: Log::new(worker, shared.journal.clone()),
             tickets: Tickets::default(),
             rewriting: RefCell::default(),
             scratch: RefCell::default(),
@@ -150,6 +157,7 @@ impl Shard {
     /// New requests run on this epoch from now on.
     pub fn adopt(&self, epoch: Arc<Epoch>) {
         let id = epoch.id;
+        self.log.adopt(&epoch.snapshot.http);
         let replicas = (0..epoch.snapshot.services.len()).map(|_| RefCell::default()).collect();
         let next =
             Rc::new(ShardEpoch { epoch: Some(epoch), replicas, reports: self.reports.clone(), worker: self.worker });

@@ -113,6 +113,8 @@ pub struct Numbers {
     pub bytes_in: u64,
     /// Bytes that it was sent.
     pub bytes_out: u64,
+    /// How many of these are of heads.
+    pub head_bytes_out: u32,
     /// When.
     pub stamps: Stamps,
 }
@@ -150,6 +152,11 @@ impl<'t> Texts<'t> {
         self.cut |= u16::from(taken < bytes.len()) << text as u8;
     }
 
+    /// The text went on.
+    pub fn mark_cut(&mut self, text: Text) {
+        self.cut |= 1 << text as u8;
+    }
+
     /// Whether the text went on.
     #[must_use]
     pub fn was_cut(&self, text: Text) -> bool {
@@ -168,8 +175,9 @@ impl AccessRecord<'_> {
         let trace_words = if trace.is_some() { TRACE_WORDS } else { 0 };
         let Some(mut frame) = writer.frame(FIXED_WORDS + trace_words + texts.words()) else { return };
         let flags = if trace.is_some() { numbers.flags | FLAG_TRACE } else { numbers.flags & !FLAG_TRACE };
-        let Numbers { kind, worker, status, end, attempts, reused, version, stamps, .. } = *numbers;
-        frame.word(u64::from_ne_bytes([kind as u8, flags, version, u8::from(reused), 0, 0, 0, 0]));
+        let Numbers { kind, worker, status, end, attempts, reused, version, stamps, head_bytes_out, .. } = *numbers;
+        let [h0, h1, h2, h3] = head_bytes_out.to_ne_bytes();
+        frame.word(u64::from_ne_bytes([kind as u8, flags, version, u8::from(reused), h0, h1, h2, h3]));
         let [worker, status, cut] = [worker.0, status, texts.cut].map(u16::to_ne_bytes);
         let end = end.map_or(0, |end| end as u8 + 1);
         frame.word(u64::from_ne_bytes([worker[0], worker[1], status[0], status[1], cut[0], cut[1], end, attempts]));
@@ -201,7 +209,7 @@ impl<'t> AccessRecord<'t> {
     #[must_use]
     pub fn read(frame: &'t [u8]) -> Option<Self> {
         let mut words = Words(frame);
-        let [kind, flags, version, reused, ..] = words.next()?;
+        let [kind, flags, version, reused, h0, h1, h2, h3] = words.next()?;
         let kind = *Kind::ALL.get(usize::from(kind))?;
         let [w0, w1, s0, s1, c0, c1, end, attempts] = words.next()?;
         let [bytes_in, bytes_out] = [words.number()?, words.number()?];
@@ -231,6 +239,7 @@ impl<'t> AccessRecord<'t> {
             client,
             bytes_in,
             bytes_out,
+            head_bytes_out: u32::from_ne_bytes([h0, h1, h2, h3]),
             stamps,
         };
         Some(Self { numbers, trace, texts })
@@ -296,6 +305,7 @@ impl Default for Numbers {
             client: nowhere,
             bytes_in: 0,
             bytes_out: 0,
+            head_bytes_out: 0,
             stamps: Stamps::default(),
         }
     }
@@ -330,6 +340,7 @@ mod tests {
             client: "2001:db8::7".parse().expect("an address"),
             bytes_in: 1 << 50,
             bytes_out: 77,
+            head_bytes_out: 70,
             stamps: Stamps {
                 begun_us: 1,
                 head_us: 2,

@@ -29,6 +29,12 @@ impl Toml for i64 {
     }
 }
 
+impl Toml for f64 {
+    fn toml(self) -> String {
+        format!("{self:?}")
+    }
+}
+
 impl Toml for bool {
     fn toml(self) -> String {
         self.to_string()
@@ -166,6 +172,7 @@ pub(crate) struct Conf {
     base: Table,
     http: Table,
     cluster: Table,
+    trace: Table,
     services: Vec<Service>,
     apps: Vec<App>,
     cores: Option<usize>,
@@ -179,6 +186,7 @@ impl Conf {
             base: Table::new(),
             http: Table::new(),
             cluster: Table::new(),
+            trace: Table::new(),
             services: Vec::new(),
             apps: Vec::new(),
             cores: None,
@@ -213,6 +221,12 @@ impl Conf {
     /// A key of base.toml's `[http]`.
     pub(crate) fn http(mut self, key: &'static str, value: impl Toml) -> Self {
         self.http.insert(key, value.toml());
+        self
+    }
+
+    /// A key of base.toml's `[trace]`.
+    pub(crate) fn trace(mut self, key: &'static str, value: impl Toml) -> Self {
+        self.trace.insert(key, value.toml());
         self
     }
 
@@ -264,6 +278,7 @@ impl Conf {
         http.entry("addr").or_insert_with(|| format!("127.0.0.1:{port}").toml());
         write_table(&mut base, "[http]", &http);
         write_table(&mut base, "[cluster]", &self.cluster);
+        write_table(&mut base, "[trace]", &self.trace);
         let mut module = String::new();
         for service in &self.services {
             service.write(&mut module);

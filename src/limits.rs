@@ -194,6 +194,24 @@ pub const TRACE_NOTICE_MS: u64 = 30_000;
 pub const TRACE_FLUSH_MS: u64 = 2_000;
 /// Beyond that, how long the thread that exports may take to say that it has ended.
 pub const TRACE_FLUSH_GRACE_MS: u64 = 500;
+/// How often the journal looks into the rings while requests are logged; half a full ring wakes it sooner.
+pub const JOURNAL_POLL_MS: u64 = 50;
+/// Bytes that it takes of a ring before it looks at the others.
+pub const JOURNAL_TAKE_BYTES: usize = 256 * 1024;
+/// Lines of the other logs that wait for it; more are dropped.
+pub const JOURNAL_LINES_MAX: usize = 4_096;
+/// How long a process that ends waits for the journal to write what it has.
+pub const JOURNAL_END_MS: u64 = 1_000;
+/// Between two looks at what the journal could not tell of.
+pub const JOURNAL_WATCH_MS: u64 = 1_000;
+/// Bytes of lines that wait for one file; more are dropped.
+pub const LOG_WAITING_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes written at once to what is no file: what a pipe takes whole (PIPE_BUF).
+pub const LOG_PIECE_BYTES: usize = 4 * 1024;
+/// After a file could not be written: how long until it is tried again.
+pub const LOG_RETRY_MS: u64 = 1_000;
+/// After a file could not be rotated: how long until it is tried again; it is written on meanwhile.
+pub const LOG_ROTATE_RETRY_MS: u64 = 60_000;
 /// Bytes of a request's target that are logged.
 pub const LOG_TARGET_BYTES_MAX: usize = 2 * 1024;
 /// Bytes of its host.

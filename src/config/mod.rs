@@ -113,18 +113,32 @@ pub struct Fault {
     pub help: Option<String>,
 }
 
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = if self.warning { "warning" } else { "error" };
-        write!(f, "{}", self.file.display())?;
+impl Fault {
+    /// As it is printed, but for the word that says whether it is a warning: a line of the log has its level.
+    #[must_use]
+    pub fn without_kind(&self) -> String {
+        let mut text = String::new();
+        // A `String` takes everything.
+        let _ = self.write(&mut text, "");
+        text
+    }
+
+    fn write(&self, out: &mut impl fmt::Write, kind: &str) -> fmt::Result {
+        write!(out, "{}", self.file.display())?;
         if self.line > 0 {
-            write!(f, ":{}:{}", self.line, self.column)?;
+            write!(out, ":{}:{}", self.line, self.column)?;
         }
-        write!(f, ": {kind}: {}", self.message)?;
+        write!(out, ": {kind}{}", self.message)?;
         if let Some(help) = &self.help {
-            write!(f, "\n    help: {help}")?;
+            write!(out, "\n    help: {help}")?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, if self.warning { "warning: " } else { "error: " })
     }
 }
 

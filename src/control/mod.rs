@@ -9,6 +9,7 @@ pub mod desk;
 mod dns;
 pub mod given;
 mod health;
+pub mod journal;
 mod passage;
 pub mod privileges;
 mod reload;
@@ -32,6 +33,7 @@ use bind::Group;
 use crate::config::{Fault, Loaded};
 use crate::ids::WorkerId;
 use crate::wall::link::{ControlEnd, Reports};
+pub use journal::Notes;
 pub use passage::Life;
 
 /// Reads the module file and what lies beside it, unless the text is the one this fingerprint stands for;
@@ -64,6 +66,8 @@ pub struct Office {
     pub ready: Box<Ready>,
     /// What the process is born into, and what comes after it.
     pub life: Life,
+    /// Where lines go.
+    pub notes: Notes,
 }
 
 impl fmt::Debug for Office {

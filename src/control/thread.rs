@@ -16,10 +16,13 @@ use tracing::{debug, error, info, warn};
 
 use super::dns::Names;
 use super::health::Checkers;
+use super::journal::{self, CHECK, Journal, Notes};
 use super::passage::Passage;
 use super::state::{Birth, Effect, Event, Level, Opening, Pace, State};
 use super::watch::Watch;
 use super::{Office, Outcome, Ready, Spawn, bind, reload, reports, signals};
+use crate::config::Export;
+use crate::config::logs::Logs;
 use crate::ids::{ListenerId, WorkerId};
 use crate::wall::epoch::Epoch;
 use crate::wall::link::{ControlEnd, Order};
@@ -40,13 +43,16 @@ pub(super) async fn serve(office: Office) -> io::Result<Outcome> {
 
 /// The loop without its signals, so that a test can be the one who gives them.
 pub(super) async fn turn(office: Office, pace: Pace, (events, mut inbox): Channel) -> io::Result<Outcome> {
-    let Office { file, load, loaded, listening, links, spawn, reports, ready, life } = office;
+    let Office { file, load, loaded, listening, links, spawn, reports, ready, life, notes } = office;
     reports::listen(reports, events.clone())?;
+    if let Some(journal) = notes.journal() {
+        tokio::spawn(journal::watch(journal.clone()));
+    }
     let reader = reload::Reader::new(file, load.into());
     let workers: Vec<WorkerId> = links.iter().map(|link| link.worker).collect();
     let birth = Birth { has_predecessor: life.predecessor.is_some(), watchdog: life.systemd.watchdog() };
     let passage = Passage::new(life, &events)?;
-    let mut hands = Hands::new(links, spawn, reader, passage, events, ready);
+    let mut hands = Hands::new(links, spawn, reader, passage, events, ready, notes);
     let (mut state, mut effects) = State::open(loaded, listening, workers, Instant::now(), pace, birth);
     loop {
         for effect in effects {
@@ -82,6 +88,7 @@ struct Hands {
     passage: Passage,
     events: mpsc::Sender<Event>,
     ready: Option<Box<Ready>>,
+    notes: Notes,
 }
 
 impl Hands {
@@ -92,6 +99,7 @@ impl Hands {
         passage: Passage,
         events: mpsc::Sender<Event>,
         ready: Box<Ready>,
+        notes: Notes,
     ) -> Self {
         Self {
             links: links.into_iter().map(|link| (link.worker, link)).collect(),
@@ -104,6 +112,7 @@ impl Hands {
             passage,
             events,
             ready: Some(ready),
+            notes,
         }
     }
 
@@ -126,6 +135,10 @@ impl Hands {
             Effect::Watch(files) => self.watch.follow(files, self.events.clone()),
             Effect::Free(epoch) => free(epoch),
             Effect::Say(level, line) => say(level, &line),
+            Effect::SayOfHealth(level, line) => say_of_health(level, &line),
+            Effect::UseLogs(logs) => self.use_logs(*logs),
+            Effect::Export(export) => self.export(export),
+            Effect::ReopenLogs => self.notes.journal().into_iter().for_each(Journal::reopen),
             Effect::Ready(drivers) => {
                 if let Some(ready) = self.ready.take() {
                     ready(&drivers);
@@ -177,6 +190,19 @@ impl Hands {
         }
     }
 
+    fn use_logs(&self, logs: Logs) {
+        self.notes.follow(&logs);
+        if let Some(journal) = self.notes.journal() {
+            journal.use_logs(logs);
+        }
+    }
+
+    fn export(&self, export: Option<Box<Export>>) {
+        if let Some(journal) = self.notes.journal() {
+            journal.export(export.map(|export| *export));
+        }
+    }
+
     fn send(&self, worker: WorkerId, order: Order) {
         if let Some(link) = self.links.get(&worker) {
             link.send(order);
@@ -197,6 +223,15 @@ fn say(level: Level, line: &str) {
         Level::Info => info!("{line}"),
         Level::Warn => warn!("{line}"),
         Level::Error => error!("{line}"),
+    }
+}
+
+fn say_of_health(level: Level, line: &str) {
+    match level {
+        Level::Debug => debug!(target: CHECK, "{line}"),
+        Level::Info => info!(target: CHECK, "{line}"),
+        Level::Warn => warn!(target: CHECK, "{line}"),
+        Level::Error => error!(target: CHECK, "{line}"),
     }
 }
 

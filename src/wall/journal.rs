@@ -12,7 +12,8 @@ mod ring;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::Thread;
 
-pub use record::{AccessRecord, FLAG_LOG, FLAG_TRACE, Kind, Numbers, Stamps, Text, Texts};
+pub use record::{AccessRecord, FLAG_LOG, FLAG_TRACE, Kind, Numbers, Text, Texts};
+use ring::Dropped;
 pub use ring::{Frame, Reader, Writer};
 
 use crate::limits::JOURNAL_RING_WORDS;
@@ -22,6 +23,7 @@ use crate::limits::JOURNAL_RING_WORDS;
 pub struct Journal {
     /// Those that the reader has not taken over yet.
     fresh: Mutex<Vec<Reader>>,
+    dropped: Mutex<Vec<Dropped>>,
     reader: Arc<OnceLock<Thread>>,
 }
 
@@ -31,6 +33,7 @@ impl Journal {
     #[must_use]
     pub fn writer(&self) -> Writer {
         let (writer, reader) = ring::ring(JOURNAL_RING_WORDS, self.reader.clone());
+        self.dropped.lock().unwrap_or_else(PoisonError::into_inner).push(reader.dropped());
         self.fresh.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
         self.wake();
         writer
@@ -40,6 +43,12 @@ impl Journal {
     #[must_use]
     pub fn fresh(&self) -> Vec<Reader> {
         std::mem::take(&mut self.fresh.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Records that found their ring full, over all workers there have been.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped.lock().unwrap_or_else(PoisonError::into_inner).iter().map(Dropped::total).sum()
     }
 
     /// The calling thread reads from now on, and is woken by whoever has much to read for it.

@@ -17,4 +17,5 @@ pub mod rewrite;
 pub mod routes;
 pub mod snapshot;
 pub mod tenants;
+pub mod timing;
 pub mod trace;

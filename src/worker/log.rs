@@ -18,7 +18,7 @@ use crate::limits::{
     METHOD_BYTES_MAX, REQUEST_ID_BYTES_MAX, SMALL_BUFFER_BYTES,
 };
 use crate::proto::head::{self, RequestHead, Version};
-use crate::wall::journal::{AccessRecord, FLAG_LOG, Journal, Kind as RecordKind, Numbers, Stamps, Text, Texts, Writer};
+use crate::wall::journal::{AccessRecord, FLAG_LOG, Journal, Kind as RecordKind, Numbers, Text, Texts, Writer};
 use crate::wall::snapshot::HttpRules;
 use crate::wall::trace::Trace;
 
@@ -242,7 +242,6 @@ impl Note {
     }
 
     fn numbers(&self, account: &Account) -> Numbers {
-        let timing = &account.timing;
         Numbers {
             status: account.status,
             end: account.end,
@@ -254,16 +253,7 @@ impl Note {
             bytes_in: account.bytes_in,
             bytes_out: account.bytes_out,
             head_bytes_out: account.head_bytes_out,
-            stamps: Stamps {
-                begun_us: timing.begun_us,
-                head_us: timing.head_us,
-                queued_us: timing.queued_us,
-                dialled_us: timing.dialled_us,
-                connected_us: timing.connected_us,
-                sent_us: timing.sent_us,
-                first_us: timing.first_us,
-                end_us: timing.end_us,
-            },
+            stamps: account.timing,
             ..Numbers::default()
         }
     }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{CheckerId, Opening, Target};
+use crate::config::Export;
+use crate::config::logs::Logs;
 use crate::control::Outcome;
 use crate::control::systemd::Notice;
 use crate::control::upgrade::Said;
@@ -65,6 +67,14 @@ pub(crate) enum Effect {
     Free(Arc<Epoch>),
     /// Write a line to the log.
     Say(Level, String),
+    /// Write a line to the log of health checks.
+    SayOfHealth(Level, String),
+    /// Log as this says from now on.
+    UseLogs(Box<Logs>),
+    /// Send spans there from now on; nothing is traced where there is none.
+    Export(Option<Box<Export>>),
+    /// Close the files of the logs and open those that have their names now.
+    ReopenLogs,
     /// Every worker has started, on these rungs of the driver ladder.
     Ready(String),
     /// Tell the service manager.

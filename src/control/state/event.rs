@@ -44,6 +44,8 @@ pub(crate) enum Event {
         /// What it found, sorted.
         addresses: Box<[IpAddr]>,
     },
+    /// SIGUSR1.
+    ReopenLogs,
     /// SIGTERM or SIGINT.
     Stop,
     /// SIGUSR2, or `gatekeeper upgrade`.

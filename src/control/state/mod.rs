@@ -196,6 +196,7 @@ impl State {
                     self.take_office(now);
                 }
             }
+            Event::ReopenLogs => self.out.push(Effect::ReopenLogs),
             Event::Stop => self.stop(now),
             Event::Due => {}
         }
@@ -441,6 +442,12 @@ impl State {
         if process.dns_servers != self.process.dns_servers {
             self.out.push(Effect::UseServers(process.dns_servers.clone()));
         }
+        if process.logs != self.process.logs {
+            self.out.push(Effect::UseLogs(Box::new(process.logs.clone())));
+        }
+        if process.export != self.process.export {
+            self.out.push(Effect::Export(process.export.clone().map(Box::new)));
+        }
         if process.reload_interval_ms != self.process.reload_interval_ms {
             self.timer_due = timer_after(now, &process);
         }
@@ -461,7 +468,7 @@ impl State {
 
     fn say_faults(&mut self, faults: &[Fault]) {
         let level = |fault: &Fault| if fault.warning { Level::Warn } else { Level::Error };
-        self.out.extend(faults.iter().map(|fault| Effect::Say(level(fault), fault.to_string())));
+        self.out.extend(faults.iter().map(|fault| Effect::Say(level(fault), fault.without_kind())));
     }
 
     /// The first signal drains, the second ends at once.

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 
 use crate::config::logs::{self, Format, Level, Logs, Writers};
 use crate::config::{Fault, Loaded, Process};
+use crate::control::Notes;
 use crate::control::bind::Group;
 use crate::control::state::{Event, Pace};
 use crate::control::{Life, Office, Outcome, thread::turn};
@@ -312,7 +313,8 @@ impl House {
         let listening = unserved(&loaded.process.listens);
         let (spawn, ready) = (Box::new(|_| Err(io::ErrorKind::Unsupported.into())), Box::new(|_: &str| {}));
         let (copy, life) = (file.clone(), Life::default());
-        let office = Office { file: copy, load, loaded, listening, links, spawn, reports, ready, life };
+        let office =
+            Office { file: copy, load, loaded, listening, links, spawn, reports, ready, life, notes: Notes::quiet() };
         let channel = mpsc::channel(64);
         let events = channel.0.clone();
         let running = Some(thread::spawn(move || {

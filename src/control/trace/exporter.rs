@@ -1,7 +1,7 @@
 //! The thread that exports: frames into batches of spans, each sent until it is taken or given up.
 //!
 //! One export is under way at a time. While it is tried again the queue fills, and what finds no room in it is dropped
-//! by the sinks; so neither a collector that is down nor a slow one holds anybody up, and memory stays bounded.
+//! as it comes; so neither a collector that is down nor a slow one holds anybody up, and memory stays bounded.
 //! Out of scope: one try (`collector`), what spans say (`spans`).
 
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Traces on the control side: records of sampled requests become spans, which go to a collector in OTLP over HTTP.
 //!
-//! The journal's thread hands frames to a `Sink`, which copies them into a bounded queue and never waits: what finds
-//! no room is dropped, counted and told. A thread of its own makes spans of them (`spans`), puts them into batches and
+//! The journal's thread offers frames, which are copied into a bounded queue without ever waiting: what finds no room is
+//! dropped, counted and told. A thread of its own makes spans of them (`spans`), puts them into batches and
 //! sends each, again where the collector is down or asks for it (`exporter`, `collector`). In scope: that. Out of
 //! scope: which requests are sampled (`wall::trace`), what the workers record (`worker::log`).
 
@@ -25,7 +25,7 @@ use crate::config::Export;
 use crate::limits::{TRACE_FLUSH_GRACE_MS, TRACE_FLUSH_MS, TRACE_QUEUE_RECORDS};
 use exporter::Orders;
 
-/// What became of spans and records so far. **Who writes**: the sinks and the exporter. **Who reads**: anybody.
+/// What became of spans and records so far. **Who writes**: the journal's thread and the exporter's. **Who reads**: anybody.
 #[derive(Debug, Default)]
 pub struct Figures {
     /// Spans that a collector took.
@@ -38,27 +38,12 @@ pub struct Figures {
     pub overflowed_total: AtomicU64,
 }
 
-/// Where the journal's thread leaves records that have a trace.
-#[derive(Clone, Debug)]
-pub struct Sink {
-    frames: mpsc::Sender<Box<[u8]>>,
-    figures: Arc<Figures>,
-}
-
-impl Sink {
-    /// Takes a frame that holds a record, if there is room, and returns at once.
-    pub fn offer(&self, frame: &[u8]) {
-        if self.frames.try_send(frame.into()).is_err() {
-            self.figures.overflowed_total.fetch_add(1, Relaxed);
-        }
-    }
-}
-
-/// Control's hold on the thread that exports.
+/// The journal's hold on the thread that exports.
 #[derive(Debug)]
 pub struct Exporter {
-    sink: Sink,
+    frames: mpsc::Sender<Box<[u8]>>,
     orders: watch::Sender<Orders>,
+    figures: Arc<Figures>,
     ended: Receiver<()>,
 }
 
@@ -67,32 +52,27 @@ impl Exporter {
     ///
     /// # Errors
     /// When there is no thread to be had.
-    pub fn start(export: Export, secrets: Arc<[Box<str>]>, origin: Instant) -> io::Result<Self> {
+    pub fn start(export: Export, secrets: Arc<[Box<str>]>, origin: Instant, figures: Arc<Figures>) -> io::Result<Self> {
         let (frames, inbox) = mpsc::channel(TRACE_QUEUE_RECORDS);
         let (orders, told) = watch::channel(Orders { export: Arc::new(export), secrets, ends_at: None });
-        let figures = Arc::new(Figures::default());
-        let sink = Sink { frames, figures: Arc::clone(&figures) };
         let (ending, ended) = channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build()?;
+        let shared = figures.clone();
         std::thread::Builder::new().name("gk-trace".to_owned()).spawn(move || {
-            runtime.block_on(exporter::run(inbox, told, figures, origin));
+            runtime.block_on(exporter::run(inbox, told, shared, origin));
             // A look-up of the collector's name may be stuck.
             runtime.shutdown_background();
+            // Whoever waited may have given up.
             let _ = ending.send(());
         })?;
-        Ok(Self { sink, orders, ended })
+        Ok(Self { frames, orders, figures, ended })
     }
 
-    /// Where records go.
-    #[must_use]
-    pub fn sink(&self) -> Sink {
-        self.sink.clone()
-    }
-
-    /// What has become of everything.
-    #[must_use]
-    pub fn figures(&self) -> Arc<Figures> {
-        Arc::clone(&self.sink.figures)
+    /// Takes a frame that holds a record, if there is room, and returns at once.
+    pub fn offer(&self, frame: &[u8]) {
+        if self.frames.try_send(frame.into()).is_err() {
+            self.figures.overflowed_total.fetch_add(1, Relaxed);
+        }
     }
 
     /// Another collector from now on, or other words to it. What waits goes there.
@@ -100,10 +80,18 @@ impl Exporter {
         self.orders.send_modify(|orders| *orders = Orders { export: Arc::new(export), secrets, ..orders.clone() });
     }
 
+    /// Other parameters are secrets from now on.
+    pub fn redact(&self, secrets: Arc<[Box<str>]>) {
+        self.orders.send_if_modified(|orders| {
+            let changed = orders.secrets != secrets;
+            orders.secrets = secrets;
+            changed
+        });
+    }
+
     /// No more records come: sends what waits, for as long as `limits::TRACE_FLUSH_MS`.
     pub fn finish(self) {
-        let Self { sink, orders, ended } = self;
-        drop(sink);
+        let Self { orders, ended, .. } = self;
         let bound = Duration::from_millis(TRACE_FLUSH_MS);
         orders.send_modify(|orders| orders.ends_at = Some(Instant::now() + bound));
         let patience = bound + Duration::from_millis(TRACE_FLUSH_GRACE_MS);

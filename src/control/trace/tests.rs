@@ -12,7 +12,8 @@ use prost::Message;
 use super::*;
 use crate::limits::{JOURNAL_RING_WORDS, TRACE_BATCH_RECORDS};
 use crate::proto::trace_context::Incoming;
-use crate::wall::journal::{AccessRecord, Journal, Numbers, Stamps, Text, Texts};
+use crate::wall::journal::{AccessRecord, Journal, Numbers, Text, Texts};
+use crate::wall::timing::Timing;
 use crate::wall::trace::Sampling;
 
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -106,7 +107,7 @@ fn frame(number: u64) -> Box<[u8]> {
     texts.set(Text::Method, b"GET", 9);
     texts.set(Text::Target, b"/a", 9);
     texts.set(Text::Node, b"127.0.0.1:1", 20);
-    let stamps = Stamps { begun_us: 1, connected_us: 2, first_us: 3, end_us: 4, ..Stamps::default() };
+    let stamps = Timing { begun_us: 1, connected_us: 2, first_us: 3, end_us: 4, ..Timing::default() };
     let numbers = Numbers { status: 200, attempts: 1, stamps, ..Numbers::default() };
     let sampling = Sampling { ratio_millionths: 1_000_000, parent_based: true };
     let trace = Some(sampling.begin(&Incoming::default(), None, || (number.into(), number)));
@@ -119,7 +120,7 @@ fn frame(number: u64) -> Box<[u8]> {
 }
 
 fn start(export: Export) -> Exporter {
-    Exporter::start(export, Arc::default(), Instant::now()).expect("a thread")
+    Exporter::start(export, Arc::default(), Instant::now(), Arc::default()).expect("a thread")
 }
 
 fn total(figure: &AtomicU64) -> u64 {
@@ -141,7 +142,7 @@ fn eventually(condition: impl Fn() -> bool) -> bool {
 fn what_comes_within_a_moment_goes_out_in_one_export() {
     let peer = Peer::saying(&[TAKEN]);
     let exporter = start(peer.export());
-    (1..=10).for_each(|number| exporter.sink().offer(&frame(number)));
+    (1..=10).for_each(|number| exporter.offer(&frame(number)));
     let arrived = peer.next();
     assert_eq!(arrived.spans(), 20);
     assert!(arrived.head.starts_with("POST /v1/traces HTTP/1.1\r\n"), "{}", arrived.head);
@@ -151,7 +152,7 @@ fn what_comes_within_a_moment_goes_out_in_one_export() {
         assert!(arrived.head.lines().any(|found| found == line), "{line}: {}", arrived.head);
     }
     assert_eq!(arrived.resource("service.name"), Some(&Value::StringValue("edge".into())));
-    assert!(eventually(|| total(&exporter.figures().exported_total) == 20));
+    assert!(eventually(|| total(&exporter.figures.exported_total) == 20));
 }
 
 #[test]
@@ -160,7 +161,7 @@ fn more_than_a_batch_goes_out_at_once_and_over_one_connection() {
     let exporter = start(peer.export());
     let frame = frame(1);
     let begun = Instant::now();
-    (0..2 * TRACE_BATCH_RECORDS).for_each(|_| exporter.sink().offer(&frame));
+    (0..2 * TRACE_BATCH_RECORDS).for_each(|_| exporter.offer(&frame));
     assert_eq!(peer.next().spans() + peer.next().spans(), 4 * TRACE_BATCH_RECORDS);
     assert!(begun.elapsed() < PATIENCE / 2);
 }
@@ -175,10 +176,10 @@ fn an_export_is_tried_again_where_the_collector_asks_for_it() {
     ] {
         let peer = Peer::saying(&[answer, TAKEN]);
         let exporter = start(peer.export());
-        exporter.sink().offer(&frame(1));
+        exporter.offer(&frame(1));
         assert_eq!(peer.next().message, peer.next().message, "{answer}");
-        assert!(eventually(|| total(&exporter.figures().exported_total) == 2), "{answer}");
-        assert_eq!(total(&exporter.figures().given_up_total), 0);
+        assert!(eventually(|| total(&exporter.figures.exported_total) == 2), "{answer}");
+        assert_eq!(total(&exporter.figures.given_up_total), 0);
     }
 }
 
@@ -186,12 +187,12 @@ fn an_export_is_tried_again_where_the_collector_asks_for_it() {
 fn an_export_that_is_refused_is_given_up_and_the_next_one_goes_out() {
     let peer = Peer::saying(&["HTTP/1.1 400 x\r\nContent-Length: 0\r\n\r\n", TAKEN]);
     let exporter = start(peer.export());
-    exporter.sink().offer(&frame(1));
+    exporter.offer(&frame(1));
     peer.next();
-    assert!(eventually(|| total(&exporter.figures().given_up_total) == 2));
-    exporter.sink().offer(&frame(2));
+    assert!(eventually(|| total(&exporter.figures.given_up_total) == 2));
+    exporter.offer(&frame(2));
     assert_eq!(peer.next().spans(), 2);
-    assert!(eventually(|| total(&exporter.figures().exported_total) == 2));
+    assert!(eventually(|| total(&exporter.figures.exported_total) == 2));
 }
 
 #[test]
@@ -202,8 +203,8 @@ fn what_a_collector_rejects_of_an_export_is_counted() {
     answer.extend(body);
     let peer = Peer::with(vec![answer]);
     let exporter = start(peer.export());
-    (1..=5).for_each(|number| exporter.sink().offer(&frame(number)));
-    let figures = exporter.figures();
+    (1..=5).for_each(|number| exporter.offer(&frame(number)));
+    let figures = exporter.figures.clone();
     assert!(eventually(|| total(&figures.rejected_total) == 3 && total(&figures.exported_total) == 7));
 }
 
@@ -213,9 +214,9 @@ fn a_kept_connection_that_was_closed_costs_no_export() {
     let peer = Peer::saying(&[closing, TAKEN]);
     let exporter = start(peer.export());
     for number in 1..=2 {
-        exporter.sink().offer(&frame(number));
+        exporter.offer(&frame(number));
         assert_eq!(peer.next().spans(), 2);
-        assert!(eventually(|| total(&exporter.figures().exported_total) == 2 * number));
+        assert!(eventually(|| total(&exporter.figures.exported_total) == 2 * number));
     }
 }
 
@@ -223,11 +224,11 @@ fn a_kept_connection_that_was_closed_costs_no_export() {
 fn a_collector_that_says_nothing_holds_nobody_up() {
     let peer = Peer::saying(&[]);
     let exporter = start(peer.export());
-    let (sink, frame) = (exporter.sink(), frame(1));
+    let frame = frame(1);
     let begun = Instant::now();
-    (0..TRACE_QUEUE_RECORDS + 2_000).for_each(|_| sink.offer(&frame));
+    (0..TRACE_QUEUE_RECORDS + 2_000).for_each(|_| exporter.offer(&frame));
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
-    assert!(total(&exporter.figures().overflowed_total) > 0);
+    assert!(total(&exporter.figures.overflowed_total) > 0);
     let begun = Instant::now();
     exporter.finish();
     let bound = Duration::from_millis(TRACE_FLUSH_MS + TRACE_FLUSH_GRACE_MS);
@@ -239,19 +240,19 @@ fn another_collector_takes_what_the_first_one_did_not() {
     let nobody = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").to_string();
     let peer = Peer::saying(&[TAKEN]);
     let exporter = start(Export { authority: nobody.into(), ..peer.export() });
-    exporter.sink().offer(&frame(1));
+    exporter.offer(&frame(1));
     std::thread::sleep(Duration::from_millis(1_500));
     exporter.change(peer.export(), Arc::default());
     assert_eq!(peer.next().spans(), 2);
-    assert!(eventually(|| total(&exporter.figures().exported_total) == 2));
+    assert!(eventually(|| total(&exporter.figures.exported_total) == 2));
 }
 
 #[test]
 fn what_waits_at_a_stop_goes_out_without_waiting_for_more() {
     let peer = Peer::saying(&[TAKEN]);
     let exporter = start(peer.export());
-    let figures = exporter.figures();
-    (1..=3).for_each(|number| exporter.sink().offer(&frame(number)));
+    let figures = exporter.figures.clone();
+    (1..=3).for_each(|number| exporter.offer(&frame(number)));
     let begun = Instant::now();
     exporter.finish();
     assert_eq!((total(&figures.exported_total), total(&figures.given_up_total)), (6, 0));
@@ -262,7 +263,7 @@ fn what_waits_at_a_stop_goes_out_without_waiting_for_more() {
 fn a_frame_that_is_no_record_is_left_out() {
     let peer = Peer::saying(&[TAKEN]);
     let exporter = start(peer.export());
-    exporter.sink().offer(b"what is this");
-    exporter.sink().offer(&frame(1));
+    exporter.offer(b"what is this");
+    exporter.offer(&frame(1));
     assert_eq!(peer.next().spans(), 2);
 }

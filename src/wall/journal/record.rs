@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use super::ring::Writer;
 use crate::end::End;
 use crate::ids::WorkerId;
+use crate::wall::timing::Timing;
 use crate::wall::trace::Trace;
 
 /// What a record is of.
@@ -65,27 +66,6 @@ const FIXED_WORDS: usize = 1 + 1 + 2 + 4 + 8 + 3;
 /// Words of a trace: two of its id, the request's span, the caller's, the flags.
 const TRACE_WORDS: usize = 2 + 1 + 1 + 1;
 
-/// When what took place, as `worker::timing` has it: microseconds since the process's origin, 0 for never.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stamps {
-    /// The first bytes of the head came.
-    pub begun_us: u64,
-    /// The head was complete.
-    pub head_us: u64,
-    /// It began to wait for a connection.
-    pub queued_us: u64,
-    /// It was its turn to dial one; 0 for a kept one.
-    pub dialled_us: u64,
-    /// It got one.
-    pub connected_us: u64,
-    /// The request was handed over.
-    pub sent_us: u64,
-    /// The head of the final answer came.
-    pub first_us: u64,
-    /// It was over.
-    pub end_us: u64,
-}
-
 /// Everything of a record that is not text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Numbers {
@@ -116,7 +96,7 @@ pub struct Numbers {
     /// How many of these are of heads.
     pub head_bytes_out: u32,
     /// When.
-    pub stamps: Stamps,
+    pub stamps: Timing,
 }
 
 /// The texts of a record, each within its bound.
@@ -186,7 +166,7 @@ impl AccessRecord<'_> {
         for address in [numbers.peer, numbers.client] {
             frame.bytes(&octets(address));
         }
-        let Stamps { begun_us, head_us, queued_us, dialled_us, connected_us, sent_us, first_us, end_us } = stamps;
+        let Timing { begun_us, head_us, queued_us, dialled_us, connected_us, sent_us, first_us, end_us } = stamps;
         for stamp in [begun_us, head_us, queued_us, dialled_us, connected_us, sent_us, first_us, end_us] {
             frame.word(stamp);
         }
@@ -219,7 +199,7 @@ impl<'t> AccessRecord<'t> {
             *stamp = words.number()?;
         }
         let [begun_us, head_us, queued_us, dialled_us, connected_us, sent_us, first_us, end_us] = stamps;
-        let stamps = Stamps { begun_us, head_us, queued_us, dialled_us, connected_us, sent_us, first_us, end_us };
+        let stamps = Timing { begun_us, head_us, queued_us, dialled_us, connected_us, sent_us, first_us, end_us };
         let lengths = words.bytes(24)?;
         let trace = if flags & FLAG_TRACE != 0 { Some(words.trace()?) } else { None };
         let mut texts = Texts { cut: u16::from_ne_bytes([c0, c1]), ..Texts::default() };
@@ -306,7 +286,7 @@ impl Default for Numbers {
             bytes_in: 0,
             bytes_out: 0,
             head_bytes_out: 0,
-            stamps: Stamps::default(),
+            stamps: Timing::default(),
         }
     }
 }
@@ -341,7 +321,7 @@ mod tests {
             bytes_in: 1 << 50,
             bytes_out: 77,
             head_bytes_out: 70,
-            stamps: Stamps {
+            stamps: Timing {
                 begun_us: 1,
                 head_us: 2,
                 queued_us: 3,

@@ -24,7 +24,17 @@ struct Ring {
     /// Words ever read.
     read: Alone,
     /// Frames that found no room.
-    dropped: AtomicU64,
+    dropped: Arc<AtomicU64>,
+}
+
+/// How many frames found no room, also after both ends have gone.
+#[derive(Debug)]
+pub(super) struct Dropped(Arc<AtomicU64>);
+
+impl Dropped {
+    pub(super) fn total(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
 }
 
 /// The end that writes.
@@ -44,7 +54,6 @@ pub struct Writer {
 pub struct Reader {
     ring: Arc<Ring>,
     read: usize,
-    told_dropped: u64,
 }
 
 /// A frame being written. It is in the ring once it is finished.
@@ -58,10 +67,9 @@ pub struct Frame<'w> {
 /// A ring of that many words, a power of two.
 pub(super) fn ring(words: usize, reader: Arc<OnceLock<Thread>>) -> (Writer, Reader) {
     let words = (0..words.next_power_of_two()).map(|_| AtomicU64::new(0)).collect();
-    let ring =
-        Arc::new(Ring { words, written: Alone::default(), read: Alone::default(), dropped: AtomicU64::default() });
+    let ring = Arc::new(Ring { words, written: Alone::default(), read: Alone::default(), dropped: Arc::default() });
     let writer = Writer { ring: ring.clone(), written: 0, read: 0, woken: 0, reader };
-    (writer, Reader { ring, read: 0, told_dropped: 0 })
+    (writer, Reader { ring, read: 0 })
 }
 
 impl Writer {
@@ -156,10 +164,9 @@ impl Reader {
         self.ring.read.0.store(at, Release);
     }
 
-    /// Frames dropped since this was last asked.
-    pub fn newly_dropped(&mut self) -> u64 {
-        let dropped = self.ring.dropped.load(Relaxed);
-        dropped - std::mem::replace(&mut self.told_dropped, dropped)
+    /// How many frames found no room.
+    pub(super) fn dropped(&self) -> Dropped {
+        Dropped(self.ring.dropped.clone())
     }
 
     /// Whether nobody writes any more and all is read.
@@ -222,7 +229,7 @@ mod tests {
         let (mut writer, mut reader) = pair(16);
         let taken = (0..10).filter(|_| put(&mut writer, b"12345678")).count();
         assert_eq!(taken, 5, "three words each");
-        assert_eq!((reader.newly_dropped(), reader.newly_dropped()), (5, 0));
+        assert_eq!((reader.dropped().total(), writer.dropped()), (5, 5));
         let mut bytes = Vec::new();
         reader.take(&mut bytes, usize::MAX);
         assert_eq!(texts(&bytes).len(), 5);
@@ -277,6 +284,6 @@ mod tests {
             }
         }
         let taken = writing.join().expect("no panic");
-        assert_eq!((seen, seen + reader.newly_dropped()), (taken, FRAMES));
+        assert_eq!((seen, seen + reader.dropped().total()), (taken, FRAMES));
     }
 }

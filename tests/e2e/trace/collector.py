@@ -10,11 +10,21 @@ import sys
 import threading
 import time
 
+from google.protobuf.unknown_fields import UnknownFieldSet
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
 SCRIPT = sys.argv[1:] or ["200"]
 LOCK = threading.Lock()
 ASKED = [0]
+
+
+def parts(message):
+    """The message and every message in it."""
+    yield message
+    for field, content in message.ListFields():
+        if field.message_type:
+            for part in content if field.is_repeated else [content]:
+                yield from parts(part)
 
 
 def value(any_value):
@@ -37,9 +47,7 @@ def spans(message):
                     "parent": span.parent_span_id.hex(),
                     "flags": span.flags,
                     "name": span.name,
-                    "kind": trace_service_pb2.trace__pb2.Span.SpanKind.Name(span.kind)
-                    if hasattr(trace_service_pb2, "trace__pb2")
-                    else span.kind,
+                    "kind": span.kind,
                     "start_ns": span.start_time_unix_nano,
                     "end_ns": span.end_time_unix_nano,
                     "attributes": attributes(span.attributes),
@@ -65,7 +73,7 @@ class Collector(http.server.BaseHTTPRequestHandler):
         status = int(word) if word.isdigit() else 200
         if status == 200:
             message = trace_service_pb2.ExportTraceServiceRequest.FromString(body)
-            unknown = body != message.SerializeToString(deterministic=True) and len(body) != message.ByteSize()
+            unknown = any(len(UnknownFieldSet(part)) for part in parts(message))
             with LOCK:
                 for span in spans(message):
                     fields = {name.lower(): text for name, text in self.headers.items()}

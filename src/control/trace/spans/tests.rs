@@ -3,7 +3,8 @@
 use super::*;
 use crate::ids::WorkerId;
 use crate::proto::trace_context::{Incoming, TraceId, TraceParent};
-use crate::wall::journal::{Stamps, Texts};
+use crate::wall::journal::Texts;
+use crate::wall::timing::Timing;
 use crate::wall::trace::Sampling;
 
 fn trace() -> Trace {
@@ -20,7 +21,7 @@ fn numbers() -> Numbers {
         worker: WorkerId(3),
         peer: "192.0.2.1".parse().expect("an address"),
         client: "198.51.100.7".parse().expect("an address"),
-        stamps: Stamps {
+        stamps: Timing {
             begun_us: 100,
             head_us: 110,
             queued_us: 120,
@@ -164,7 +165,7 @@ fn a_text_that_was_cut_says_so() {
 
 #[test]
 fn a_kept_connection_takes_no_time() {
-    let stamps = Stamps { queued_us: 180, dialled_us: 0, ..numbers().stamps };
+    let stamps = Timing { queued_us: 180, dialled_us: 0, ..numbers().stamps };
     let spans = told(Numbers { stamps, reused: true, ..numbers() }, texts());
     assert_eq!(names(&spans), ["GET orders", "GET"]);
     has(&spans[1], &[("gatekeeper.reused", "true")]);
@@ -181,7 +182,7 @@ fn a_method_that_nobody_knows_names_no_span() {
 
 #[test]
 fn a_refusal_has_one_span_and_is_the_clients_doing() {
-    let stamps = Stamps { queued_us: 0, dialled_us: 0, connected_us: 0, sent_us: 0, first_us: 0, ..numbers().stamps };
+    let stamps = Timing { queued_us: 0, dialled_us: 0, connected_us: 0, sent_us: 0, first_us: 0, ..numbers().stamps };
     let mut texts = texts();
     texts.set(Text::Service, b"", 0);
     let numbers = Numbers { status: 404, end: Some(End::NoRoute), attempts: 0, stamps, ..numbers() };
@@ -193,7 +194,7 @@ fn a_refusal_has_one_span_and_is_the_clients_doing() {
 
 #[test]
 fn a_dial_that_failed_is_the_error() {
-    let stamps = Stamps { connected_us: 0, sent_us: 0, first_us: 0, ..numbers().stamps };
+    let stamps = Timing { connected_us: 0, sent_us: 0, first_us: 0, ..numbers().stamps };
     let spans = told(Numbers { status: 502, end: Some(End::ConnectRefused), stamps, ..numbers() }, texts());
     assert_eq!(names(&spans), ["GET orders", "queue", "connect"]);
     let code = End::ConnectRefused.meaning().code;
@@ -205,18 +206,18 @@ fn a_dial_that_failed_is_the_error() {
 
 #[test]
 fn a_queue_that_was_too_long_is_the_error() {
-    let stamps = Stamps { dialled_us: 0, connected_us: 0, sent_us: 0, first_us: 0, ..numbers().stamps };
+    let stamps = Timing { dialled_us: 0, connected_us: 0, sent_us: 0, first_us: 0, ..numbers().stamps };
     let spans = told(Numbers { status: 503, end: Some(End::QueueTimeout), stamps, ..numbers() }, texts());
     assert_eq!(names(&spans), ["GET orders", "queue"]);
     assert!(is_error(&spans[1]));
-    let at_once = Stamps { queued_us: 400, ..stamps };
+    let at_once = Timing { queued_us: 400, ..stamps };
     let spans = told(Numbers { status: 503, end: Some(End::QueueFull), stamps: at_once, ..numbers() }, texts());
     assert_eq!(names(&spans), ["GET orders", "queue"], "a failure is told even if it took no time");
 }
 
 #[test]
 fn an_endpoint_that_does_not_answer_is_the_error_and_our_answer_is_not_its() {
-    let stamps = Stamps { first_us: 0, ..numbers().stamps };
+    let stamps = Timing { first_us: 0, ..numbers().stamps };
     let spans = told(Numbers { status: 504, end: Some(End::ResponseTimeout), stamps, ..numbers() }, texts());
     let upstream = named(&spans, "GET").expect("it was asked");
     has(upstream, &[("error.type", End::ResponseTimeout.meaning().code)]);
@@ -235,7 +236,7 @@ fn a_status_of_the_endpoint_is_an_error_where_the_conventions_say_so() {
 
 #[test]
 fn a_client_that_left_is_no_error_of_the_endpoint() {
-    let stamps = Stamps { first_us: 0, ..numbers().stamps };
+    let stamps = Timing { first_us: 0, ..numbers().stamps };
     let spans = told(Numbers { status: 0, end: Some(End::ClientLeft), stamps, ..numbers() }, texts());
     assert!(is_error(&spans[0]) && !is_error(&spans[3]));
     has(&spans[0], &[("error.type", "client_left")]);
@@ -249,7 +250,7 @@ fn an_attempt_that_is_followed_by_another_gives_its_own_spans_only() {
         end: Some(End::UpstreamStale),
         attempts: 1,
         reused: true,
-        stamps: Stamps { dialled_us: 0, queued_us: 180, first_us: 0, end_us: 200, ..numbers().stamps },
+        stamps: Timing { dialled_us: 0, queued_us: 180, first_us: 0, end_us: 200, ..numbers().stamps },
         ..numbers()
     };
     let first = told(failed, texts());

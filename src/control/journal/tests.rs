@@ -1,0 +1,1 @@
+//! Files, rotation and forms, without a gateway.

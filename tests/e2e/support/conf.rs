@@ -166,6 +166,7 @@ pub(crate) struct Conf {
     base: Table,
     http: Table,
     cluster: Table,
+    logs: BTreeMap<&'static str, Table>,
     services: Vec<Service>,
     apps: Vec<App>,
     cores: Option<usize>,
@@ -179,6 +180,7 @@ impl Conf {
             base: Table::new(),
             http: Table::new(),
             cluster: Table::new(),
+            logs: BTreeMap::new(),
             services: Vec::new(),
             apps: Vec::new(),
             cores: None,
@@ -213,6 +215,12 @@ impl Conf {
     /// A key of base.toml's `[http]`.
     pub(crate) fn http(mut self, key: &'static str, value: impl Toml) -> Self {
         self.http.insert(key, value.toml());
+        self
+    }
+
+    /// A key of one of base.toml's tables of logs, such as `log.file_writer`.
+    pub(crate) fn log(mut self, table: &'static str, key: &'static str, value: impl Toml) -> Self {
+        self.logs.entry(table).or_default().insert(key, value.toml());
         self
     }
 
@@ -264,6 +272,9 @@ impl Conf {
         http.entry("addr").or_insert_with(|| format!("127.0.0.1:{port}").toml());
         write_table(&mut base, "[http]", &http);
         write_table(&mut base, "[cluster]", &self.cluster);
+        for (name, table) in &self.logs {
+            write_table(&mut base, &format!("[{name}]"), table);
+        }
         let mut module = String::new();
         for service in &self.services {
             service.write(&mut module);

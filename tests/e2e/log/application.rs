@@ -94,10 +94,10 @@ fn health_has_a_log_of_its_own() {
 fn the_environment_goes_before_the_files() {
     let origin = Origin::ok();
     let conf = Conf::of(&origin).log("syslog", "log_level", "error");
-    let gateway = Gateway::start_with(&conf, |command| drop(command.env("GATEKEEPER_LOG", "gatekeeper=debug")));
+    let gateway = Gateway::start_with(&conf, |command| _ = command.env("GATEKEEPER_LOG", "gatekeeper=debug"));
     reload(&gateway, &conf.clone().http("via", false));
     assert!(eventually(|| gateway.stderr().contains("gateway config loaded")), "{}", gateway.stderr());
-    let gateway = Gateway::start_with(&conf, |command| drop(command.env("GATEKEEPER_LOG", "a=b=c")));
+    let gateway = Gateway::start_with(&conf, |command| _ = command.env("GATEKEEPER_LOG", "a=b=c"));
     assert!(gateway.stderr().contains("GATEKEEPER_LOG=a=b=c has no effect"), "{}", gateway.stderr());
 }
 

@@ -33,7 +33,8 @@ fn a_websocket_is_logged_once_when_it_is_over() {
     drop(client);
     let line = expect_json(&folder.path("access.log"), 1).remove(0);
     let told: [Value; 6] = ["kind", "method", "target", "status", "service", "upstream"].map(|key| line[key].clone());
-    let wanted: [Value; 6] = ["tunnel".into(), "GET".into(), "/svc/chat".into(), 101.into(), "svc".into(), origin.node().into()];
+    let wanted: [Value; 6] =
+        ["tunnel".into(), "GET".into(), "/svc/chat".into(), 101.into(), "svc".into(), origin.node().into()];
     assert_eq!(told, wanted);
     assert_eq!(line["bytes_in"], (ASK.len() + 5) as u64, "{line}");
     assert!(line["total_us"].as_u64() >= Some(150_000), "{line}");
@@ -52,7 +53,8 @@ fn a_connection_of_a_tcp_service_is_logged_with_what_it_carried() {
     drop(client);
     let line = expect_json(&folder.path("access.log"), 1).remove(0);
     let told: [Value; 6] = ["kind", "protocol", "method", "status", "service", "upstream"].map(|key| line[key].clone());
-    let wanted: [Value; 6] = ["tunnel".into(), "TCP".into(), Value::Null, Value::Null, "line".into(), origin.node().into()];
+    let wanted: [Value; 6] =
+        ["tunnel".into(), "TCP".into(), Value::Null, Value::Null, "line".into(), origin.node().into()];
     assert_eq!(told, wanted);
     assert_eq!((&line["bytes_in"], &line["attempts"]), (&(request.len() as u64).into(), &1.into()), "{line}");
     assert!(line["bytes_out"].as_u64() > Some(10), "{line}");
@@ -67,7 +69,8 @@ fn a_connection_that_is_turned_away_is_logged_with_whom_it_came_from() {
     assert_eq!(first.get("/svc/a").status(), 200);
     assert_eq!(gateway.connect().answer().status(), 429);
     let found = expect_lines(&folder.path("access.log"), 2);
-    assert_eq!(found[1], "connection 127.0.0.1 429 address_connections");
+    let wanted = "connection 127.0.0.1 429 address_connections";
+    assert_eq!(found.iter().filter(|line| *line == wanted).count(), 1, "{found:?}");
 }
 
 #[test]

@@ -11,6 +11,8 @@ mod driver;
 #[cfg(test)]
 mod ends;
 #[cfg(test)]
+mod log;
+#[cfg(test)]
 mod proxy;
 #[cfg(test)]
 mod reload;

@@ -173,6 +173,7 @@ pub(crate) struct Conf {
     http: Table,
     cluster: Table,
     trace: Table,
+    logs: BTreeMap<&'static str, Table>,
     services: Vec<Service>,
     apps: Vec<App>,
     cores: Option<usize>,
@@ -187,6 +188,7 @@ impl Conf {
             http: Table::new(),
             cluster: Table::new(),
             trace: Table::new(),
+            logs: BTreeMap::new(),
             services: Vec::new(),
             apps: Vec::new(),
             cores: None,
@@ -227,6 +229,12 @@ impl Conf {
     /// A key of base.toml's `[trace]`.
     pub(crate) fn trace(mut self, key: &'static str, value: impl Toml) -> Self {
         self.trace.insert(key, value.toml());
+        self
+    }
+
+    /// A key of one of base.toml's tables of logs, such as `log.file_writer`.
+    pub(crate) fn log(mut self, table: &'static str, key: &'static str, value: impl Toml) -> Self {
+        self.logs.entry(table).or_default().insert(key, value.toml());
         self
     }
 
@@ -279,6 +287,9 @@ impl Conf {
         write_table(&mut base, "[http]", &http);
         write_table(&mut base, "[cluster]", &self.cluster);
         write_table(&mut base, "[trace]", &self.trace);
+        for (name, table) in &self.logs {
+            write_table(&mut base, &format!("[{name}]"), table);
+        }
         let mut module = String::new();
         for service in &self.services {
             service.write(&mut module);

@@ -112,8 +112,10 @@ fn each_attempt_has_its_spans_and_the_endpoint_knows_its_own() {
     let (origin, collector) = (Origin::ok(), Collector::start());
     let gone = Origin::ok();
     let dead = gone.node().to_owned();
-    let service = Service::with_nodes("/svc", vec![dead.clone(), origin.node().to_owned()]);
-    let gateway = Gateway::start(&traced_with(service.balance("check_method", "tcpchk"), &collector).cores(1));
+    let service = Service::at("/svc", &[&gone, &origin]);
+    let gateway = Gateway::start(&traced_with(service, &collector).cores(1));
+    assert!(eventually(|| gone.probes() > 0 && origin.probes() > 0));
+    thread::sleep(Duration::from_millis(300));
     // Known as healthy, and not there any more.
     drop(gone);
     let mut client = gateway.connect();
@@ -244,7 +246,11 @@ fn no_secret_leaves_with_the_spans() {
 #[test]
 fn requests_are_logged_and_traced_each_as_it_is_asked_for() {
     let (origin, collector) = (Origin::ok(), Collector::start());
-    let gateway = Gateway::start(&traced(&origin, &collector).trace("sample_ratio", 0.0));
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let file = folder.path().join("access.log");
+    let path = file.to_str().expect("a plain path");
+    let conf = traced(&origin, &collector).trace("sample_ratio", 0.0).base("access_log_format", "json");
+    let gateway = Gateway::start(&conf.log("log.file_writer", "on", true).log("log.file_writer", "log_path", path));
     assert_eq!(gateway.connect().get("/svc/a").status(), 200);
     let line = format!("traceparent: 00-{TRACE}-{CALLER}-01\r\n");
     assert_eq!(gateway.connect().ask(format!("GET /svc/b HTTP/1.1\r\nHost: a\r\n{line}\r\n")).status(), 200);
@@ -253,4 +259,12 @@ fn requests_are_logged_and_traced_each_as_it_is_asked_for() {
     let requests = collector.requests();
     assert_eq!(requests.len(), 1);
     assert_eq!(requests[0]["attributes"]["url.path"], "/svc/b");
+    let lines = || std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(eventually(|| lines().lines().count() == 2), "{}", lines());
+    let told = origin.expect_requests(2);
+    for (line, seen) in lines().lines().zip(told) {
+        let line: Value = serde_json::from_str(line).expect("an object");
+        let [trace, ..] = parts(seen.head.field("traceparent").expect("a trace"));
+        assert_eq!(line["trace_id"], trace, "a line names the trace whether its spans are exported or not");
+    }
 }

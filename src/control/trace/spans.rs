@@ -2,7 +2,7 @@
 //!
 //! A request gives a span of its own, and inside it up to three for each attempt: the wait for a connection (`queue`),
 //! the dial (`connect`), the exchange with the endpoint. In scope: names, times, attributes, and what counts as an
-//! error. A span that would take no time and tell no failure is not made. What is written of a target is without its
+//! error. A wait that took no time and did not fail has none. What is written of a target is without its
 //! secrets, as in the log. Out of scope: sending them (`exporter`).
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -22,6 +22,8 @@ use crate::wall::trace::{Part, Trace};
 /// Of `Span.flags`: whether the parent is in another process is known, and it is.
 const PARENT_IS_KNOWN: u32 = 0x100;
 const PARENT_IS_REMOTE: u32 = 0x200;
+/// A wait that was shorter is none: on epoll even the way to a kept connection takes a microsecond.
+const WAIT_US_MIN: u64 = 100;
 /// Methods that a span may be named after (RFC 9110, RFC 5789); a client may make up any number of others.
 const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT"];
 
@@ -152,7 +154,7 @@ impl Told<'_> {
         let got = [stamps.dialled_us, stamps.connected_us].into_iter().find(|us| *us > 0);
         let to_us = got.unwrap_or(stamps.end_us);
         let failed = got.is_none();
-        if stamps.queued_us == 0 || (!failed && to_us <= stamps.queued_us) {
+        if stamps.queued_us == 0 || (!failed && to_us.saturating_sub(stamps.queued_us) < WAIT_US_MIN) {
             return None;
         }
         Some(self.inside(Part::Queue, "queue", stamps.queued_us, to_us, failed))

@@ -64,11 +64,12 @@ impl Collector {
         self.spans.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits for that many spans.
+    /// Waits for that many spans, but for waits: on a busy machine any request may have one.
     #[track_caller]
     fn expect(&self, count: usize) -> Vec<Value> {
-        eventually(|| self.spans().len() >= count);
-        let spans = self.spans();
+        let steps = || self.spans().into_iter().filter(|span| span["name"] != "queue").collect::<Vec<_>>();
+        eventually(|| steps().len() >= count);
+        let spans = steps();
         assert_eq!(spans.len(), count, "{spans:#?}");
         spans
     }

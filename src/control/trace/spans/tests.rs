@@ -22,14 +22,14 @@ fn numbers() -> Numbers {
         peer: "192.0.2.1".parse().expect("an address"),
         client: "198.51.100.7".parse().expect("an address"),
         stamps: Timing {
-            begun_us: 100,
-            head_us: 110,
-            queued_us: 120,
-            dialled_us: 150,
-            connected_us: 180,
-            sent_us: 190,
-            first_us: 300,
-            end_us: 400,
+            begun_us: 1_000,
+            head_us: 1_100,
+            queued_us: 1_200,
+            dialled_us: 1_500,
+            connected_us: 1_800,
+            sent_us: 1_900,
+            first_us: 3_000,
+            end_us: 4_000,
         },
         ..Numbers::default()
     }
@@ -91,7 +91,7 @@ fn a_request_gives_a_span_for_each_step() {
     assert_eq!(names(&spans), ["GET orders", "queue", "connect", "GET"]);
     let ns = |us: u64| 1_000_000_000 + us * 1_000;
     let times: Vec<_> = spans.iter().map(|span| (span.start_time_unix_nano, span.end_time_unix_nano)).collect();
-    assert_eq!(times, [(ns(100), ns(400)), (ns(120), ns(150)), (ns(150), ns(180)), (ns(180), ns(400))]);
+    assert_eq!(times, [(ns(1_000), ns(4_000)), (ns(1_200), ns(1_500)), (ns(1_500), ns(1_800)), (ns(1_800), ns(4_000))]);
     assert!(spans.iter().all(|span| span.trace_id == TraceId::new(0xabc).bytes() && !is_error(span)));
     assert_eq!(spans[0].parent_span_id, SpanId::new(0xca11e4).bytes());
     assert!(spans[1..].iter().all(|span| span.parent_span_id == spans[0].span_id));
@@ -99,7 +99,7 @@ fn a_request_gives_a_span_for_each_step() {
     let kinds: Vec<_> = spans.iter().map(Span::kind).collect();
     assert_eq!(kinds, [SpanKind::Server, SpanKind::Internal, SpanKind::Internal, SpanKind::Client]);
     assert_eq!((spans[0].flags, spans[3].flags), (0x301, 0x101), "only the request's parent is elsewhere");
-    assert_eq!(spans[3].events[0].time_unix_nano, ns(300));
+    assert_eq!(spans[3].events[0].time_unix_nano, ns(3_000));
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn a_text_that_was_cut_says_so() {
 
 #[test]
 fn a_kept_connection_takes_no_time() {
-    let stamps = Timing { queued_us: 180, dialled_us: 0, ..numbers().stamps };
+    let stamps = Timing { queued_us: 1_799, dialled_us: 0, ..numbers().stamps };
     let spans = told(Numbers { stamps, reused: true, ..numbers() }, texts());
     assert_eq!(names(&spans), ["GET orders", "GET"]);
     has(&spans[1], &[("gatekeeper.reused", "true")]);
@@ -201,7 +201,7 @@ fn a_dial_that_failed_is_the_error() {
     has(&spans[0], &[("error.type", code), ("gatekeeper.end", code)]);
     has(&spans[2], &[("error.type", code)]);
     assert!(is_error(&spans[0]) && !is_error(&spans[1]) && is_error(&spans[2]));
-    assert_eq!(spans[2].end_time_unix_nano, 1_000_400_000);
+    assert_eq!(spans[2].end_time_unix_nano, 1_004_000_000);
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn a_queue_that_was_too_long_is_the_error() {
     let spans = told(Numbers { status: 503, end: Some(End::QueueTimeout), stamps, ..numbers() }, texts());
     assert_eq!(names(&spans), ["GET orders", "queue"]);
     assert!(is_error(&spans[1]));
-    let at_once = Timing { queued_us: 400, ..stamps };
+    let at_once = Timing { queued_us: 4_000, ..stamps };
     let spans = told(Numbers { status: 503, end: Some(End::QueueFull), stamps: at_once, ..numbers() }, texts());
     assert_eq!(names(&spans), ["GET orders", "queue"], "a failure is told even if it took no time");
 }
@@ -250,7 +250,7 @@ fn an_attempt_that_is_followed_by_another_gives_its_own_spans_only() {
         end: Some(End::UpstreamStale),
         attempts: 1,
         reused: true,
-        stamps: Timing { dialled_us: 0, queued_us: 180, first_us: 0, end_us: 200, ..numbers().stamps },
+        stamps: Timing { dialled_us: 0, queued_us: 1_800, first_us: 0, end_us: 2_000, ..numbers().stamps },
         ..numbers()
     };
     let first = told(failed, texts());

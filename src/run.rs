@@ -67,16 +67,7 @@ pub fn run(options: &cli::Run, inherited: Inherited) -> Result<ExitCode, String>
     print_start(&describe_start(&loaded, &listening, workers, &cores, descriptors));
 
     let (up, reports) = link::report_channel().map_err(|error| format!("cannot link the workers: {error}"))?;
-    let shared = Shared {
-        workers,
-        pseudonym: format!("gatekeeper-{:016x}", RandomState::new().hash_one(Instant::now())).into(),
-        rates: Arc::new(RateTable::new(process.rate_keys_max)),
-        addresses: Addresses::new(client_connections(descriptors)),
-        connections_max: (client_connections(descriptors) / workers).max(1),
-        handovers: Arc::new(Handovers::new(workers).map_err(|error| format!("cannot link the workers: {error}"))?),
-        origin: Instant::now(),
-        journal: Arc::default(),
-    };
+    let shared = share(workers, process.rate_keys_max, descriptors)?;
     let journal = Journal::start(shared.journal.clone(), shared.origin, &process.logs);
     let journal = journal.map_err(|error| format!("cannot start the journal: {error}"))?;
     notes.write_by(journal.clone());
@@ -112,6 +103,20 @@ pub fn run(options: &cli::Run, inherited: Inherited) -> Result<ExitCode, String>
     journal.finish(Duration::from_millis(JOURNAL_END_MS));
     let outcome = outcome?;
     Ok(if outcome.clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What all workers share.
+fn share(workers: usize, rate_keys_max: usize, descriptors: Option<u64>) -> Result<Shared, String> {
+    Ok(Shared {
+        workers,
+        pseudonym: format!("gatekeeper-{:016x}", RandomState::new().hash_one(Instant::now())).into(),
+        rates: Arc::new(RateTable::new(rate_keys_max)),
+        addresses: Addresses::new(client_connections(descriptors)),
+        connections_max: (client_connections(descriptors) / workers).max(1),
+        handovers: Arc::new(Handovers::new(workers).map_err(|error| format!("cannot link the workers: {error}"))?),
+        origin: Instant::now(),
+        journal: Arc::default(),
+    })
 }
 
 /// The sockets that this process gets instead of opening them.

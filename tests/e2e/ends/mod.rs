@@ -96,8 +96,8 @@ fn counted(end: End, gateway: &mut Gateway) -> usize {
     assert_eq!(gateway.wait(Duration::from_secs(30)).code(), Some(0));
     let counted = crate::support::eventually(|| gateway.stderr().contains(&format!(", {}=", end.code())));
     assert!(counted, "{} is not among what was counted", end.code());
-    let said = gateway.stderr();
-    let counts = said.split(&format!(", {}=", end.code())).skip(1);
+    let (said, mark) = (gateway.stderr(), format!(", {}=", end.code()));
+    let counts = said.split(&mark).skip(1);
     let number = |rest: &str| rest.split(|letter: char| !letter.is_ascii_digit()).next()?.parse::<usize>().ok();
     counts.filter_map(number).sum()
 }

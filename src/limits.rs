@@ -174,6 +174,26 @@ pub const EXHAUSTED_PAUSE_MS: u64 = 20;
 pub const LISTEN_BACKLOG: i32 = 4_096;
 /// Words of eight bytes of the ring through which a worker's records go to the journal: 1 MiB.
 pub const JOURNAL_RING_WORDS: usize = 128 * 1024;
+/// Records that wait to be exported as spans; more are dropped.
+pub const TRACE_QUEUE_RECORDS: usize = 8 * 1024;
+/// Records whose spans go out in one export.
+pub const TRACE_BATCH_RECORDS: usize = 512;
+/// How long the first record of an export waits for others.
+pub const TRACE_BATCH_DELAY_MS: u64 = 1_000;
+/// How often one export is tried.
+pub const TRACE_TRIES_MAX: u32 = 5;
+/// Between the first and the second try of an export, twice that before the third, and so on.
+pub const TRACE_PAUSE_MS: u64 = 500;
+/// The longest such pause, also where the collector asks for a longer one.
+pub const TRACE_PAUSE_MAX_MS: u64 = 30_000;
+/// Bytes of a collector's answer that are read.
+pub const TRACE_ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// Between two lines of the log on spans that are not taken.
+pub const TRACE_NOTICE_MS: u64 = 30_000;
+/// At a stop: how long spans that wait may take to go out.
+pub const TRACE_FLUSH_MS: u64 = 2_000;
+/// Beyond that, how long the thread that exports may take to say that it has ended.
+pub const TRACE_FLUSH_GRACE_MS: u64 = 500;
 /// How often the journal looks into the rings while requests are logged; half a full ring wakes it sooner.
 pub const JOURNAL_POLL_MS: u64 = 50;
 /// Bytes that it takes of a ring before it looks at the others.
@@ -257,5 +277,6 @@ const _: () = assert!(FILE_SETTLE_MS < FILE_SETTLE_MAX_MS);
 const _: () = assert!(PROBE_GAP_MS <= PROBE_SPREAD_MS);
 const _: () = assert!(TTL_MIN_MS < LOOKUP_RETRY_MAX_MS && LOOKUP_RETRY_MAX_MS <= TTL_MAX_MS);
 const _: () = assert!(UPGRADE_SIGN_MS < UPGRADE_PROOF_MS && UPGRADE_PROOF_MS < UPGRADE_SILENCE_MS);
+const _: () = assert!(TRACE_BATCH_RECORDS <= TRACE_QUEUE_RECORDS && TRACE_PAUSE_MS < TRACE_PAUSE_MAX_MS);
 const _: () = assert!(LINGER_MS > DEADLINE_TICK_MS);
 const _: () = assert!(DRAIN_REPORT_MS < DRAIN_FIRST_NOTICE_MS && CUT_GRACE_MS > 2 * DEADLINE_TICK_MS);

@@ -22,7 +22,10 @@ use crate::control::systemd::Systemd;
 use crate::control::upgrade::{Inherited, Line, Succession};
 use crate::control::{self, Life, Office, privileges};
 use crate::ids::WorkerId;
-use crate::limits::{CLIENT_DESCRIPTORS_QUARTERS, DESCRIPTORS_ASSUMED, JOURNAL_END_MS, UPGRADE_TAKE_MS};
+use crate::limits::{
+    CLIENT_DESCRIPTORS_QUARTERS, DESCRIPTORS_ASSUMED, JOURNAL_END_MS, TRACE_FLUSH_GRACE_MS, TRACE_FLUSH_MS,
+    UPGRADE_TAKE_MS,
+};
 use crate::wall::addresses::Addresses;
 use crate::wall::link;
 use crate::wall::listen::{Entrance, Listen};
@@ -74,6 +77,7 @@ pub fn run(options: &cli::Run, inherited: Inherited) -> Result<ExitCode, String>
         .map_err(|error| format!("cannot link the workers: {error}"))?;
     let journal = Journal::start(shared.journal.clone(), shared.origin, &process.logs);
     let journal = journal.map_err(|error| format!("cannot start the journal: {error}"))?;
+    journal.export(process.export.clone());
     notes.write_by(journal.clone());
     let spawn = move |worker: WorkerId| {
         let (control, link) = link::connect(worker, &up)?;
@@ -105,7 +109,7 @@ pub fn run(options: &cli::Run, inherited: Inherited) -> Result<ExitCode, String>
         notes,
     };
     let outcome = control::run(office).map_err(|error| error.to_string());
-    journal.finish(Duration::from_millis(JOURNAL_END_MS));
+    journal.finish(Duration::from_millis(JOURNAL_END_MS + TRACE_FLUSH_MS + TRACE_FLUSH_GRACE_MS));
     let outcome = outcome?;
     Ok(if outcome.clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -273,6 +277,10 @@ fn describe_start(
     }
     if snapshot.routes.all().len() > START_ROUTES_MAX {
         let _ = writeln!(text, "             and {} more rules", snapshot.routes.all().len() - START_ROUTES_MAX);
+    }
+    if let (Some(sampling), Some(export)) = (&snapshot.http.sampling, &loaded.process.export) {
+        let percent = f64::from(sampling.ratio_millionths) / 1e4;
+        let _ = writeln!(text, "  traces     {percent} % of new ones, to http://{}{}", export.authority, export.path);
     }
     let shared = match cores.len() {
         0 => " (not pinned: the cores are not known)".to_owned(),

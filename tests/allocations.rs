@@ -1,4 +1,5 @@
-//! A request on an established connection with a pooled upstream allocates nothing on its core.
+//! A request on an established connection with a pooled upstream allocates nothing on its core, whether it is traced or
+//! not.
 //!
 //! In scope: counting the allocations of worker threads in a gateway that runs in this process. Out of scope:
 //! control and the test's own threads, which allocate as they like.
@@ -139,7 +140,11 @@ fn a_steady_request_allocates_nothing() {
         "#
     );
     std::fs::write(folder.path().join("module.toml"), module).unwrap();
-    let base = format!("[base]\nwatch = false\n[http]\naddr = \"127.0.0.1:{port}\"\n");
+    // Half of all requests are traced; nobody collects.
+    let base = format!(
+        "[base]\nwatch = false\n[http]\naddr = \"127.0.0.1:{port}\"\n[trace]\non = true\nsample_ratio = 0.5\n\
+         endpoint = \"http://127.0.0.1:9\"\n"
+    );
     std::fs::write(folder.path().join("base.toml"), base).unwrap();
     let file = folder.path().join("module.toml");
     let options = cli::Run { file, cores: Some(1), driver: cli::Driver::Auto, pid_file: None };

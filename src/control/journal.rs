@@ -2,7 +2,7 @@
 //!
 //! Requests come as records by the workers' rings, all else as lines from wherever the program says something. The
 //! thread alone touches files, so a disk that is slow or full stops nobody: what it cannot take is dropped, counted and
-//! told. In scope: forms of lines (`lines`), files and their rotation (`pen`), which line goes where (`book`,
+//! told. Records of traces go on from here (`control::trace`). In scope: forms of lines (`lines`), files and their rotation (`pen`), which line goes where (`book`,
 //! `notes`). Out of scope: what is logged of a request (`worker::log`), what the keys mean (`config::logs`).
 
 mod book;
@@ -22,11 +22,14 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded, unbounded};
 
+use super::trace::Figures;
+use crate::config::Export;
 use crate::config::logs::{Level, Logs};
 use crate::limits::JOURNAL_LINES_MAX;
 use crate::wall::journal::Journal as Rings;
 pub(super) use notes::CHECK;
 pub use notes::Notes;
+use reader::Records;
 pub(super) use watch::watch;
 
 /// One of the four logs.
@@ -54,6 +57,7 @@ struct Line {
 #[derive(Debug)]
 enum Order {
     Use(Box<Logs>),
+    Export(Option<Box<Export>>),
     Reopen,
     /// Write everything there is, and say so.
     Finish(Sender<()>),
@@ -76,6 +80,7 @@ pub struct Journal {
     thread: Thread,
     rings: Arc<Rings>,
     losses: Arc<Losses>,
+    spans: Arc<Figures>,
 }
 
 impl Journal {
@@ -87,9 +92,11 @@ impl Journal {
         let (orders, ordered) = unbounded();
         let (lines, said) = bounded(JOURNAL_LINES_MAX);
         let losses = Arc::<Losses>::default();
-        let scribe = scribe::Scribe::new(ordered, said, rings.clone(), origin, logs.clone(), losses.clone());
+        let spans = Arc::<Figures>::default();
+        let records = Records::new(rings.clone(), origin, spans.clone());
+        let scribe = scribe::Scribe::new(ordered, said, records, origin, logs.clone(), losses.clone());
         let thread = std::thread::Builder::new().name("gk-journal".to_owned()).spawn(move || scribe.run())?;
-        Ok(Self { orders, lines, thread: thread.thread().clone(), rings, losses })
+        Ok(Self { orders, lines, thread: thread.thread().clone(), rings, losses, spans })
     }
 
     /// What the files say of the logs now.
@@ -97,12 +104,23 @@ impl Journal {
         self.order(Order::Use(Box::new(logs)));
     }
 
+    /// Where the files send spans now.
+    pub fn export(&self, export: Option<Export>) {
+        self.order(Order::Export(export.map(Box::new)));
+    }
+
+    /// What became of spans.
+    #[must_use]
+    pub fn spans(&self) -> &Figures {
+        &self.spans
+    }
+
     /// Closes each file and opens the one that has its name now.
     pub fn reopen(&self) {
         self.order(Order::Reopen);
     }
 
-    /// Waits until everything said so far is written, but no longer than that.
+    /// Waits until everything said so far is written and all spans are sent, but no longer than that.
     pub fn finish(&self, patience: Duration) {
         let (done, is_done) = bounded(1);
         self.order(Order::Finish(done));

@@ -21,6 +21,7 @@ pub mod systemd;
 #[cfg(test)]
 mod tests;
 mod thread;
+pub mod trace;
 pub mod upgrade;
 mod watch;
 

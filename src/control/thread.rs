@@ -22,6 +22,7 @@ use super::state::{Birth, Effect, Event, Level, Opening, Pace, State};
 use super::stats_file::Chart;
 use super::watch::Watch;
 use super::{Office, Outcome, Ready, Spawn, bind, reload, reports, signals};
+use crate::config::Export;
 use crate::config::logs::Logs;
 use crate::ids::{ListenerId, WorkerId};
 use crate::wall::epoch::Epoch;
@@ -143,6 +144,7 @@ impl Hands {
             Effect::Say(level, line) => say(level, &line),
             Effect::SayOfHealth(level, line) => say_of_health(level, &line),
             Effect::UseLogs(logs) => self.use_logs(*logs),
+            Effect::Export(export) => self.export(export),
             Effect::ReopenLogs => self.notes.journal().into_iter().for_each(Journal::reopen),
             Effect::Ready(drivers) => {
                 if let Some(ready) = self.ready.take() {
@@ -199,6 +201,12 @@ impl Hands {
         self.notes.follow(&logs);
         if let Some(journal) = self.notes.journal() {
             journal.use_logs(logs);
+        }
+    }
+
+    fn export(&self, export: Option<Box<Export>>) {
+        if let Some(journal) = self.notes.journal() {
+            journal.export(export.map(|export| *export));
         }
     }
 

@@ -17,6 +17,7 @@ use crate::ids::{EndpointId, EpochId, ServiceId, TenantId};
 use crate::limits::ACCOUNTS_KEPT;
 use crate::wall::epoch::Epoch;
 use crate::wall::slot::RowId;
+use crate::wall::trace::Trace;
 
 /// Where an exchange is counted beside its core.
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,6 +61,8 @@ pub struct Account {
     pub timing: Timing,
     /// Its id; none where no head was understood.
     pub request_id: Option<RequestId>,
+    /// Its trace, where requests have any.
+    pub trace: Option<Trace>,
 }
 
 impl Account {
@@ -81,6 +84,7 @@ impl Account {
             reused: false,
             timing: Timing { begun_us: now_us, ..Timing::default() },
             request_id: None,
+            trace: None,
         }
     }
 
@@ -90,6 +94,7 @@ impl Account {
         self.tenant = terms.tenant;
         self.rows.tenant = terms.tenant.map_or(RowId::NONE, |tenant| epoch.rows.tenant(tenant));
         self.request_id = Some(terms.request_id);
+        self.trace = terms.trace;
         if terms.head_bytes > 0 && self.timing.head_us == 0 {
             self.timing.head_us = now_us;
         }
@@ -159,6 +164,17 @@ pub fn settle(shard: &Shard, tab: &mut Tab, kind: Kind) {
     }
 }
 
+/// An attempt failed and is followed by another, at this endpoint. It is recorded where its trace is.
+pub fn attempt_failed(shard: &Shard, tab: &mut Tab, end: End, next: &str) {
+    let Sheet { account, note } = tab.sheet();
+    let Some(note) = note else { return };
+    if account.trace.is_some_and(|trace| trace.is_sampled()) {
+        let timing = Timing { end_us: shard.clock.now_us(), ..account.timing };
+        shard.log.attempt(&Account { end: Some(end), timing, ..*account }, note);
+    }
+    note.node(next, &shard.buffers);
+}
+
 /// As `settle`, of a connection that was turned away before anything was known of it, and maybe told so.
 pub fn settle_refused(shard: &Shard, peer: IpAddr, end: End, status: u16) {
     let now_us = shard.clock.now_us();
@@ -213,10 +229,10 @@ impl Tab {
         &mut self.sheet().account
     }
 
-    /// What the log notes of it; `None` where nothing is logged.
+    /// What is noted of it; `None` where it is neither logged nor traced.
     #[inline]
-    pub fn note(&mut self) -> Option<&mut Note> {
-        self.sheet().note.as_mut()
+    pub fn note(&mut self) -> &mut Option<Note> {
+        &mut self.sheet().note
     }
 
     #[inline]

@@ -10,13 +10,13 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
+use super::account;
 use super::arrival::Room;
 use super::buffer::{Class, Lease};
 use super::converse::{self, Failed};
 use super::downstream::Downstream;
 use super::plan::{Forward, Local, Plan, Question, Terms, plan};
 use super::reply::{self, Own};
-use super::request_id::RequestId;
 use super::session::{After, Done};
 use super::shard::{Shard, ShardEpoch};
 use super::upload::{Upload, receive_body};
@@ -213,10 +213,11 @@ fn plan_again(
     head: &Lease,
     form: Option<&Lease>,
     tried: &Tried,
-    admitted_as: Option<RequestId>,
+    admitted_on: Option<&Terms>,
 ) -> Option<Plan> {
     let Downstream { peer, tab, .. } = down;
-    let question = Question { bytes: head.bytes(), form: form.map(Lease::bytes), peer, tried, admitted_as };
+    let attempts = tab.get().attempts;
+    let question = Question { bytes: head.bytes(), form: form.map(Lease::bytes), peer, tried, attempts, admitted_on };
     let epoch = epoch?;
     let plan = plan(shard, epoch, &question, tab.note())?;
     tab.get().planned(epoch.epoch(), plan.terms(), shard.clock.now_us());
@@ -355,8 +356,11 @@ async fn attempts(
         }
         shard.meter.retry(down.tab.get(), failed.end);
         fresh = failed.end.meaning().retry == Retry::Idempotent;
-        match plan_again(shard, epoch.as_deref(), down, head, form.as_ref(), &tried, Some(terms.request_id)) {
-            Some(Plan::Forward(next, _)) => *forward = next,
+        match plan_again(shard, epoch.as_deref(), down, head, form.as_ref(), &tried, Some(terms)) {
+            Some(Plan::Forward(next, _)) => {
+                account::attempt_failed(shard, &mut down.tab, failed.end, next.node());
+                *forward = next;
+            }
             _ => return give_up(shard, down, head.take(), terms, &failed).await,
         }
     }

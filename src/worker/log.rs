@@ -1,7 +1,8 @@
 //! What the journal is told of exchanges: texts noted while the request's bytes are at hand, the rest when it is over.
 //!
 //! A note is a lease of the core, so nothing is allocated; it rides with the account. A record goes into the core's ring
-//! or is dropped there and counted. Where nothing is logged there is no note, and all of this is one branch. In scope:
+//! or is dropped there and counted. What is neither logged nor traced has no note, and
+//! all of this is one branch. In scope:
 //! which bytes, how many of them at most, which exchanges. Out of scope: the ring (`wall::journal`), redacting and
 //! writing (`control::journal`).
 
@@ -19,6 +20,7 @@ use crate::limits::{
 use crate::proto::head::{self, RequestHead, Version};
 use crate::wall::journal::{AccessRecord, FLAG_LOG, Journal, Kind as RecordKind, Numbers, Text, Texts, Writer};
 use crate::wall::snapshot::HttpRules;
+use crate::wall::trace::Trace;
 
 /// One core's part of the request log.
 #[derive(Debug)]
@@ -91,14 +93,15 @@ impl Log {
 
     /// What an epoch says of the log holds from now on. Room is made here, not on a request.
     pub fn adopt(&self, rules: &HttpRules) {
-        if rules.log_sample > 0 {
+        if rules.log_sample > 0 || rules.sampling.is_some() {
             self.writer.borrow_mut().get_or_insert_with(|| self.journal.writer());
         }
         self.sample.set(rules.log_sample);
         self.passed.set(0);
     }
 
-    /// Records what is over, where its turn has come or it did not go well.
+    /// Records what is over: for the log where its turn has come or it did not go well, for its trace where that is
+    /// recorded.
     #[inline(never)]
     pub fn record(&self, kind: Kind, account: &Account, note: &Note) {
         let kind = match kind {
@@ -108,7 +111,18 @@ impl Log {
             // It goes on.
             Kind::Switch => return,
         };
-        if !self.is_due(account) {
+        self.put(kind, if self.is_due(account) { FLAG_LOG } else { 0 }, account, note);
+    }
+
+    /// Records an attempt that failed, for the trace alone.
+    #[cold]
+    pub fn attempt(&self, account: &Account, note: &Note) {
+        self.put(RecordKind::Attempt, 0, account, note);
+    }
+
+    fn put(&self, kind: RecordKind, flags: u8, account: &Account, note: &Note) {
+        let trace = account.trace.filter(Trace::is_sampled);
+        if flags == 0 && trace.is_none() {
             return;
         }
         let mut texts = Texts::default();
@@ -116,9 +130,9 @@ impl Log {
         if let Some(id) = &account.request_id {
             texts.set(Text::RequestId, id.bytes(), REQUEST_ID_BYTES_MAX);
         }
-        let numbers = Numbers { kind, flags: FLAG_LOG, worker: self.worker, ..note.numbers(account) };
+        let numbers = Numbers { kind, flags, worker: self.worker, ..note.numbers(account) };
         if let Some(writer) = &mut *self.writer.borrow_mut() {
-            AccessRecord { numbers, trace: None, texts }.put(writer);
+            AccessRecord { numbers, trace, texts }.put(writer);
         }
     }
 

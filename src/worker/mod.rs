@@ -37,6 +37,7 @@ pub mod shard;
 pub mod tcp;
 pub mod thread;
 pub mod tickets;
+pub mod trace;
 pub mod tunnel;
 pub mod upload;
 pub mod upstream;

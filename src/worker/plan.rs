@@ -21,10 +21,12 @@ use crate::ids::{ServiceId, TenantId};
 use crate::proto::forward::{self, Onward};
 use crate::proto::framing::Framed;
 use crate::proto::head::{self, Body, HeadLimits, Method, RequestHead, Storage, Version};
+use crate::proto::trace_context::{Incoming, TraceOnward};
 use crate::proto::{form, target};
 use crate::wall::forwarded;
 use crate::wall::routes::Route;
 use crate::wall::snapshot::{HostMode, HttpRules, Service};
+use crate::wall::trace::{Sampling, Trace};
 
 /// What is done with a request.
 pub enum Plan {
@@ -69,6 +71,14 @@ pub struct Forward {
     pub out: Lease,
 }
 
+impl Forward {
+    /// The endpoint, as written in the file.
+    #[must_use]
+    pub fn node(&self) -> &str {
+        self.replica.node(self.endpoint)
+    }
+}
+
 /// What holds for one exchange, copied out of the head and the rules.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms {
@@ -78,6 +88,8 @@ pub struct Terms {
     pub tenant: Option<TenantId>,
     /// `didi-header-rid` onward, `trace_id` in our own answers.
     pub request_id: RequestId,
+    /// Its trace, where requests have any.
+    pub trace: Option<Trace>,
     /// The request's method.
     pub method: Method,
     /// The client's version.
@@ -132,6 +144,7 @@ impl Terms {
             service: None,
             tenant: None,
             request_id: shard.request_id(),
+            trace: None,
             method: Method::Other,
             version: Version::Http11,
             keep_alive: false,
@@ -178,7 +191,17 @@ impl Terms {
         self.expects_continue = head.expects_continue;
         self.upgrade_websocket = head.upgrade_websocket;
         self.te_trailers = head.te_trailers;
-        if let Some(id) = head::field(head.fields, "didi-header-rid").and_then(RequestId::of_client) {
+    }
+
+    /// Under which names the request is known: its id, and its trace where requests have any.
+    fn name(&mut self, shard: &Shard, head: &RequestHead<'_>, traced: Option<(&Sampling, &Incoming)>) {
+        let own = head::field(head.fields, "didi-header-rid").and_then(RequestId::of_client);
+        if let Some((sampling, incoming)) = traced {
+            let trace = sampling.begin(incoming, own.as_ref().map(RequestId::bytes), || shard.trace_ids.fresh());
+            self.request_id = RequestId::of_trace(trace.id);
+            self.trace = Some(trace);
+        }
+        if let Some(id) = own {
             self.request_id = id;
         }
     }
@@ -204,12 +227,14 @@ pub struct Question<'q> {
     pub peer: &'q Peer,
     /// Endpoints that failed for it; policy was asked before the first.
     pub tried: &'q Tried,
-    /// Its id, where policy has admitted it before: it keeps the id, and its rates are not spent twice.
-    pub admitted_as: Option<RequestId>,
+    /// How many attempts were made before.
+    pub attempts: u8,
+    /// On which terms, where policy has admitted it before: it keeps its names, and its rates are not spent twice.
+    pub admitted_on: Option<&'q Terms>,
 }
 
 /// Decides what is done with the request, and notes what the log wants of it. `None` while its head is incomplete.
-pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>, note: Option<&mut Note>) -> Option<Plan> {
+pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>, note: &mut Option<Note>) -> Option<Plan> {
     let rules = &epoch.snapshot().http;
     let mut terms = Terms::unread(shard, rules);
     let limits = HeadLimits {
@@ -229,17 +254,25 @@ pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>, note: Op
         }
     };
     terms.read(&head, shard.leaving());
-    if let Some(id) = question.admitted_as {
-        terms.request_id = id;
+    let incoming = rules.sampling.as_ref().map(|_| Incoming::read(head.fields));
+    match question.admitted_on {
+        Some(Terms { request_id, trace, .. }) => (terms.request_id, terms.trace) = (*request_id, *trace),
+        None => terms.name(shard, &head, rules.sampling.as_ref().zip(incoming.as_ref())),
+    }
+    if note.is_none() && terms.trace.is_some_and(|trace| trace.is_sampled()) {
+        // Nothing is logged, but this one is traced.
+        *note = Some(Note::new(question.peer.address, &shard.buffers));
     }
     if question.form.is_some() {
         // It is in hand: neither sent for nor awaited again.
         terms.body = Body::None;
         terms.expects_continue = false;
     }
-    let desk = Desk { shard, epoch, rules, question, head: &head };
+    let desk = Desk { shard, epoch, rules, question, head: &head, incoming: incoming.as_ref() };
     let decision = desk.decide(&mut terms);
-    if let Some(note) = note {
+    if question.admitted_on.is_none()
+        && let Some(note) = note
+    {
         desk.note(note, &terms, &decision);
     }
     Some(match decision {
@@ -272,6 +305,8 @@ struct Desk<'d> {
     rules: &'d HttpRules,
     question: &'d Question<'d>,
     head: &'d Framed<RequestHead<'d>>,
+    /// What it says of its trace, where somebody asks.
+    incoming: Option<&'d Incoming>,
 }
 
 impl Desk<'_> {
@@ -320,7 +355,7 @@ impl Desk<'_> {
         let replica = self.shard.replica(self.epoch, route.service);
         let endpoint = replica.pick(self.question.tried).ok_or(End::NoEndpoint)?;
         let passed = Passed { route, service, permit, path, client };
-        let out = self.render(&passed, &replica.upstream.endpoints[endpoint].node, terms);
+        let out = self.render(&passed, replica.node(endpoint), terms);
         Ok(Decision::Forward { replica, endpoint, out })
     }
 
@@ -329,16 +364,12 @@ impl Desk<'_> {
     fn note(&self, note: &mut Note, terms: &Terms, decision: &Result<Decision, Denied>) {
         let (snapshot, buffers) = (self.epoch.snapshot(), &self.shard.buffers);
         let node = match decision {
-            Ok(Decision::Forward { replica, endpoint, .. }) => &*replica.upstream.endpoints[*endpoint].node,
+            Ok(Decision::Forward { replica, endpoint, .. }) => replica.node(*endpoint),
             _ => "",
         };
-        if self.question.admitted_as.is_none() {
-            let service = terms.service.map_or("", |id| &snapshot.service(id).name);
-            let tenant = terms.tenant.map_or("", |id| &snapshot.tenants.all()[id.index()].app_id);
-            note.request(self.head, self.client(), [service, tenant, node], buffers);
-        } else if !node.is_empty() {
-            note.node(node, buffers);
-        }
+        let service = terms.service.map_or("", |id| &snapshot.service(id).name);
+        let tenant = terms.tenant.map_or("", |id| &snapshot.tenants.all()[id.index()].app_id);
+        note.request(self.head, self.client(), [service, tenant, node], buffers);
     }
 
     /// GateKeeper's own endpoints come before every rule.
@@ -381,7 +412,7 @@ impl Desk<'_> {
         // The lifetime of a tenant is the snapshot's, not the service reference's.
         let snapshot = self.epoch.snapshot();
         let applicant = Applicant { head: self.head, path, form: self.question.form, client, named };
-        policy::admit(self.shard, snapshot, service, &applicant, self.question.admitted_as.is_some())
+        policy::admit(self.shard, snapshot, service, &applicant, self.question.admitted_on.is_some())
     }
 
     /// The head as it goes on.
@@ -398,6 +429,9 @@ impl Desk<'_> {
             .question
             .form
             .map(|form| if permit.strips_credentials() { without_credentials(form, body) } else { form });
+        let told = terms.trace.filter(|trace| !trace.passes).zip(self.incoming);
+        let trace = told
+            .map(|(trace, incoming)| TraceOnward { incoming: *incoming, parent: trace.onward(self.question.attempts) });
         let group = Group::of(permit);
         let (added, count) = group.fields();
         let peer = self.question.peer;
@@ -413,7 +447,7 @@ impl Desk<'_> {
             proto: "http",
             via: self.rules.via.then_some(self.shard.shared.pseudonym.as_bytes()),
             request_id: terms.request_id.bytes(),
-            trace: None,
+            trace: trace.as_ref(),
             added: &added[..count],
             underscore_fields: self.rules.underscore_fields,
             upgrade_websocket: head.upgrade_websocket,

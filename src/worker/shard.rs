@@ -22,6 +22,7 @@ use super::log::Log;
 use super::meter::Meter;
 use super::request_id::{RequestId, RequestIds};
 use super::tickets::Tickets;
+use super::trace::TraceIds;
 use super::upstream::replica::{Core, Replica};
 use crate::ids::{ServiceId, WorkerId};
 use crate::wall::addresses::Addresses;
@@ -102,6 +103,8 @@ pub struct Shard {
     idle: Cell<usize>,
     tunnels: Cell<usize>,
     request_ids: RequestIds,
+    /// New traces.
+    pub trace_ids: TraceIds,
 }
 
 /// Vectors that keep their capacity from request to request.
@@ -149,6 +152,7 @@ impl Shard {
             idle: Cell::new(0),
             tunnels: Cell::new(0),
             request_ids: RequestIds::new(),
+            trace_ids: TraceIds::new(),
             shared,
         })
     }

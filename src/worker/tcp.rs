@@ -80,7 +80,7 @@ async fn dial(shard: &Rc<Shard>, epoch: &ShardEpoch, id: ServiceId, down: &mut D
     while tried.may_go_on() {
         let Some(endpoint) = replica.pick(&tried) else { break };
         if let Some(note) = down.tab.note() {
-            note.node(&replica.upstream.endpoints[endpoint].node, &shard.buffers);
+            note.node(replica.node(endpoint), &shard.buffers);
         }
         let account = down.tab.get();
         let row = replica.pools[endpoint].row_id();

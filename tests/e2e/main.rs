@@ -27,6 +27,8 @@ mod support;
 #[cfg(test)]
 mod tcp;
 #[cfg(test)]
+mod trace;
+#[cfg(test)]
 mod tunnel;
 #[cfg(test)]
 mod upgrade;

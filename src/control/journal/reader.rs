@@ -1,22 +1,69 @@
-//! Taking records out of the workers' rings.
+//! Taking records out of the workers' rings: those of the log are passed on, those of traces go to the exporter.
 
 use std::sync::Arc;
+use std::time::Instant;
 
+use tracing::error;
+
+use crate::config::Export;
+use crate::control::trace::{Exporter, Figures};
 use crate::limits::JOURNAL_TAKE_BYTES;
-use crate::wall::journal::{AccessRecord, FLAG_LOG, Journal as Rings, Reader};
+use crate::wall::journal::{AccessRecord, FLAG_LOG, FLAG_TRACE, Journal as Rings, Reader};
 
 /// The reading end of every ring.
 pub(super) struct Records {
     rings: Arc<Rings>,
     readers: Vec<Reader>,
     bytes: Vec<u8>,
+    /// What stamps count from.
+    origin: Instant,
+    spans: Arc<Figures>,
+    /// There once something was traced, and for good: what waits in it goes out.
+    exporter: Option<Exporter>,
+    traced: bool,
 }
 
 impl Records {
+    /// Nothing is read yet.
+    pub(super) fn new(rings: Arc<Rings>, origin: Instant, spans: Arc<Figures>) -> Self {
+        Self { rings, readers: Vec::new(), bytes: Vec::new(), origin, spans, exporter: None, traced: false }
+    }
+
     /// Reads in the calling thread from now on.
-    pub(super) fn new(rings: Arc<Rings>) -> Self {
-        rings.read_here();
-        Self { rings, readers: Vec::new(), bytes: Vec::new() }
+    pub(super) fn read_here(&self) {
+        self.rings.read_here();
+    }
+
+    /// Where spans go from now on, and which parameters are secrets in them.
+    pub(super) fn export(&mut self, export: Option<Export>, secrets: &[Box<str>]) {
+        self.traced = export.is_some();
+        match (export, &self.exporter) {
+            (Some(export), Some(exporter)) => exporter.change(export, secrets.into()),
+            (Some(export), None) => match Exporter::start(export, secrets.into(), self.origin, self.spans.clone()) {
+                Ok(exporter) => self.exporter = Some(exporter),
+                Err(why) => error!("spans are not exported: {why}"),
+            },
+            (None, _) => {}
+        }
+    }
+
+    /// Other parameters are secrets.
+    pub(super) fn redact(&self, secrets: &[Box<str>]) {
+        if let Some(exporter) = &self.exporter {
+            exporter.redact(secrets.into());
+        }
+    }
+
+    /// Whether records of traces may come.
+    pub(super) fn are_traced(&self) -> bool {
+        self.traced
+    }
+
+    /// No more records come: sends the spans that wait, within a bound.
+    pub(super) fn finish(&mut self) {
+        if let Some(exporter) = self.exporter.take() {
+            exporter.finish();
+        }
     }
 
     /// Passes on what is there, a bounded piece of each ring. True where there is more.
@@ -30,9 +77,13 @@ impl Records {
             let mut rest = &self.bytes[..];
             while let Some((frame, after)) = next_frame(rest) {
                 rest = after;
-                if let Some(record) = AccessRecord::read(frame)
-                    && record.numbers.flags & FLAG_LOG != 0
+                let Some(record) = AccessRecord::read(frame) else { continue };
+                if record.numbers.flags & FLAG_TRACE != 0
+                    && let Some(exporter) = &self.exporter
                 {
+                    exporter.offer(frame);
+                }
+                if record.numbers.flags & FLAG_LOG != 0 {
                     each(&record);
                 }
             }

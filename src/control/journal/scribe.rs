@@ -1,6 +1,6 @@
 //! The journal's thread: what has come is turned into lines, what can be written is written, then it sleeps.
 //!
-//! It looks every `limits::JOURNAL_POLL_MS` while requests are logged, because workers do not wake it for a record;
+//! It looks every `limits::JOURNAL_POLL_MS` while requests are logged or traced, because workers do not wake it for a record;
 //! otherwise it sleeps until somebody has something for it, and once a second while a file's time may end.
 
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::lines::Lines;
 use super::notes::TROUBLE;
 use super::pen::News;
 use super::reader::Records;
-use super::{Line, Losses, Order, Rings, Subject};
+use super::{Line, Losses, Order, Subject};
 use crate::config::logs::Logs;
 use crate::limits::{JOURNAL_LINES_MAX, JOURNAL_POLL_MS, LOG_RETRY_MS};
 
@@ -24,7 +24,7 @@ use crate::limits::{JOURNAL_LINES_MAX, JOURNAL_POLL_MS, LOG_RETRY_MS};
 pub(super) struct Scribe {
     orders: Receiver<Order>,
     said: Receiver<Line>,
-    rings: Arc<Rings>,
+    records: Records,
     origin: Instant,
     logs: Logs,
     losses: Arc<Losses>,
@@ -67,12 +67,12 @@ impl Scribe {
     pub(super) fn new(
         orders: Receiver<Order>,
         said: Receiver<Line>,
-        rings: Arc<Rings>,
+        records: Records,
         origin: Instant,
         logs: Logs,
         losses: Arc<Losses>,
     ) -> Self {
-        Self { orders, said, rings, origin, logs, losses }
+        Self { orders, said, records, origin, logs, losses }
     }
 
     /// Writes for as long as the process lives.
@@ -81,7 +81,7 @@ impl Scribe {
             Books { access: Book::closed(), system: Book::closed(), check: Book::closed(), stat: Book::closed() };
         books.follow(&self.logs);
         let mut lines = Lines::new(&self.logs);
-        let mut records = Records::new(self.rings.clone());
+        self.records.read_here();
         loop {
             let now = self.now();
             let mut news = Vec::new();
@@ -91,7 +91,7 @@ impl Scribe {
             }
             lines.set_offset(unix_us().saturating_sub(self.origin.elapsed().as_micros()));
             let mut dropped = 0;
-            let more = records.read(|record| {
+            let more = self.records.read(|record| {
                 let (level, line) = lines.line(record);
                 dropped += books.access.write(level, line);
             });
@@ -104,6 +104,9 @@ impl Scribe {
             // Whoever waits for the end waits for the rings to be empty.
             if !finished.is_empty() {
                 say_lost(books.all().into_iter().map(Book::lost).sum());
+            }
+            if !finished.is_empty() {
+                self.records.finish();
             }
             for done in finished {
                 // Whoever asked may have given up.
@@ -125,9 +128,11 @@ impl Scribe {
             match order {
                 Order::Use(logs) => {
                     self.logs = *logs;
+                    self.records.redact(&self.logs.access.redact);
                     books.follow(&self.logs);
                     *lines = Lines::new(&self.logs);
                 }
+                Order::Export(export) => self.records.export(export.map(|export| *export), &self.logs.access.redact),
                 Order::Reopen => books.all().into_iter().for_each(|book| book.reopen(now, news)),
                 Order::Finish(done) => finished.push(done),
             }
@@ -144,7 +149,7 @@ impl Scribe {
     fn sleep(&self, books: &mut Books) {
         let waits = books.all().into_iter().any(Book::has_waiting);
         let open = books.all().into_iter().any(|book| book.is_open());
-        if self.logs.access.sample > 0 || waits {
+        if self.logs.access.sample > 0 || self.records.are_traced() || waits {
             park_timeout(Duration::from_millis(JOURNAL_POLL_MS));
         } else if open {
             park_timeout(Duration::from_millis(LOG_RETRY_MS));

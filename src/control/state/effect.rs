@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{CheckerId, Opening, Target};
+use crate::config::Export;
 use crate::config::logs::Logs;
 use crate::control::Outcome;
 use crate::control::systemd::Notice;
@@ -77,6 +78,8 @@ pub(crate) enum Effect {
     SayOfHealth(Level, String),
     /// Log as this says from now on.
     UseLogs(Box<Logs>),
+    /// Send spans there from now on; nothing is traced where there is none.
+    Export(Option<Box<Export>>),
     /// Close the files of the logs and open those that have their names now.
     ReopenLogs,
     /// Every worker has started, on these rungs of the driver ladder.

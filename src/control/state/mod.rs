@@ -470,6 +470,9 @@ impl State {
         if process.logs != self.process.logs {
             self.out.push(Effect::UseLogs(Box::new(process.logs.clone())));
         }
+        if process.export != self.process.export {
+            self.out.push(Effect::Export(process.export.clone().map(Box::new)));
+        }
         if process.reload_interval_ms != self.process.reload_interval_ms {
             self.timer_due = timer_after(now, &process);
         }

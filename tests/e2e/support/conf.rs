@@ -29,6 +29,12 @@ impl Toml for i64 {
     }
 }
 
+impl Toml for f64 {
+    fn toml(self) -> String {
+        format!("{self:?}")
+    }
+}
+
 impl Toml for bool {
     fn toml(self) -> String {
         self.to_string()
@@ -166,6 +172,7 @@ pub(crate) struct Conf {
     base: Table,
     http: Table,
     cluster: Table,
+    trace: Table,
     logs: BTreeMap<&'static str, Table>,
     services: Vec<Service>,
     apps: Vec<App>,
@@ -180,6 +187,7 @@ impl Conf {
             base: Table::new(),
             http: Table::new(),
             cluster: Table::new(),
+            trace: Table::new(),
             logs: BTreeMap::new(),
             services: Vec::new(),
             apps: Vec::new(),
@@ -215,6 +223,12 @@ impl Conf {
     /// A key of base.toml's `[http]`.
     pub(crate) fn http(mut self, key: &'static str, value: impl Toml) -> Self {
         self.http.insert(key, value.toml());
+        self
+    }
+
+    /// A key of base.toml's `[trace]`.
+    pub(crate) fn trace(mut self, key: &'static str, value: impl Toml) -> Self {
+        self.trace.insert(key, value.toml());
         self
     }
 
@@ -272,6 +286,7 @@ impl Conf {
         http.entry("addr").or_insert_with(|| format!("127.0.0.1:{port}").toml());
         write_table(&mut base, "[http]", &http);
         write_table(&mut base, "[cluster]", &self.cluster);
+        write_table(&mut base, "[trace]", &self.trace);
         for (name, table) in &self.logs {
             write_table(&mut base, &format!("[{name}]"), table);
         }

@@ -8,10 +8,10 @@ use std::io;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
-use tokio::task::spawn_blocking;
+use tokio::task::{AbortHandle, spawn_blocking};
 use tracing::{debug, error, info, warn};
 
 use super::dns::Names;
@@ -92,6 +92,9 @@ struct Hands {
     events: mpsc::Sender<Event>,
     ready: Option<Box<Ready>>,
     notes: Notes,
+    stats: &'static StatsFile,
+    /// How often statistics are logged, and by whom.
+    statistics: Option<(Duration, AbortHandle)>,
 }
 
 impl Hands {
@@ -118,6 +121,8 @@ impl Hands {
             events,
             ready: Some(ready),
             notes,
+            stats,
+            statistics: None,
         }
     }
 
@@ -197,8 +202,14 @@ impl Hands {
         }
     }
 
-    fn use_logs(&self, logs: Logs) {
+    fn use_logs(&mut self, logs: Logs) {
         self.notes.follow(&logs);
+        let every = logs.stat.any().then(|| Duration::from_secs(logs.stat_interval_s.into()));
+        if self.statistics.as_ref().map(|(every, _)| *every) != every {
+            self.statistics.take().into_iter().for_each(|(_, telling)| telling.abort());
+            self.statistics =
+                every.map(|every| (every, tokio::spawn(journal::tell_statistics(self.stats, every)).abort_handle()));
+        }
         if let Some(journal) = self.notes.journal() {
             journal.use_logs(logs);
         }

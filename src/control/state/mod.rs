@@ -165,6 +165,7 @@ impl State {
         state.chart();
         state.workers.offer(state.publisher.current(), &mut state.out);
         state.doors.replace(&state.process.listens, listening, EpochId(1), &state.workers, &mut state.out);
+        state.out.push(Effect::UseLogs(Box::new(state.process.logs.clone())));
         state.out.push(Effect::UseServers(state.process.dns_servers.clone()));
         state.out.append(&mut duties);
         state.watch(files);

@@ -187,7 +187,7 @@ fn word(effect: &Effect) -> Option<String> {
         Effect::Free(epoch) => format!("free {}", epoch.id),
         Effect::Say(Level::Debug | Level::Info, _) | Effect::SayOfHealth(Level::Debug | Level::Info, _) => return None,
         Effect::Say(level, line) | Effect::SayOfHealth(level, line) => format!("{level:?}: {line}"),
-        Effect::UseLogs(logs) => format!("log one in {}", logs.access.sample),
+        Effect::UseLogs(_) => return None,
         Effect::Export(Some(export)) => format!("spans to {}", export.authority),
         Effect::Export(None) => "no spans".into(),
         Effect::ReopenLogs => "reopen the logs".into(),

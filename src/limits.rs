@@ -241,6 +241,14 @@ pub const REPLACE_GAP_MAX_MS: u64 = 30_000;
 pub const REPLACE_CALM_MS: u64 = 60_000;
 /// Reports that wait for control; one that may be lost is, when there are more.
 pub const REPORTS_WAITING_MAX: usize = 4_096;
+/// Services that the stats file has rows for; further ones are counted by core only.
+pub const STATS_SERVICES_MAX: usize = 8_192;
+/// Endpoints that it has rows for, over all services.
+pub const STATS_ENDPOINTS_MAX: usize = 32_768;
+/// Tenants that it has rows for.
+pub const STATS_TENANTS_MAX: usize = 8_192;
+/// Rows that are given memory at a time.
+pub const STATS_ROWS_STEP: usize = 64;
 /// Workers at most.
 pub const WORKERS_MAX: usize = 1_024;
 /// Endpoints of one service at most.

@@ -11,6 +11,7 @@ mod notes;
 mod pen;
 mod reader;
 mod scribe;
+mod statistics;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -30,6 +31,7 @@ use crate::wall::journal::Journal as Rings;
 pub(super) use notes::CHECK;
 pub use notes::Notes;
 use reader::Records;
+pub(super) use statistics::tell as tell_statistics;
 pub(super) use watch::watch;
 
 /// One of the four logs.

@@ -16,6 +16,7 @@ mod reload;
 mod reports;
 mod signals;
 mod state;
+mod stats_file;
 pub mod systemd;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ use bind::Group;
 use crate::config::{Fault, Loaded};
 use crate::ids::WorkerId;
 use crate::wall::link::{ControlEnd, Reports};
+use crate::wall::slot::StatsFile;
 pub use journal::Notes;
 pub use passage::Life;
 
@@ -66,6 +68,8 @@ pub struct Office {
     pub ready: Box<Ready>,
     /// What the process is born into, and what comes after it.
     pub life: Life,
+    /// Where everybody can see what is in force.
+    pub stats: &'static StatsFile,
     /// Where lines go.
     pub notes: Notes,
 }

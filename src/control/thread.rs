@@ -8,10 +8,10 @@ use std::io;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
-use tokio::task::spawn_blocking;
+use tokio::task::{AbortHandle, spawn_blocking};
 use tracing::{debug, error, info, warn};
 
 use super::dns::Names;
@@ -19,6 +19,7 @@ use super::health::Checkers;
 use super::journal::{self, CHECK, Journal, Notes};
 use super::passage::Passage;
 use super::state::{Birth, Effect, Event, Level, Opening, Pace, State};
+use super::stats_file::Chart;
 use super::watch::Watch;
 use super::{Office, Outcome, Ready, Spawn, bind, reload, reports, signals};
 use crate::config::Export;
@@ -27,6 +28,7 @@ use crate::ids::{ListenerId, WorkerId};
 use crate::wall::epoch::Epoch;
 use crate::wall::link::{ControlEnd, Order};
 use crate::wall::listen::Entrance;
+use crate::wall::slot::StatsFile;
 
 /// Events that wait for the loop; whoever has one more waits instead.
 const EVENTS_MAX: usize = 1_024;
@@ -43,7 +45,7 @@ pub(super) async fn serve(office: Office) -> io::Result<Outcome> {
 
 /// The loop without its signals, so that a test can be the one who gives them.
 pub(super) async fn turn(office: Office, pace: Pace, (events, mut inbox): Channel) -> io::Result<Outcome> {
-    let Office { file, load, loaded, listening, links, spawn, reports, ready, life, notes } = office;
+    let Office { file, load, loaded, listening, links, spawn, reports, ready, life, stats, notes } = office;
     reports::listen(reports, events.clone())?;
     if let Some(journal) = notes.journal() {
         tokio::spawn(journal::watch(journal.clone()));
@@ -52,7 +54,7 @@ pub(super) async fn turn(office: Office, pace: Pace, (events, mut inbox): Channe
     let workers: Vec<WorkerId> = links.iter().map(|link| link.worker).collect();
     let birth = Birth { has_predecessor: life.predecessor.is_some(), watchdog: life.systemd.watchdog() };
     let passage = Passage::new(life, &events)?;
-    let mut hands = Hands::new(links, spawn, reader, passage, events, ready, notes);
+    let mut hands = Hands::new(links, spawn, reader, passage, events, ready, stats, notes);
     let (mut state, mut effects) = State::open(loaded, listening, workers, Instant::now(), pace, birth);
     loop {
         for effect in effects {
@@ -86,9 +88,13 @@ struct Hands {
     names: Names,
     watch: Watch,
     passage: Passage,
+    chart: Chart,
     events: mpsc::Sender<Event>,
     ready: Option<Box<Ready>>,
     notes: Notes,
+    stats: &'static StatsFile,
+    /// How often statistics are logged, and by whom.
+    statistics: Option<(Duration, AbortHandle)>,
 }
 
 impl Hands {
@@ -99,6 +105,7 @@ impl Hands {
         passage: Passage,
         events: mpsc::Sender<Event>,
         ready: Box<Ready>,
+        stats: &'static StatsFile,
         notes: Notes,
     ) -> Self {
         Self {
@@ -110,9 +117,12 @@ impl Hands {
             names: Names::new(events.clone()),
             watch: Watch::default(),
             passage,
+            chart: Chart::new(stats),
             events,
             ready: Some(ready),
             notes,
+            stats,
+            statistics: None,
         }
     }
 
@@ -133,6 +143,8 @@ impl Hands {
             Effect::Resolve(name) => self.names.follow(name),
             Effect::Forget(name) => self.names.forget(&name),
             Effect::Watch(files) => self.watch.follow(files, self.events.clone()),
+            Effect::Chart(epoch) => self.chart.show(&epoch),
+            Effect::CountReload { loaded } => self.chart.count_reload(loaded),
             Effect::Free(epoch) => free(epoch),
             Effect::Say(level, line) => say(level, &line),
             Effect::SayOfHealth(level, line) => say_of_health(level, &line),
@@ -190,8 +202,14 @@ impl Hands {
         }
     }
 
-    fn use_logs(&self, logs: Logs) {
+    fn use_logs(&mut self, logs: Logs) {
         self.notes.follow(&logs);
+        let every = logs.stat.any().then(|| Duration::from_secs(logs.stat_interval_s.into()));
+        if self.statistics.as_ref().map(|(every, _)| *every) != every {
+            self.statistics.take().into_iter().for_each(|(_, telling)| telling.abort());
+            self.statistics =
+                every.map(|every| (every, tokio::spawn(journal::tell_statistics(self.stats, every)).abort_handle()));
+        }
         if let Some(journal) = self.notes.journal() {
             journal.use_logs(logs);
         }

@@ -15,7 +15,20 @@ use super::timing::Timing;
 use crate::end::End;
 use crate::ids::{EndpointId, EpochId, ServiceId, TenantId};
 use crate::limits::ACCOUNTS_KEPT;
+use crate::wall::epoch::Epoch;
+use crate::wall::slot::RowId;
 use crate::wall::trace::Trace;
+
+/// Where an exchange is counted beside its core.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CountedIn {
+    /// The service's row.
+    pub service: RowId,
+    /// The endpoint's.
+    pub endpoint: RowId,
+    /// The tenant's.
+    pub tenant: RowId,
+}
 
 /// What is known of an exchange, complete when it is over.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +41,8 @@ pub struct Account {
     pub endpoint: Option<EndpointId>,
     /// On whose behalf, where that was asked and answered.
     pub tenant: Option<TenantId>,
+    /// Where these three are counted.
+    pub rows: CountedIn,
     /// The status that the client was sent; 0 is none.
     pub status: u16,
     /// How it ended early.
@@ -59,6 +74,7 @@ impl Account {
             service: None,
             endpoint: None,
             tenant: None,
+            rows: CountedIn::default(),
             status: 0,
             end: None,
             bytes_in: 0,
@@ -73,10 +89,10 @@ impl Account {
     }
 
     /// What is done with the request was decided; a head that was not understood has no time.
-    pub fn planned(&mut self, epoch: EpochId, terms: &Terms, now_us: u64) {
-        self.epoch = epoch;
-        self.service = terms.service;
+    pub fn planned(&mut self, epoch: &Epoch, terms: &Terms, now_us: u64) {
+        self.belongs_to(epoch, terms.service);
         self.tenant = terms.tenant;
+        self.rows.tenant = terms.tenant.map_or(RowId::NONE, |tenant| epoch.rows.tenant(tenant));
         self.request_id = Some(terms.request_id);
         self.trace = terms.trace;
         if terms.head_bytes > 0 && self.timing.head_us == 0 {
@@ -90,9 +106,17 @@ impl Account {
         self.head_bytes_out = self.head_bytes_out.saturating_add(u32::try_from(head_bytes).unwrap_or(u32::MAX));
     }
 
+    /// The service is known, or that there is none.
+    pub fn belongs_to(&mut self, epoch: &Epoch, service: Option<ServiceId>) {
+        self.epoch = epoch.id;
+        self.service = service;
+        self.rows.service = service.map_or(RowId::NONE, |service| epoch.rows.service(service));
+    }
+
     /// A connection to an endpoint is wanted.
-    pub fn begin_attempt(&mut self, endpoint: EndpointId, now_us: u64) {
+    pub fn begin_attempt(&mut self, endpoint: EndpointId, row: RowId, now_us: u64) {
         self.endpoint = Some(endpoint);
+        self.rows.endpoint = row;
         self.attempts = self.attempts.saturating_add(1);
         self.reused = false;
         self.timing.begin_attempt(now_us);
@@ -245,9 +269,9 @@ mod tests {
     #[test]
     fn every_attempt_counts_and_the_last_is_told() {
         let mut account = Account::begun(1);
-        account.begin_attempt(EndpointId(4), 10);
+        account.begin_attempt(EndpointId(4), RowId::NONE, 10);
         account.connected(true, 10);
-        account.begin_attempt(EndpointId(5), 20);
+        account.begin_attempt(EndpointId(5), RowId::NONE, 20);
         assert_eq!((account.attempts, account.endpoint, account.reused), (2, Some(EndpointId(5)), false));
         assert_eq!((account.timing.queued_us, account.timing.connected_us), (20, 0));
     }

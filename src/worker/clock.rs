@@ -80,7 +80,14 @@ impl Clock {
         self.unix_s.get()
     }
 
-    /// Nanoseconds since the origin, read now: for rate limits only.
+    /// Processor time of this thread in microseconds, read now: a call into the kernel, so not for each request.
+    #[must_use]
+    pub fn cpu_us(&self) -> u64 {
+        let used = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        u64::try_from(used.tv_sec * 1_000_000 + used.tv_nsec / 1_000).unwrap_or(0)
+    }
+
+    /// Nanoseconds since the origin, read now: for rate limits and the loop's lag only.
     #[must_use]
     pub fn precise_ns(&self) -> u64 {
         u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX)

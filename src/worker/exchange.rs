@@ -165,7 +165,7 @@ pub async fn refuse_broken(shard: &Shard, down: &mut Downstream, head: Lease, en
     drop(head);
     let Some(epoch) = shard.epoch() else { return Done { outcome: Err(end), after: After::Close } };
     let terms = Terms::unread(shard, &epoch.snapshot().http);
-    down.tab.get().planned(epoch.epoch().id, &terms, 0);
+    down.tab.get().planned(epoch.epoch(), &terms, 0);
     drop(epoch);
     refuse(shard, down, &terms, end.into(), After::Linger).await
 }
@@ -220,7 +220,7 @@ fn plan_again(
     let question = Question { bytes: head.bytes(), form: form.map(Lease::bytes), peer, tried, attempts, admitted_on };
     let epoch = epoch?;
     let plan = plan(shard, epoch, &question, tab.note())?;
-    tab.get().planned(epoch.epoch().id, plan.terms(), shard.clock.now_us());
+    tab.get().planned(epoch.epoch(), plan.terms(), shard.clock.now_us());
     Some(plan)
 }
 
@@ -354,6 +354,7 @@ async fn attempts(
         if !may_try_again(&failed, terms, &tried, fresh) {
             return give_up(shard, down, head.take(), terms, &failed).await;
         }
+        shard.meter.retry(down.tab.get(), failed.end);
         fresh = failed.end.meaning().retry == Retry::Idempotent;
         match plan_again(shard, epoch.as_deref(), down, head, form.as_ref(), &tried, Some(terms)) {
             Some(Plan::Forward(next, _)) => {
@@ -422,7 +423,9 @@ async fn acquire(
 /// Another connection is wanted.
 fn begin_attempt(shard: &Shard, down: &mut Downstream, forward: &Forward) {
     let endpoint = forward.replica.upstream.endpoints[forward.endpoint].id;
-    down.tab.get().begin_attempt(endpoint, shard.clock.now_us());
+    let row = forward.replica.pools[forward.endpoint].row_id();
+    down.tab.get().begin_attempt(endpoint, row, shard.clock.now_us());
+    shard.meter.attempt(row);
 }
 
 fn report_failed_dial(shard: &Shard, epoch: Option<&ShardEpoch>, forward: &Forward) {

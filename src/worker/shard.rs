@@ -23,7 +23,7 @@ use super::meter::Meter;
 use super::request_id::{RequestId, RequestIds};
 use super::tickets::Tickets;
 use super::trace::TraceIds;
-use super::upstream::replica::Replica;
+use super::upstream::replica::{Core, Replica};
 use crate::ids::{ServiceId, WorkerId};
 use crate::wall::addresses::Addresses;
 use crate::wall::epoch::Epoch;
@@ -31,6 +31,7 @@ use crate::wall::journal::Journal;
 use crate::wall::link::{Open, Report, ReportSender};
 use crate::wall::rate::RateTable;
 use crate::wall::rewrite::RewriteScratch;
+use crate::wall::slot::StatsFile;
 use crate::wall::snapshot::Snapshot;
 
 /// What every worker of the process shares, read only but for the two exceptions named in it.
@@ -52,6 +53,8 @@ pub struct Shared {
     pub origin: Instant,
     /// Where records of requests go, named exception to nothing shared.
     pub journal: Arc<Journal>,
+    /// The stats file, each worker's slot of which is its own.
+    pub stats: &'static StatsFile,
 }
 
 /// What one core owns.
@@ -133,7 +136,7 @@ impl Shard {
             engines: Engines::default(),
             long_heads: LongHeads::default(),
             pipes: Pipes::default(),
-            meter: Meter::default(),
+            meter: Meter::new(shared.stats.slot(worker)),
             log: Log::new(worker, shared.journal.clone()),
             tickets: Tickets::default(),
             rewriting: RefCell::default(),
@@ -163,6 +166,7 @@ impl Shard {
             Rc::new(ShardEpoch { epoch: Some(epoch), replicas, reports: self.reports.clone(), worker: self.worker });
         *self.epoch.borrow_mut() = Some(next);
         self.shared.handovers.adopted(self.worker, id);
+        self.meter.adopted(id);
         self.publish_load();
         self.reports.send(Report::Adopted { worker: self.worker, epoch: id });
     }
@@ -182,9 +186,9 @@ impl Shard {
         }
         let definition = epoch.snapshot().service(service);
         let mut known = self.replicas.borrow_mut();
-        let core = usize::from(self.worker.0);
+        let core = Core { number: usize::from(self.worker.0), of: self.shared.workers, meter: self.meter };
         let before = known.get(&definition.name);
-        let replica = Replica::build(&definition.upstream, &epoch.epoch().health, before, core, self.shared.workers);
+        let replica = Replica::build(&definition.upstream, epoch.epoch(), before, core);
         // A request that began before a reload must not put the old replica in the new one's place.
         if self.epoch().is_none_or(|current| current.epoch().id == epoch.epoch().id) {
             known.insert(definition.name.clone(), replica.clone());
@@ -297,6 +301,7 @@ impl Shard {
     pub fn publish_load(&self) {
         let open = (!self.draining()).then(|| self.connections());
         self.shared.handovers.publish(self.worker, open);
+        self.meter.open(self.open());
     }
 
     /// What is open.
@@ -321,8 +326,13 @@ impl Shard {
     /// Counts a session as idle for as long as the guard lives.
     #[must_use]
     pub fn rest(&self) -> Rest<'_> {
-        self.idle.set(self.idle.get() + 1);
+        self.set_idle(self.idle.get() + 1);
         Rest(self)
+    }
+
+    fn set_idle(&self, idle: usize) {
+        self.idle.set(idle);
+        self.meter.open(self.open());
     }
 
     /// A new request id: 32 hexadecimal digits, in the shape of GateKeeper's trace ids.
@@ -359,7 +369,7 @@ pub struct Rest<'s>(&'s Shard);
 
 impl Drop for Rest<'_> {
     fn drop(&mut self) {
-        self.0.idle.set(self.0.idle.get() - 1);
+        self.0.set_idle(self.0.idle.get() - 1);
     }
 }
 

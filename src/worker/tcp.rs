@@ -68,8 +68,7 @@ async fn open(shard: &Rc<Shard>, down: &mut Downstream, peer: SocketAddr, name: 
 
 /// Whom the connection is for is known.
 fn known(account: &mut Account, epoch: &ShardEpoch, id: ServiceId, now_us: u64) {
-    account.epoch = epoch.epoch().id;
-    account.service = Some(id);
+    account.belongs_to(epoch.epoch(), Some(id));
     account.timing.head_us = now_us;
 }
 
@@ -84,7 +83,9 @@ async fn dial(shard: &Rc<Shard>, epoch: &ShardEpoch, id: ServiceId, down: &mut D
             note.node(replica.node(endpoint), &shard.buffers);
         }
         let account = down.tab.get();
-        account.begin_attempt(replica.upstream.endpoints[endpoint].id, shard.clock.now_us());
+        let row = replica.pools[endpoint].row_id();
+        account.begin_attempt(replica.upstream.endpoints[endpoint].id, row, shard.clock.now_us());
+        shard.meter.attempt(row);
         let timing = &mut account.timing;
         match connect::acquire(&replica, endpoint, false, &down.writing, &shard.buffers, timing).await {
             Ok(leased) => {
@@ -94,6 +95,9 @@ async fn dial(shard: &Rc<Shard>, epoch: &ShardEpoch, id: ServiceId, down: &mut D
             Err(end) if end.meaning().retry == Retry::Unsent => {
                 report_failed_dial(shard, epoch, &replica, endpoint);
                 tried.add(endpoint);
+                if tried.may_go_on() {
+                    shard.meter.retry(account, end);
+                }
                 last = end;
             }
             Err(end) => return Err(end),

@@ -28,6 +28,7 @@ use super::upstream::pool::Seat;
 use crate::end::End;
 use crate::limits::{DEADLINE_TICK_MS, TUNNEL_TURN_BYTES};
 use crate::wall::addresses::Counted;
+use crate::wall::slot::RowId;
 
 /// The two ends of a tunnel to be.
 pub struct Ends {
@@ -76,7 +77,8 @@ impl Terms {
 pub fn start(shard: &Rc<Shard>, mut ends: Ends, terms: Terms) {
     shard.meter.tunnel_opened();
     let mut tab = std::mem::take(&mut ends.tab);
-    let Some((tunnel, upward, downward)) = Tunnel::new(shard, ends, terms) else {
+    let row = tab.get().rows.service;
+    let Some((tunnel, upward, downward)) = Tunnel::new(shard, ends, terms, row) else {
         tab.get().end = Some(End::ClientLeft);
         return settle(shard, &mut tab, Kind::Tunnel);
     };
@@ -100,6 +102,8 @@ struct Tunnel {
     moved_ms: Cell<u64>,
     /// Bytes of the client that the service took, and the other way.
     delivered_bytes: [Cell<u64>; 2],
+    /// Where the service is counted.
+    row: RowId,
     deadline: Deadline,
     farewell: Option<Box<Farewell>>,
     _presence: Presence,
@@ -144,7 +148,7 @@ impl Side {
 }
 
 impl Tunnel {
-    fn new(shard: &Rc<Shard>, ends: Ends, terms: Terms) -> Option<(Self, Box<Way>, Box<Way>)> {
+    fn new(shard: &Rc<Shard>, ends: Ends, terms: Terms, row: RowId) -> Option<(Self, Box<Way>, Box<Way>)> {
         let Ends { down, up, early_down, early_up, seat, tab: _, counted } = ends;
         let (down, up) = (down.into_socket(), up.into_socket());
         let ((down, to_down), (up, to_up)) = (down?, up?);
@@ -155,6 +159,7 @@ impl Tunnel {
             opened_ms,
             moved_ms: Cell::new(opened_ms),
             delivered_bytes: Default::default(),
+            row,
             deadline: shard.deadlines.register(),
             farewell: terms.websocket.then(Box::default),
             _presence: shard.enter_tunnel(),
@@ -179,6 +184,7 @@ impl Tunnel {
     fn delivered(&self, from: usize, bytes: usize) {
         let total = &self.delivered_bytes[from];
         total.set(total.get() + bytes as u64);
+        self.shard.meter.tunnel_bytes(self.row, from == DOWN, bytes as u64);
     }
 
     /// Both directions to their end, or the first fault of either, or the end of its time.

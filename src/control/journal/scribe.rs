@@ -82,10 +82,12 @@ impl Scribe {
         books.follow(&self.logs);
         let mut lines = Lines::new(&self.logs);
         self.records.read_here();
+        // Those that wait for everything to be written.
+        let mut finished = Vec::new();
         loop {
             let now = self.now();
             let mut news = Vec::new();
-            let finished = self.obey(&mut books, &mut lines, &now, &mut news);
+            finished.extend(self.obey(&mut books, &mut lines, &now, &mut news));
             for Line { subject, level, text } in self.said.try_iter().take(JOURNAL_LINES_MAX) {
                 self.lose(books.of(subject).write(level, &text));
             }
@@ -101,14 +103,11 @@ impl Scribe {
             if more {
                 continue;
             }
-            // Whoever waits for the end waits for the rings to be empty.
             if !finished.is_empty() {
                 say_lost(books.all().into_iter().map(Book::lost).sum());
-            }
-            if !finished.is_empty() {
                 self.records.finish();
             }
-            for done in finished {
+            for done in finished.drain(..) {
                 // Whoever asked may have given up.
                 let _ = done.send(());
             }

@@ -19,9 +19,11 @@ use slab::Slab;
 
 use crate::end::End;
 use crate::limits::QUEUE_AT_EASE;
+use crate::wall::slot::RowId;
 use crate::worker::buffer::Class;
 use crate::worker::deadline::Deadline;
 use crate::worker::io::Connection;
+use crate::worker::meter::PoolMeter;
 
 /// This core's share of an endpoint's bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +45,7 @@ pub struct Bounds {
 /// The pool of one endpoint on one core.
 pub struct Pool {
     bounds: Cell<Bounds>,
+    meter: PoolMeter,
     state: RefCell<State>,
 }
 
@@ -102,8 +105,14 @@ enum Share {
 impl Pool {
     /// An empty pool.
     #[must_use]
-    pub fn new(bounds: Bounds) -> Rc<Self> {
-        Rc::new(Self { bounds: Cell::new(bounds), state: RefCell::default() })
+    pub fn new(bounds: Bounds, meter: PoolMeter) -> Rc<Self> {
+        Rc::new(Self { bounds: Cell::new(bounds), meter, state: RefCell::default() })
+    }
+
+    /// Where the endpoint is counted.
+    #[must_use]
+    pub fn row_id(&self) -> RowId {
+        self.meter.row_id()
     }
 
     /// New bounds; connections over them go as they are given back, and room they make is the queue's.
@@ -133,6 +142,7 @@ impl Pool {
         let mut state = self.state.borrow_mut();
         (state.open < self.bounds.get().connections).then(|| {
             state.open += 1;
+            self.meter.miss();
             Grant::Dial(self.seat())
         })
     }
@@ -141,8 +151,10 @@ impl Pool {
     pub fn take_kept(self: &Rc<Self>, now_ms: u64) -> Option<Kept> {
         while let Some(idle) = self.pop_idle() {
             if let Some(connection) = usable(idle, now_ms) {
+                self.meter.hit();
                 return Some(Kept { connection, seat: self.seat() });
             }
+            self.meter.stale();
             self.state.borrow_mut().open -= 1;
         }
         None
@@ -161,10 +173,13 @@ impl Pool {
     }
 
     fn pop_idle(&self) -> Option<Idle> {
-        self.state.borrow_mut().idle.pop()
+        let popped = self.state.borrow_mut().idle.pop()?;
+        self.meter.idle(-1);
+        Some(popped)
     }
 
     fn seat(self: &Rc<Self>) -> Seat {
+        self.meter.busy(1);
         Seat { pool: self.clone(), share: Share::Quick }
     }
 
@@ -174,7 +189,10 @@ impl Pool {
         deadline.arm(bounds.queue_timeout_ms);
         let granted = deadline.bound(pin!(poll_fn(|cx| place.poll(cx)))).await;
         deadline.disarm();
-        granted.ok_or(End::QueueTimeout)
+        granted.ok_or_else(|| {
+            self.meter.queue_timeout();
+            End::QueueTimeout
+        })
     }
 
     /// Takes a connection back, for the next in the queue or for the shelf.
@@ -195,6 +213,7 @@ impl Pool {
             let kept_ms = shorter(bounds.idle_timeout_ms, peer_timeout_ms);
             let until_ms = if kept_ms == 0 { u64::MAX } else { now_ms + kept_ms };
             state.idle.push(Idle { connection, until_ms });
+            self.meter.idle(1);
         } else {
             state.open -= 1;
         }
@@ -234,6 +253,7 @@ impl Pool {
                 let idle = state.idle.remove(index);
                 idle.connection.tx.sever();
                 state.open -= 1;
+                self.meter.idle(-1);
             } else {
                 index += 1;
             }
@@ -303,6 +323,7 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
+        self.pool.meter.busy(-1);
         match self.share {
             Share::Quick => self.pool.vacate(),
             Share::Slow => self.pool.state.borrow_mut().slow -= 1,
@@ -327,6 +348,7 @@ impl<'a> Place<'a> {
         let turn = state.turn;
         let key = state.waiting.insert(Waiting { turn, waker: None, grant: None });
         state.queue.push_back((key, turn));
+        pool.meter.queued();
         Some(Self { pool, key })
     }
 
@@ -355,6 +377,7 @@ impl Drop for Place<'_> {
             }
             left
         };
+        self.pool.meter.unqueued();
         // A grant that came too late goes back: its seat's drop serves the next in the queue.
         drop(waiting.grant);
     }
@@ -368,13 +391,19 @@ mod tests {
         Bounds { connections, slow: 1, idle: 1, idle_timeout_ms: 0, queue: 8, queue_timeout_ms: 0 }
     }
 
+    fn pool(connections: usize) -> Rc<Pool> {
+        let stats = crate::wall::slot::StatsFile::anonymous(1).unwrap();
+        let meter = crate::worker::meter::Meter::new(stats.slot(crate::ids::WorkerId(0)));
+        Pool::new(bounds(connections), PoolMeter::new(meter, RowId::NONE))
+    }
+
     fn is_granted(place: &Place<'_>) -> bool {
         place.poll(&Context::from_waker(Waker::noop())).is_ready()
     }
 
     #[test]
     fn those_who_gave_up_leave_the_queue() {
-        let pool = Pool::new(bounds(1));
+        let pool = pool(1);
         let seat = pool.try_acquire(0);
         for _ in 0..100 {
             drop(Place::take(&pool, 8));
@@ -389,7 +418,7 @@ mod tests {
 
     #[test]
     fn room_made_by_new_bounds_is_given_to_those_who_wait() {
-        let pool = Pool::new(bounds(1));
+        let pool = pool(1);
         let seat = pool.try_acquire(0);
         let places: Vec<_> = (0..3).map(|_| Place::take(&pool, 8).unwrap()).collect();
         pool.rebound(bounds(3));
@@ -401,7 +430,7 @@ mod tests {
 
     #[test]
     fn a_slow_exchange_gives_its_place_to_the_next_and_every_place_comes_back() {
-        let pool = Pool::new(bounds(1));
+        let pool = pool(1);
         let Some(Grant::Dial(mut seat)) = pool.try_acquire(0) else { panic!("there is room") };
         let place = Place::take(&pool, 8).unwrap();
         seat.slow_down();
@@ -412,7 +441,7 @@ mod tests {
 
     #[test]
     fn a_grant_that_comes_too_late_goes_to_the_next() {
-        let pool = Pool::new(bounds(1));
+        let pool = pool(1);
         let seat = pool.try_acquire(0);
         let (first, second) = (Place::take(&pool, 8).unwrap(), Place::take(&pool, 8).unwrap());
         drop(seat);

@@ -91,6 +91,30 @@ fn health_has_a_log_of_its_own() {
 }
 
 #[test]
+fn statistics_are_logged_each_interval() {
+    let (origin, folder) = (Origin::ok(), Folder::new());
+    let conf = to_file(Conf::of(&origin), &folder, "statlog.file_writer", "stat").log("statlog", "interval", 1);
+    let gateway = Gateway::start(&conf);
+    let mut client = gateway.connect();
+    for _ in 0..20 {
+        assert_eq!(client.get("/svc/a").status(), 200);
+    }
+    assert_eq!(client.get("/nowhere").status(), 404);
+    let number = |line: &str, key: &str| {
+        let value = line.split(' ').find_map(|pair| pair.strip_prefix(key)?.strip_prefix('=')?.parse::<u64>().ok());
+        value.unwrap_or_else(|| panic!("{key} is not in {line}"))
+    };
+    let sum = |service: bool, key: &str| {
+        let all = lines(&folder.path("stat")).into_iter().filter(|line| line.contains("service=\"svc\"") == service);
+        all.map(|line| number(&line, key)).sum::<u64>()
+    };
+    assert!(eventually(|| sum(false, "requests") == 21), "{:#?}", lines(&folder.path("stat")));
+    assert_eq!((sum(false, "2xx"), sum(false, "4xx"), sum(true, "requests"), sum(true, "2xx")), (20, 1, 20, 20));
+    assert!(lines(&folder.path("stat")).iter().any(|line| line.ends_with(" no_route=1")));
+    assert!(lines(&folder.path("stat")).iter().all(|line| line.contains(" INFO gatekeeper::stat: ")));
+}
+
+#[test]
 fn the_environment_goes_before_the_files() {
     let origin = Origin::ok();
     let conf = Conf::of(&origin).log("syslog", "log_level", "error");

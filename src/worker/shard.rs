@@ -23,7 +23,9 @@ use super::meter::Meter;
 use super::request_id::{RequestId, RequestIds};
 use super::tickets::Tickets;
 use super::trace::TraceIds;
+use super::upstream::pool::Pool;
 use super::upstream::replica::{Core, Replica};
+use super::upstream::shelf::Shelves;
 use crate::ids::{ServiceId, WorkerId};
 use crate::wall::addresses::Addresses;
 use crate::wall::epoch::Epoch;
@@ -32,7 +34,7 @@ use crate::wall::link::{Open, Report, ReportSender};
 use crate::wall::rate::RateTable;
 use crate::wall::rewrite::RewriteScratch;
 use crate::wall::slot::StatsFile;
-use crate::wall::snapshot::Snapshot;
+use crate::wall::snapshot::{Address, Snapshot};
 
 /// What every worker of the process shares, read only but for the two exceptions named in it.
 #[derive(Clone)]
@@ -95,6 +97,7 @@ pub struct Shard {
     pub evenness: Evenness,
     epoch: RefCell<Option<Rc<ShardEpoch>>>,
     replicas: RefCell<HashMap<Box<str>, Rc<Replica>>>,
+    shelves: Shelves,
     leaving: Cell<bool>,
     goes_on: Cell<bool>,
     drain_ends_ms: Cell<Option<u64>>,
@@ -144,6 +147,7 @@ impl Shard {
             evenness: Evenness::new(worker),
             epoch: RefCell::default(),
             replicas: RefCell::default(),
+            shelves: Shelves::default(),
             leaving: Cell::new(false),
             goes_on: Cell::new(false),
             drain_ends_ms: Cell::new(None),
@@ -188,7 +192,10 @@ impl Shard {
         let mut known = self.replicas.borrow_mut();
         let core = Core { number: usize::from(self.worker.0), of: self.shared.workers, meter: self.meter };
         let before = known.get(&definition.name);
-        let replica = Replica::build(&definition.upstream, epoch.epoch(), before, core);
+        // What a tcp service uses is never idle, and what is kept for HTTP is of no use to it.
+        let is_http = definition.tcp.is_none();
+        let shelf = |address: &Address| if is_http { self.shelves.of(address) } else { Rc::default() };
+        let replica = Replica::build(&definition.upstream, epoch.epoch(), before, core, shelf);
         // A request that began before a reload must not put the old replica in the new one's place.
         if self.epoch().is_none_or(|current| current.epoch().id == epoch.epoch().id) {
             known.insert(definition.name.clone(), replica.clone());
@@ -203,16 +210,14 @@ impl Shard {
         let now_ms = self.clock.now_ms();
         let Some(epoch) = self.epoch() else { return false };
         let snapshot = epoch.snapshot();
-        let mut idle = 0;
         self.replicas.borrow_mut().retain(|name, replica| {
-            idle += replica.pools.iter().map(|pool| pool.sweep(now_ms)).sum::<usize>();
             let kept = snapshot.has_service(name);
             if !kept {
-                replica.pools.iter().for_each(|pool| pool.clear());
+                replica.pools.iter().for_each(Pool::clear);
             }
             kept
         });
-        idle > 0
+        self.shelves.sweep(now_ms) > 0
     }
 
     /// The last line of the log: what was counted, and what is left when all have gone, which is nothing.
@@ -220,7 +225,7 @@ impl Shard {
     pub fn last_words(&self) -> String {
         let mut upstream = 0;
         for replica in self.replicas.borrow().values() {
-            replica.pools.iter().for_each(|pool| pool.clear());
+            replica.pools.iter().for_each(Pool::clear);
             upstream += replica.pools.iter().map(|pool| pool.open()).sum::<usize>();
         }
         let Open { idle, exchanges, tunnels } = self.open();
@@ -236,7 +241,7 @@ impl Shard {
     /// Lets go of the epoch and of idle upstream connections: this worker serves no more.
     pub fn let_go(&self) {
         self.epoch.take();
-        self.replicas.take().values().flat_map(|replica| &replica.pools).for_each(|pool| pool.clear());
+        self.replicas.take().values().flat_map(|replica| &replica.pools).for_each(Pool::clear);
     }
 
     /// Whether this worker is about to end: it may still accept, but wants no connection kept and no request sent.

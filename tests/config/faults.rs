@@ -214,7 +214,7 @@ fn what_is_wrong_with_the_logs_is_told_with_its_place() {
             "%Y",
         ),
         ("[syslog]\nrooms = [\"control=debug\", \"cellar=debug\"]", (2, 28), "there is no room `cellar`", "worker"),
-        ("[syslog]\nrooms = [\"control\"]", (2, 10), "gives no level", "control=debug"),
+        ("[syslog]\nrooms = [\"control\"]", (2, 11), "gives no level", "control=debug"),
     ];
     for (base, place, message, help) in cases {
         let (line, column, said, advice) = told(base);

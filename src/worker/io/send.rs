@@ -34,6 +34,8 @@ pub struct Sender {
     kind: Kind,
     /// Bytes the kernel took that nobody has asked for yet.
     sent_bytes: u64,
+    /// Nothing is sent after what is sent next.
+    last: bool,
 }
 
 enum Kind {
@@ -43,11 +45,12 @@ enum Kind {
 
 impl Sender {
     pub(super) fn on_ring(descriptor: Rc<Descriptor>) -> Self {
-        Self { listed: Listed::new(descriptor.as_fd().as_raw_fd()), kind: Kind::Ring(descriptor), sent_bytes: 0 }
+        let listed = Listed::new(descriptor.as_fd().as_raw_fd());
+        Self { listed, kind: Kind::Ring(descriptor), sent_bytes: 0, last: false }
     }
 
     pub(super) fn on_epoll(half: Half, fd: RawFd) -> Self {
-        Self { listed: Listed::new(fd), kind: Kind::Epoll(Box::new(half)), sent_bytes: 0 }
+        Self { listed: Listed::new(fd), kind: Kind::Epoll(Box::new(half)), sent_bytes: 0, last: false }
     }
 
     /// Sends everything readable in the lease and gives the lease back. The peer must take some bytes
@@ -124,7 +127,8 @@ impl Sender {
     async fn send_once(&mut self, lease: Lease) -> (io::Result<usize>, Lease) {
         match &mut self.kind {
             Kind::Ring(descriptor) => {
-                let outcome = descriptor.begin(Work::Send(lease)).await;
+                let work = if self.last { Work::SendLast(lease) } else { Work::Send(lease) };
+                let outcome = descriptor.begin(work).await;
                 (outcome.result, outcome.lease.expect("a send gives its lease back"))
             }
             Kind::Epoll(half) => half.send(lease).await,
@@ -134,6 +138,12 @@ impl Sender {
     /// Bytes that `send` and `send_paced` had the kernel take since the last time this was asked.
     pub fn take_sent(&mut self) -> u64 {
         std::mem::take(&mut self.sent_bytes)
+    }
+
+    /// What is sent next is the last, and `finish` or `sever` follows at once: so both may go out in one segment, which
+    /// costs half of two.
+    pub fn ends_next(&mut self) {
+        self.last = true;
     }
 
     /// Tells the peer that no more bytes come; what it sends is still received.

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::pool::{Bounds, Pool};
+use super::shelf::Shelf;
 use crate::wall::epoch::Epoch;
 use crate::wall::health::{EndpointHealth, Verdict};
 use crate::wall::snapshot::{Address, Upstream};
@@ -106,7 +107,13 @@ impl Replica {
 
     /// A replica for a core, keeping what still holds of the one before.
     #[must_use]
-    pub fn build(upstream: &Upstream, epoch: &Epoch, before: Option<&Rc<Self>>, core: Core) -> Rc<Self> {
+    pub fn build(
+        upstream: &Upstream,
+        epoch: &Epoch,
+        before: Option<&Rc<Self>>,
+        core: Core,
+        shelf: impl Fn(&Address) -> Rc<Shelf>,
+    ) -> Rc<Self> {
         let states: Box<[_]> = upstream.endpoints.iter().map(|endpoint| epoch.health.of(endpoint.id).clone()).collect();
         if let Some(before) = before
             && before.upstream == *upstream
@@ -121,7 +128,10 @@ impl Replica {
                     pool.rebound(bounds);
                     pool.clone()
                 }
-                None => Pool::new(bounds, PoolMeter::new(core.meter, epoch.rows.endpoint(endpoint.id))),
+                None => {
+                    let meter = PoolMeter::new(core.meter, epoch.rows.endpoint(endpoint.id));
+                    Pool::new(bounds, shelf(&endpoint.address), meter)
+                }
             }
         });
         let weights: Vec<_> = upstream.endpoints.iter().map(|endpoint| endpoint.weight).collect();

@@ -142,10 +142,11 @@ fn a_steady_request_allocates_nothing() {
         "#
     );
     std::fs::write(folder.path().join("module.toml"), module).unwrap();
-    // Half of all requests are traced; nobody collects.
+    // All requests are logged, and half of them are traced; nobody collects.
     let base = format!(
-        "[base]\nwatch = false\n[http]\naddr = \"127.0.0.1:{port}\"\n[trace]\non = true\nsample_ratio = 0.5\n\
-         endpoint = \"http://127.0.0.1:9\"\n"
+        "[base]\nwatch = false\n[log.file_writer]\non = true\nlog_path = {:?}\n[http]\naddr = \"127.0.0.1:{port}\"\n[trace]\non = true\nsample_ratio = 0.5\n\
+         endpoint = \"http://127.0.0.1:9\"\n",
+        folder.path().join("log")
     );
     std::fs::write(folder.path().join("base.toml"), base).unwrap();
     let file = folder.path().join("module.toml");
@@ -166,4 +167,6 @@ fn a_steady_request_allocates_nothing() {
     // allocation would show two thousand times.
     assert!(before > 0, "the counter counts");
     assert!(made < 20, "{made} allocations in 2,000 requests");
+    let is_logged = || std::fs::read_to_string(folder.path().join("log")).is_ok_and(|log| log.lines().count() == 4_000);
+    assert!((0..200).any(|_| is_logged() || std::thread::sleep(Duration::from_millis(50)) != ()), "all are logged");
 }

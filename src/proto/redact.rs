@@ -61,6 +61,13 @@ pub fn target(text: &[u8], also: &[Box<str>], out: &mut Vec<u8>) {
     }
 }
 
+/// Whether a text that was cut off may begin with the user and password of an address, whose `@` is gone with the rest.
+#[must_use]
+pub fn may_hide_a_user(text: &[u8]) -> bool {
+    let authority = memchr::memmem::find(text, b"//").map(|at| &text[at + 2..]);
+    authority.is_some_and(|authority| memchr::memchr3(b'/', b'?', b'#', authority).is_none())
+}
+
 /// Appends pairs divided by `&` or `;`.
 fn pairs(text: &[u8], also: &[Box<str>], out: &mut Vec<u8>) {
     for pair in text.split_inclusive(|byte| matches!(byte, b'&' | b';')) {
@@ -136,6 +143,12 @@ mod tests {
         assert_eq!(redacted("http://me@you@host"), "http://***@host");
         assert_eq!(redacted("//me:pw@host/"), "//***@host/");
         assert_eq!(redacted("/mail/a@b//c@d"), "/mail/a@b//c@d");
+    }
+
+    #[test]
+    fn an_address_that_was_cut_may_have_begun_with_a_password() {
+        assert!(may_hide_a_user(b"https://me:hunter2"));
+        assert!(!may_hide_a_user(b"https://shop.test/a") && !may_hide_a_user(b"/a/b"));
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub struct Shared {
     pub handovers: Arc<Handovers>,
     /// Where every worker's clock starts.
     pub origin: Instant,
-    /// Where records of requests go, named exception to nothing shared.
+    /// Where each worker gets a ring of its own for records of requests.
     pub journal: Arc<Journal>,
     /// The stats file, each worker's slot of which is its own.
     pub stats: &'static StatsFile,

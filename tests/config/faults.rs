@@ -176,3 +176,49 @@ fn a_link_to_nowhere_is_not_an_absent_file() {
     std::os::unix::fs::symlink("/nowhere/app.toml", folder.path().join("app.toml")).expect("a link in it");
     assert!(load_on(&file, HOST_NAME).is_err());
 }
+
+#[test]
+fn what_is_wrong_with_the_logs_is_told_with_its_place() {
+    let module =
+        "[[module]]\nbase.name = \"a\"\nload_balance.ip_list = \"127.0.0.1:1\"\nmatch_rule = [{ rule = \"/\" }]\n";
+    let told = |base: &str| {
+        let faults = load_files(&[("module.toml", module), ("base.toml", base)]).expect_err("a fault");
+        let fault = faults.iter().find(|fault| !fault.warning).expect("an error");
+        (fault.line, fault.column, fault.message.clone(), fault.help.clone().unwrap_or_default())
+    };
+    let cases = [
+        (
+            "[base]\naccess_log_format = \"$uri $statsu\"",
+            (2, 27),
+            "there is no variable `$statsu`",
+            "did you mean `status`?",
+        ),
+        (
+            "[base]\naccess_log_format = \"combind\"",
+            (2, 21),
+            "there is no form `combind` built in",
+            "did you mean `combined`?",
+        ),
+        ("[base]\naccess_log = \"yes\"", (2, 14), "`access_log`", ""),
+        ("[log.file_writer]\non = true", (2, 6), "`log_path` names no file", "name one"),
+        (
+            "[log.file_writer]\non = true\nlog_path = \"a\"\nrotate_log_path = \"a.%S\"",
+            (4, 22),
+            "`%S` stands for no part of the time",
+            "%m the minute",
+        ),
+        (
+            "[syslog.file_writer]\non = true\nlog_path = \"a\"\nrotate_log_path = \"a.old\"",
+            (4, 19),
+            "would never be rotated",
+            "%Y",
+        ),
+        ("[syslog]\nrooms = [\"control=debug\", \"cellar=debug\"]", (2, 28), "there is no room `cellar`", "worker"),
+        ("[syslog]\nrooms = [\"control\"]", (2, 11), "gives no level", "control=debug"),
+    ];
+    for (base, place, message, help) in cases {
+        let (line, column, said, advice) = told(base);
+        assert_eq!((line, column), place, "{base}: {said}");
+        assert!(said.contains(message) && advice.contains(help), "{base}: {said} / {advice}");
+    }
+}

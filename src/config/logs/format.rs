@@ -67,6 +67,7 @@ variables! {
     UpstreamResponseTime = "upstream_response_time", "From the request handed over to the end: seconds with milliseconds.";
     RequestId = "request_id", "The request's id, as `trace_id`.";
     TraceId = "trace_id", "The request's id: that of our own answers' `trace_id` and of `didi-header-rid`.";
+    W3cTraceId = "w3c_trace_id", "The id of the trace, where it is recorded.";
     Kind = "kind", "`request`, `tunnel`, or `connection` for one that came to nothing.";
     Service = "service", "The service's name.";
     Tenant = "tenant", "The tenant's `app_id`.";

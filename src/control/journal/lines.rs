@@ -54,8 +54,13 @@ impl Lines {
         let Self { access, times, offset_us, target, referer, line } = self;
         for (text, out) in [(Text::Target, &mut *target), (Text::Referer, &mut *referer)] {
             out.clear();
+            let cut = record.texts.was_cut(text);
             redact::target(record.texts.get(text), &access.redact, out);
-            if record.texts.was_cut(text) {
+            if cut && redact::may_hide_a_user(record.texts.get(text)) {
+                out.clear();
+                out.extend_from_slice(redact::REDACTED);
+            }
+            if cut {
                 out.extend_from_slice(b"...");
             }
         }

@@ -37,6 +37,8 @@ pub(super) fn put(out: &mut Vec<u8>, entry: &Entry<'_>, times: &mut Times) {
     number(out, "response_us", timing.response_us());
     number(out, "total_us", timing.total_us());
     text(out, "trace_id", entry, Text::RequestId);
+    let trace = entry.record.trace.map(|trace| trace.id.text());
+    string(out, "w3c_trace_id", trace.as_ref().map_or(b"", |id| &id[..]));
     string(out, "referer", entry.referer);
     text(out, "user_agent", entry, Text::Agent);
     number(out, "worker", Some(numbers.worker.0));

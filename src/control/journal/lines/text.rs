@@ -50,6 +50,11 @@ fn put_variable(out: &mut Vec<u8>, entry: &Entry<'_>, times: &mut Times, variabl
         Variable::UpstreamHeaderTime => put_time(out, timing.response_us()),
         Variable::UpstreamResponseTime => put_time(out, since(timing.sent_us, timing.end_us)),
         Variable::RequestId | Variable::TraceId => put_text(out, entry, Text::RequestId),
+        Variable::W3cTraceId => {
+            if let Some(trace) = &trace_id(entry) {
+                out.extend_from_slice(trace);
+            }
+        }
         Variable::Kind => word(out, entry.kind()),
         Variable::Service => put_text(out, entry, Text::Service),
         Variable::Tenant => put_text(out, entry, Text::Tenant),
@@ -67,6 +72,10 @@ fn put_variable(out: &mut Vec<u8>, entry: &Entry<'_>, times: &mut Times, variabl
         Variable::Worker => put_number(out, numbers.worker.0),
         Variable::Pid => put_number(out, std::process::id()),
     }
+}
+
+fn trace_id(entry: &Entry<'_>) -> Option<[u8; 32]> {
+    entry.record.trace.map(|trace| trace.id.text())
 }
 
 fn word(out: &mut Vec<u8>, word: &str) {

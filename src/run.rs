@@ -75,9 +75,7 @@ pub fn run(options: &cli::Run, inherited: Inherited) -> Result<ExitCode, String>
     let (up, reports) = link::report_channel().map_err(|error| format!("cannot link the workers: {error}"))?;
     let shared = shared(process, workers, client_connections(descriptors), stats)
         .map_err(|error| format!("cannot link the workers: {error}"))?;
-    let journal = Journal::start(shared.journal.clone(), shared.origin, &process.logs);
-    let journal = journal.map_err(|error| format!("cannot start the journal: {error}"))?;
-    journal.export(process.export.clone());
+    let journal = start_journal(&shared, process)?;
     notes.write_by(journal.clone());
     let spawn = move |worker: WorkerId| {
         let (control, link) = link::connect(worker, &up)?;
@@ -112,6 +110,14 @@ pub fn run(options: &cli::Run, inherited: Inherited) -> Result<ExitCode, String>
     journal.finish(Duration::from_millis(JOURNAL_END_MS + TRACE_FLUSH_MS + TRACE_FLUSH_GRACE_MS));
     let outcome = outcome?;
     Ok(if outcome.clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What writes the logs and sends spans.
+fn start_journal(shared: &Shared, process: &config::Process) -> Result<Journal, String> {
+    let journal = Journal::start(shared.journal.clone(), shared.origin, &process.logs);
+    let journal = journal.map_err(|error| format!("cannot start the journal: {error}"))?;
+    journal.export(process.export.clone());
+    Ok(journal)
 }
 
 /// The sockets that this process gets instead of opening them.

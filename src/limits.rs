@@ -208,6 +208,56 @@ pub const DESCRIPTORS_ASSUMED: u64 = 1024 * 1024;
 pub const EXHAUSTED_PAUSE_MS: u64 = 20;
 /// Pending connections per listening socket.
 pub const LISTEN_BACKLOG: i32 = 4_096;
+/// Words of eight bytes of the ring through which a worker's records go to the journal: 1 MiB.
+pub const JOURNAL_RING_WORDS: usize = 128 * 1024;
+/// Records that wait to be exported as spans; more are dropped.
+pub const TRACE_QUEUE_RECORDS: usize = 8 * 1024;
+/// Records whose spans go out in one export.
+pub const TRACE_BATCH_RECORDS: usize = 512;
+/// How long the first record of an export waits for others.
+pub const TRACE_BATCH_DELAY_MS: u64 = 1_000;
+/// How often one export is tried.
+pub const TRACE_TRIES_MAX: u32 = 5;
+/// Between the first and the second try of an export, twice that before the third, and so on.
+pub const TRACE_PAUSE_MS: u64 = 500;
+/// The longest such pause, also where the collector asks for a longer one.
+pub const TRACE_PAUSE_MAX_MS: u64 = 30_000;
+/// Bytes of a collector's answer that are read.
+pub const TRACE_ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// Between two lines of the log on spans that are not taken.
+pub const TRACE_NOTICE_MS: u64 = 30_000;
+/// At a stop: how long spans that wait may take to go out.
+pub const TRACE_FLUSH_MS: u64 = 2_000;
+/// Beyond that, how long the thread that exports may take to say that it has ended.
+pub const TRACE_FLUSH_GRACE_MS: u64 = 500;
+/// How often the journal looks into the rings while requests are logged; half a full ring wakes it sooner.
+pub const JOURNAL_POLL_MS: u64 = 50;
+/// Bytes that it takes of a ring before it looks at the others.
+pub const JOURNAL_TAKE_BYTES: usize = 256 * 1024;
+/// Lines of the other logs that wait for it; more are dropped.
+pub const JOURNAL_LINES_MAX: usize = 4_096;
+/// How long a process that ends waits for the journal to write what it has.
+pub const JOURNAL_END_MS: u64 = 1_000;
+/// Between two looks at what the journal could not tell of.
+pub const JOURNAL_WATCH_MS: u64 = 1_000;
+/// Bytes of lines that wait for one file; more are dropped.
+pub const LOG_WAITING_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes written at once to what is no file: what a pipe takes whole (PIPE_BUF).
+pub const LOG_PIECE_BYTES: usize = 4 * 1024;
+/// After a file could not be written: how long until it is tried again.
+pub const LOG_RETRY_MS: u64 = 1_000;
+/// After a file could not be rotated: how long until it is tried again; it is written on meanwhile.
+pub const LOG_ROTATE_RETRY_MS: u64 = 60_000;
+/// Bytes of a request's target that are logged.
+pub const LOG_TARGET_BYTES_MAX: usize = 2 * 1024;
+/// Bytes of its host.
+pub const LOG_HOST_BYTES_MAX: usize = 256;
+/// Bytes of its `Referer`.
+pub const LOG_REFERER_BYTES_MAX: usize = 768;
+/// Bytes of its `User-Agent`.
+pub const LOG_AGENT_BYTES_MAX: usize = 512;
+/// Bytes of the name of a service, a tenant, an endpoint.
+pub const LOG_NAME_BYTES_MAX: usize = 128;
 /// The fewest slots of the limits table: its probe window.
 pub const RATE_SLOTS_MIN: usize = 32;
 /// The most slots of the limits table a user may ask for: 256 MiB.
@@ -267,5 +317,6 @@ const _: () = assert!(STORE_BUSY_MS < STORE_PATIENCE_MS && STORE_SYNC_MS <= STOR
 const _: () = assert!(PROBE_GAP_MS <= PROBE_SPREAD_MS);
 const _: () = assert!(TTL_MIN_MS < LOOKUP_RETRY_MAX_MS && LOOKUP_RETRY_MAX_MS <= TTL_MAX_MS);
 const _: () = assert!(UPGRADE_SIGN_MS < UPGRADE_PROOF_MS && UPGRADE_PROOF_MS < UPGRADE_SILENCE_MS);
+const _: () = assert!(TRACE_BATCH_RECORDS <= TRACE_QUEUE_RECORDS && TRACE_PAUSE_MS < TRACE_PAUSE_MAX_MS);
 const _: () = assert!(LINGER_MS > DEADLINE_TICK_MS);
 const _: () = assert!(DRAIN_REPORT_MS < DRAIN_FIRST_NOTICE_MS && CUT_GRACE_MS > 2 * DEADLINE_TICK_MS);

@@ -17,11 +17,15 @@ use crate::cli;
 use crate::config::{self, Fault, Loaded};
 use crate::control::bind::{Group, Opened};
 use crate::control::given::Given;
+use crate::control::journal::{Journal, Notes};
 use crate::control::systemd::Systemd;
 use crate::control::upgrade::{Inherited, Line, Succession};
 use crate::control::{self, Life, Office, privileges};
 use crate::ids::WorkerId;
-use crate::limits::{CLIENT_DESCRIPTORS_QUARTERS, DESCRIPTORS_ASSUMED, UPGRADE_TAKE_MS};
+use crate::limits::{
+    CLIENT_DESCRIPTORS_QUARTERS, DESCRIPTORS_ASSUMED, JOURNAL_END_MS, TRACE_FLUSH_GRACE_MS, TRACE_FLUSH_MS,
+    UPGRADE_TAKE_MS,
+};
 use crate::wall::addresses::Addresses;
 use crate::wall::link;
 use crate::wall::listen::{Entrance, Listen};
@@ -38,11 +42,12 @@ use crate::worker::thread::{self, Post};
 /// # Errors
 /// What kept the gateway from starting, in words for its user.
 pub fn run(options: &cli::Run, inherited: Inherited) -> Result<ExitCode, String> {
-    log_to_stderr();
+    let notes = Notes::install();
     refuse_huge_pages();
     // Before anybody can change the working directory or replace the file.
     let succession = succession(options);
     let loaded = config::load(&options.file).map_err(|faults| describe(&faults))?;
+    notes.follow(&loaded.process.logs);
     say_warnings(&loaded.warnings);
     let descriptors = raise_descriptor_limit();
     let cores = core_affinity::get_core_ids().unwrap_or_default();
@@ -77,6 +82,8 @@ pub fn run(options: &cli::Run, inherited: Inherited) -> Result<ExitCode, String>
     let (up, reports) = link::report_channel().map_err(|error| format!("cannot link the workers: {error}"))?;
     let shared = shared(process, workers, client_connections(descriptors), stats)
         .map_err(|error| format!("cannot link the workers: {error}"))?;
+    let journal = start_journal(&shared, process)?;
+    notes.write_by(journal.clone());
     let spawn = move |worker: WorkerId| {
         let (control, link) = link::connect(worker, &up)?;
         let core = (!cores.is_empty()).then(|| cores[worker.index() % cores.len()]);
@@ -104,9 +111,20 @@ pub fn run(options: &cli::Run, inherited: Inherited) -> Result<ExitCode, String>
             pid_file: options.pid_file.clone(),
         },
         stats,
+        notes,
     };
-    let outcome = control::run(office).map_err(|error| error.to_string())?;
+    let outcome = control::run(office).map_err(|error| error.to_string());
+    journal.finish(Duration::from_millis(JOURNAL_END_MS + TRACE_FLUSH_MS + TRACE_FLUSH_GRACE_MS));
+    let outcome = outcome?;
     Ok(if outcome.clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What writes the logs and sends spans.
+fn start_journal(shared: &Shared, process: &config::Process) -> Result<Journal, String> {
+    let journal = Journal::start(shared.journal.clone(), shared.origin, &process.logs);
+    let journal = journal.map_err(|error| format!("cannot start the journal: {error}"))?;
+    journal.export(process.export.clone());
+    Ok(journal)
 }
 
 /// The sockets that this process gets instead of opening them.
@@ -132,6 +150,7 @@ fn shared(
         connections_max: (connections / workers).max(1),
         handovers: Arc::new(Handovers::new(workers)?),
         origin: Instant::now(),
+        journal: Arc::default(),
         stats,
     })
 }
@@ -230,15 +249,8 @@ fn describe(faults: &[Fault]) -> String {
 
 fn say_warnings(warnings: &[Fault]) {
     for warning in warnings {
-        tracing::warn!("{warning}");
+        tracing::warn!("{}", warning.without_kind());
     }
-}
-
-fn log_to_stderr() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("GATEKEEPER_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    // A library user may have installed a subscriber already; theirs stays.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false).try_init();
 }
 
 /// A reader that has gone is no reason not to serve.
@@ -278,6 +290,10 @@ fn describe_start(
     }
     if snapshot.routes.all().len() > START_ROUTES_MAX {
         let _ = writeln!(text, "             and {} more rules", snapshot.routes.all().len() - START_ROUTES_MAX);
+    }
+    if let (Some(sampling), Some(export)) = (&snapshot.http.sampling, &loaded.process.export) {
+        let percent = f64::from(sampling.ratio_millionths) / 1e4;
+        let _ = writeln!(text, "  traces     {percent} % of new ones, to http://{}{}", export.authority, export.path);
     }
     let shared = match cores.len() {
         0 => " (not pinned: the cores are not known)".to_owned(),

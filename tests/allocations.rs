@@ -1,4 +1,5 @@
-//! A request on an established connection with a pooled upstream allocates nothing on its core.
+//! A request on an established connection with a pooled upstream allocates nothing on its core, whether it is traced or
+//! not.
 //!
 //! In scope: counting the allocations of worker threads in a gateway that runs in this process. Out of scope:
 //! control and the test's own threads, which allocate as they like.
@@ -89,7 +90,9 @@ fn free_port() -> u16 {
 }
 
 fn ask(client: &mut TcpStream, path: &str) {
-    write!(client, "GET {path} HTTP/1.1\r\nHost: a\r\nUser-Agent: test\r\nAccept: */*\r\n\r\n").unwrap();
+    // In one write: a head that comes in pieces is another case.
+    let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nUser-Agent: test\r\nAccept: */*\r\n\r\n");
+    client.write_all(request.as_bytes()).unwrap();
     let mut answer = Vec::new();
     let mut bytes = [0; 4096];
     while !answer.ends_with(b"hello, world") {
@@ -139,7 +142,12 @@ fn a_steady_request_allocates_nothing() {
         "#
     );
     std::fs::write(folder.path().join("module.toml"), module).unwrap();
-    let base = format!("[base]\nwatch = false\n[http]\naddr = \"127.0.0.1:{port}\"\n");
+    // All requests are logged, and half of them are traced; nobody collects.
+    let base = format!(
+        "[base]\nwatch = false\n[log.file_writer]\non = true\nlog_path = {:?}\n[http]\naddr = \"127.0.0.1:{port}\"\n[trace]\non = true\nsample_ratio = 0.5\n\
+         endpoint = \"http://127.0.0.1:9\"\n",
+        folder.path().join("log")
+    );
     std::fs::write(folder.path().join("base.toml"), base).unwrap();
     let file = folder.path().join("module.toml");
     let options = cli::Run { file, cores: Some(1), driver: cli::Driver::Auto, pid_file: None };
@@ -159,4 +167,6 @@ fn a_steady_request_allocates_nothing() {
     // allocation would show two thousand times.
     assert!(before > 0, "the counter counts");
     assert!(made < 20, "{made} allocations in 2,000 requests");
+    let is_logged = || std::fs::read_to_string(folder.path().join("log")).is_ok_and(|log| log.lines().count() == 4_000);
+    assert!((0..200).any(|_| is_logged() || std::thread::sleep(Duration::from_millis(50)) != ()), "all are logged");
 }

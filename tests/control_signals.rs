@@ -1,4 +1,4 @@
-//! The control plane under real signals, in a process of its own: SIGHUP reloads, SIGUSR1 is ignored,
+//! The control plane under real signals, in a process of its own: SIGHUP reloads, SIGUSR1 ends nothing,
 //! SIGTERM drains and ends.
 
 use std::sync::mpsc;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gatekeeper::config;
 use gatekeeper::control::bind::{Group, Opened};
-use gatekeeper::control::{self, Life, Office};
+use gatekeeper::control::{self, Life, Notes, Office};
 use gatekeeper::ids::WorkerId;
 use gatekeeper::wall::link::{self, Order, Report};
 use gatekeeper::wall::listen::Listen;
@@ -72,6 +72,7 @@ fn hangup_reloads_and_terminate_drains() {
         }),
         life: Life::default(),
         stats: StatsFile::anonymous(1).expect("room"),
+        notes: Notes::install(),
     };
     let running = thread::spawn(move || control::run(office));
 

@@ -6,6 +6,7 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use gatekeeper::config::logs::Variable;
 use gatekeeper::end::{End, Retry, Side};
 
 fn root() -> &'static Path {
@@ -141,6 +142,14 @@ fn the_page_of_ends_is_up_to_date() {
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(found == ends(), "{} is not up to date: run `UPDATE=1 cargo test --test docs`", path.display());
+}
+
+#[test]
+fn every_variable_of_a_line_is_on_the_page_as_the_program_has_it() {
+    let page = std::fs::read_to_string(root().join("docs/operating.md")).expect("the page");
+    let listed: Vec<_> = page.lines().filter(|line| line.starts_with("| `$")).collect();
+    let wanted: Vec<_> = Variable::ALL.iter().map(|(_, name, what)| format!("| `${name}` | {what} |")).collect();
+    assert_eq!(listed, wanted, "the table of variables in docs/operating.md");
 }
 
 /// Every page of the project, with its text.

@@ -110,6 +110,7 @@ fn delays(driver: Driver) -> Vec<Duration> {
             connections_max: 1_000,
             handovers,
             origin: Instant::now(),
+            journal: Arc::default(),
             stats: StatsFile::anonymous(1).unwrap(),
         };
         let shard: Rc<Shard> = Shard::new(WorkerId(0), shared, up, None);

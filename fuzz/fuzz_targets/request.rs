@@ -3,6 +3,7 @@
 
 use gatekeeper::proto::forward::{self, Onward};
 use gatekeeper::proto::head::{Body, HeadLimits, Storage, parse_request};
+use gatekeeper::proto::trace_context::{Incoming, SpanId, TraceId, TraceOnward, TraceParent};
 use libfuzzer_sys::fuzz_target;
 
 const LIMITS: HeadLimits = HeadLimits { head_bytes_max: 2048, uri_bytes_max: 256, fields_max: 64 };
@@ -24,6 +25,8 @@ fuzz_target!(|input: (u16, &[u8])| {
     let Ok(Some(head)) = whole else { return };
     assert!(head.head_bytes <= bytes.len());
     let mut sent = Vec::new();
+    let parent = TraceParent { trace: TraceId::new(7), parent: SpanId::new(8), flags: 0 };
+    let trace = TraceOnward { incoming: Incoming::read(head.fields), parent };
     let onward = Onward {
         path: b"/",
         query: None,
@@ -35,6 +38,7 @@ fuzz_target!(|input: (u16, &[u8])| {
         proto: "http",
         via: Some(b"gk"),
         request_id: b"id",
+        trace: Some(&trace),
         added: &[("x-a", b"b")],
         underscore_fields: cut % 3 == 0,
         upgrade_websocket: head.upgrade_websocket,
@@ -52,4 +56,5 @@ fuzz_target!(|input: (u16, &[u8])| {
     assert_eq!((again.body, again.host), (expected, b"origin".as_slice()));
     assert!(again.keep_alive && forward::via_names(again.fields, b"gk"));
     assert_eq!(again.upgrade_websocket, head.upgrade_websocket);
+    assert_eq!(Incoming::read(again.fields).parent, Some(parent));
 });

@@ -18,6 +18,7 @@ use texts::Texts;
 pub mod check;
 mod compile;
 pub mod explain;
+pub mod logs;
 mod read;
 pub mod reference;
 pub mod said;
@@ -71,6 +72,10 @@ pub struct Process {
     pub store: Option<Store>,
     /// `base.time_location` as written; empty is UTC.
     pub zone: String,
+    /// What is logged, and where to.
+    pub logs: logs::Logs,
+    /// `[trace]`: where spans go; `None` where nothing is traced.
+    pub export: Option<Export>,
 }
 
 /// Where the gateway is watched.
@@ -125,6 +130,21 @@ pub struct Account {
     pub groups: Vec<u32>,
 }
 
+/// Where spans go, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Export {
+    /// Host and port of the collector, as `Host` says them.
+    pub authority: Box<str>,
+    /// Path and query.
+    pub path: Box<str>,
+    /// `service.name` of all spans.
+    pub service_name: Box<str>,
+    /// Further fields: names and values.
+    pub fields: Box<[(Box<str>, Box<str>)]>,
+    /// How long one export may take.
+    pub timeout_ms: u32,
+}
+
 /// One thing wrong with a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -142,18 +162,32 @@ pub struct Fault {
     pub help: Option<String>,
 }
 
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = if self.warning { "warning" } else { "error" };
-        write!(f, "{}", self.file.display())?;
+impl Fault {
+    /// As it is printed, but for the word that says whether it is a warning: a line of the log has its level.
+    #[must_use]
+    pub fn without_kind(&self) -> String {
+        let mut text = String::new();
+        // A `String` takes everything.
+        let _ = self.write(&mut text, "");
+        text
+    }
+
+    fn write(&self, out: &mut impl fmt::Write, kind: &str) -> fmt::Result {
+        write!(out, "{}", self.file.display())?;
         if self.line > 0 {
-            write!(f, ":{}:{}", self.line, self.column)?;
+            write!(out, ":{}:{}", self.line, self.column)?;
         }
-        write!(f, ": {kind}: {}", self.message)?;
+        write!(out, ": {kind}{}", self.message)?;
         if let Some(help) = &self.help {
-            write!(f, "\n    help: {help}")?;
+            write!(out, "\n    help: {help}")?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, if self.warning { "warning: " } else { "error: " })
     }
 }
 

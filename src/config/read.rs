@@ -153,6 +153,8 @@ impl Reader<'_> {
                 self.int(key, min, max, int, span.start)
             }
             (Kind::Bool, DeValue::Boolean(value)) => Some(Value::Bool(*value)),
+            (Kind::Share, DeValue::Float(number)) => self.share(key, number.as_str(), span.start),
+            (Kind::Share, DeValue::Integer(number)) => self.share(key, number.as_str(), span.start),
             (kind, other) => {
                 self.wrong(span.start, key.name, kind_of(kind), other);
                 None
@@ -166,7 +168,7 @@ impl Reader<'_> {
             ("a list of strings", DeValue::String(_)) => "write [\"first\", \"second\"]",
             ("a string", DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_)) => "put it in quotes",
             ("a string, its items divided by commas", DeValue::Array(_)) => "write \"first,second\"",
-            ("an integer" | "true or false", DeValue::String(_)) => "write it without quotes",
+            ("an integer" | "a number" | "true or false", DeValue::String(_)) => "write it without quotes",
             _ => "",
         };
         self.error(at, format!("`{name}` must be {wanted}, not {}", type_of(found)), help);
@@ -213,6 +215,22 @@ impl Reader<'_> {
             Some(0) if key.zero != Zero::Number => Some(Value::Int(0)),
             _ => {
                 self.error(at, format!("`{}` must be {}", key.name, range(key, min, max)), unit(key.unit));
+                None
+            }
+        }
+    }
+
+    fn share(&mut self, key: &Key, number: &str, at: usize) -> Option<Value> {
+        let share = number.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
+        let millionths = share.map(|share| (share, (share * 1e6).round() as i64));
+        match millionths {
+            Some((share, millionths)) if share == 0.0 || millionths > 0 => Some(Value::Int(millionths)),
+            Some(_) => {
+                self.error(at, format!("`{}` is too small to tell from 0", key.name), "0.000001 is the smallest");
+                None
+            }
+            None => {
+                self.error(at, format!("`{}` must be 0 to 1", key.name), "1 is all of them, 0.01 one in a hundred");
                 None
             }
         }
@@ -291,6 +309,7 @@ fn kind_of(kind: Kind) -> &'static str {
         Kind::List => "a list of strings",
         Kind::Int(..) => "an integer",
         Kind::Bool => "true or false",
+        Kind::Share => "a number",
     }
 }
 

@@ -146,6 +146,7 @@ fn facts(key: &Key) -> String {
         Kind::Int(min, i64::MAX) => format!("{min} or more"),
         Kind::Int(min, max) => format!("{min} to {max}"),
         Kind::Bool => "true or false".to_owned(),
+        Kind::Share => "0 to 1".to_owned(),
     };
     if !key.unit.is_empty() {
         let exponent = if key.unit == "exponent" { ", an" } else { "" };
@@ -179,6 +180,7 @@ fn preset(key: &Key) -> Option<String> {
         Preset::Text(text) => Some(quoted(text)),
         Preset::Int(value) => Some(value.to_string()),
         Preset::Bool(value) => Some(value.to_string()),
+        Preset::Millionths(millionths) => Some((f64::from(millionths) / 1e6).to_string()),
         Preset::Empty => Some("[]".to_owned()),
     }
 }

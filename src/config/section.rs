@@ -124,6 +124,15 @@ impl Section {
         u32::try_from(self.int(name) * factor).expect("the schema's range lies within u32 milliseconds")
     }
 
+    /// A part of a whole in millionths, or its default.
+    pub(super) fn millionths(&self, name: &str) -> u32 {
+        match self.found(name) {
+            (_, Some(Found { value: Value::Int(value), .. })) => u32::try_from(*value).unwrap_or(0),
+            (Key { preset: Preset::Millionths(millionths), .. }, _) => *millionths,
+            _ => 0,
+        }
+    }
+
     /// A yes or no, or its default.
     pub(super) fn flag(&self, name: &str) -> bool {
         match self.found(name) {

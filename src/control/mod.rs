@@ -12,6 +12,7 @@ mod dns;
 mod figures;
 pub mod given;
 mod health;
+pub mod journal;
 mod passage;
 pub mod privileges;
 mod reload;
@@ -25,6 +26,7 @@ pub mod systemd;
 mod tests;
 mod thread;
 mod totals;
+pub mod trace;
 pub mod upgrade;
 mod watch;
 mod watchers;
@@ -39,6 +41,7 @@ use crate::config::{Fault, Loaded};
 use crate::ids::WorkerId;
 use crate::wall::link::{ControlEnd, Reports};
 use crate::wall::slot::StatsFile;
+pub use journal::Notes;
 pub use passage::Life;
 
 /// Reads the module file and what lies beside it, unless the text is the one this fingerprint stands for;
@@ -73,6 +76,8 @@ pub struct Office {
     pub life: Life,
     /// Where everybody can see what is in force.
     pub stats: &'static StatsFile,
+    /// Where lines go.
+    pub notes: Notes,
 }
 
 impl fmt::Debug for Office {

@@ -1,4 +1,4 @@
-//! Signals become events: SIGHUP reloads, SIGUSR2 upgrades, SIGTERM and SIGINT stop.
+//! Signals become events: SIGHUP reloads, SIGUSR1 opens the logs anew, SIGUSR2 upgrades, SIGTERM and SIGINT stop.
 
 use std::io;
 
@@ -16,13 +16,12 @@ pub(super) fn listen(events: mpsc::Sender<Event>) -> io::Result<()> {
     forward(signal(SignalKind::terminate())?, events.clone(), || Event::Stop);
     forward(signal(SignalKind::interrupt())?, events.clone(), || Event::Stop);
     let upgrade = || Event::UpgradeAsked { wisher: Wisher::Signal, cores: None };
+    forward(signal(SignalKind::user_defined1())?, events.clone(), || Event::ReopenLogs);
     forward(signal(SignalKind::user_defined2())?, events, upgrade);
     #[cfg(debug_assertions)]
     if std::env::var_os("GATEKEEPER_FAULTS").is_some() {
-        get_stuck(signal(SignalKind::user_defined1())?);
+        get_stuck(signal(SignalKind::window_change())?);
     }
-    // Its default is to end the process, which nobody who types the wrong number means.
-    ignore(signal(SignalKind::user_defined1())?);
     Ok(())
 }
 
@@ -42,8 +41,3 @@ fn get_stuck(mut signal: Signal) {
 
 #[cfg(debug_assertions)]
 const STUCK_MS: u64 = 5_000;
-
-/// Once tokio has a signal's disposition it keeps it; the stream itself is not needed.
-fn ignore(signal: Signal) {
-    drop(signal);
-}

@@ -8,24 +8,28 @@ use std::io;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
-use tokio::task::spawn_blocking;
+use tokio::task::{AbortHandle, spawn_blocking};
 use tracing::{debug, error, info, warn};
 
 use super::bind::Wanted;
 use super::dns::Names;
 use super::health::Checkers;
+use super::journal::{self, CHECK, Journal, Notes};
 use super::passage::Passage;
 use super::state::{Birth, Effect, Event, Level, Pace, State};
 use super::watch::Watch;
 use super::watchers::Watchers;
 use super::{Office, Outcome, Ready, Spawn, bind, reload, reports, signals};
+use crate::config::Export;
+use crate::config::logs::Logs;
 use crate::ids::{ListenerId, WorkerId};
 use crate::wall::epoch::Epoch;
 use crate::wall::link::{ControlEnd, Order};
 use crate::wall::listen::Entrance;
+use crate::wall::slot::StatsFile;
 
 /// Events that wait for the loop; whoever has one more waits instead.
 const EVENTS_MAX: usize = 1_024;
@@ -42,16 +46,19 @@ pub(super) async fn serve(office: Office) -> io::Result<Outcome> {
 
 /// The loop without its signals, so that a test can be the one who gives them.
 pub(super) async fn turn(office: Office, pace: Pace, (events, mut inbox): Channel) -> io::Result<Outcome> {
-    let Office { file, load, loaded, listening, links, spawn, reports, ready, life, stats } = office;
+    let Office { file, load, loaded, listening, links, spawn, reports, ready, life, stats, notes } = office;
     reports::listen(reports, events.clone())?;
     let mut watchers = Watchers::open(stats, &file, &events)?;
+    if let Some(journal) = notes.journal() {
+        tokio::spawn(journal::watch(journal.clone()));
+    }
     let reader = reload::Reader::new(file, load.into());
     let workers: Vec<WorkerId> = links.iter().map(|link| link.worker).collect();
     let birth = Birth { has_predecessor: life.predecessor.is_some(), watchdog: life.systemd.watchdog() };
     let passage = Passage::new(life, &events)?;
     let (mut state, mut effects) = State::open(loaded, listening, workers, Instant::now(), pace, birth);
     watchers.begin(state.subject()).await;
-    let mut hands = Hands::new(links, spawn, reader, passage, watchers, events, ready);
+    let mut hands = Hands::new(links, spawn, reader, passage, watchers, events, ready, stats, notes);
     loop {
         for effect in effects {
             if let Some(end) = hands.perform(effect) {
@@ -88,6 +95,10 @@ struct Hands {
     watchers: Watchers,
     events: mpsc::Sender<Event>,
     ready: Option<Box<Ready>>,
+    notes: Notes,
+    stats: &'static StatsFile,
+    /// How often statistics are logged, and by whom.
+    statistics: Option<(Duration, AbortHandle)>,
 }
 
 impl Hands {
@@ -99,6 +110,8 @@ impl Hands {
         watchers: Watchers,
         events: mpsc::Sender<Event>,
         ready: Box<Ready>,
+        stats: &'static StatsFile,
+        notes: Notes,
     ) -> Self {
         Self {
             links: links.into_iter().map(|link| (link.worker, link)).collect(),
@@ -112,6 +125,9 @@ impl Hands {
             watchers,
             events,
             ready: Some(ready),
+            notes,
+            stats,
+            statistics: None,
         }
     }
 
@@ -141,6 +157,10 @@ impl Hands {
             Effect::CountReload { loaded } => self.watchers.chart.count_reload(loaded),
             Effect::Free(epoch) => free(epoch),
             Effect::Say(level, line) => say(level, &line),
+            Effect::SayOfHealth(level, line) => say_of_health(level, &line),
+            Effect::UseLogs(logs) => self.use_logs(*logs),
+            Effect::Export(export) => self.export(export),
+            Effect::ReopenLogs => self.notes.journal().into_iter().for_each(Journal::reopen),
             Effect::Ready(drivers) => {
                 if let Some(ready) = self.ready.take() {
                     ready(&drivers);
@@ -192,6 +212,25 @@ impl Hands {
         }
     }
 
+    fn use_logs(&mut self, logs: Logs) {
+        self.notes.follow(&logs);
+        let every = logs.stat.any().then(|| Duration::from_secs(logs.stat_interval_s.into()));
+        if self.statistics.as_ref().map(|(every, _)| *every) != every {
+            self.statistics.take().into_iter().for_each(|(_, telling)| telling.abort());
+            self.statistics =
+                every.map(|every| (every, tokio::spawn(journal::tell_statistics(self.stats, every)).abort_handle()));
+        }
+        if let Some(journal) = self.notes.journal() {
+            journal.use_logs(logs);
+        }
+    }
+
+    fn export(&self, export: Option<Box<Export>>) {
+        if let Some(journal) = self.notes.journal() {
+            journal.export(export.map(|export| *export));
+        }
+    }
+
     fn send(&self, worker: WorkerId, order: Order) {
         if let Some(link) = self.links.get(&worker) {
             link.send(order);
@@ -212,6 +251,15 @@ fn say(level: Level, line: &str) {
         Level::Info => info!("{line}"),
         Level::Warn => warn!("{line}"),
         Level::Error => error!("{line}"),
+    }
+}
+
+fn say_of_health(level: Level, line: &str) {
+    match level {
+        Level::Debug => debug!(target: CHECK, "{line}"),
+        Level::Info => info!(target: CHECK, "{line}"),
+        Level::Warn => warn!(target: CHECK, "{line}"),
+        Level::Error => error!(target: CHECK, "{line}"),
     }
 }
 

@@ -34,7 +34,8 @@ pub fn strip(text: &[u8], names: &[&[u8]], out: &mut Vec<u8>) {
     }
 }
 
-fn halves(pair: &[u8]) -> (&[u8], &[u8]) {
+/// A name and its value; a pair without `=` has the empty one.
+pub(super) fn halves(pair: &[u8]) -> (&[u8], &[u8]) {
     match memchr::memchr(b'=', pair) {
         Some(at) => (&pair[..at], &pair[at + 1..]),
         None => (pair, b""),
@@ -42,10 +43,14 @@ fn halves(pair: &[u8]) -> (&[u8], &[u8]) {
 }
 
 fn is(key: &[u8], name: &[u8]) -> bool {
-    Decoded(key).eq(name.iter().copied())
+    decoded(key).eq(name.iter().copied())
 }
 
 /// The bytes of a text with `+` and escapes decoded.
+pub(super) fn decoded(text: &[u8]) -> impl Iterator<Item = u8> {
+    Decoded(text)
+}
+
 struct Decoded<'a>(&'a [u8]);
 
 impl Iterator for Decoded<'_> {

@@ -10,6 +10,7 @@ use super::field;
 use super::framing::Framed;
 use super::head::{Body, RequestHead, ResponseBody, ResponseHead, Version};
 use super::reply;
+use super::trace_context::TraceOnward;
 
 /// What the upstream is told besides the client's own fields.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +35,8 @@ pub struct Onward<'a> {
     pub via: Option<&'a [u8]>,
     /// The request id; empty sends none.
     pub request_id: &'a [u8],
+    /// The trace in our word; `None` leaves what the client says of it.
+    pub trace: Option<&'a TraceOnward>,
     /// Further fields; each replaces the client's of that name.
     pub added: &'a [(&'static str, &'a [u8])],
     /// Whether names with underscores pass.
@@ -85,6 +88,10 @@ pub fn request(out: &mut Vec<u8>, head: &Framed<RequestHead<'_>>, onward: &Onwar
     if !onward.request_id.is_empty() {
         put_line(out, b"didi-header-rid: ", onward.request_id);
     }
+    if let Some(TraceOnward { parent, .. }) = onward.trace {
+        put_line(out, b"traceparent: ", &parent.text());
+        put_line(out, b"didi-header-spanid: ", &parent.parent.text());
+    }
     for (name, value) in onward.added {
         put(out, name.as_bytes(), value);
     }
@@ -99,6 +106,9 @@ fn request_fields(out: &mut Vec<u8>, head: &RequestHead<'_>, onward: &Onward<'_>
     }
     if !onward.underscore_fields {
         dropped = dropped.union(head.marks.underscore);
+    }
+    if let Some(trace) = onward.trace {
+        dropped = dropped.union(trace.incoming.replaced(head.fields));
     }
     for (position, field) in head.fields.iter().enumerate() {
         let is_replaced = || onward.added.iter().any(|(name, _)| name.eq_ignore_ascii_case(field.name));

@@ -17,11 +17,13 @@ pub mod forward;
 pub mod framing;
 pub mod head;
 pub mod proxy_header;
+pub mod redact;
 pub mod reply;
 mod request_line;
 mod scan;
 mod survey;
 pub mod target;
+pub mod trace_context;
 pub mod websocket;
 
 #[cfg(test)]

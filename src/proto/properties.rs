@@ -10,6 +10,7 @@ use super::cases::{self, GET, LIMITS, decoded};
 use super::chunked::{CHUNK_END, put_chunk_head, put_last_chunk};
 use super::forward::{self, Back, Onward};
 use super::head::{Body, Method, ResponseBody, Version};
+use super::trace_context::{Incoming, SpanId, TraceId, TraceOnward, TraceParent};
 use super::{form, target};
 use crate::limits;
 
@@ -72,6 +73,8 @@ fn lines() -> impl Strategy<Value = String> {
         Just("Via".to_owned()),
         Just("Upgrade".to_owned()),
         Just("TE".to_owned()),
+        Just("Traceparent".to_owned()),
+        Just("tracestate".to_owned()),
         "[a-zA-Z][a-zA-Z0-9-]{0,12}",
     ];
     let line = (name, "[ -~]{0,20}").prop_filter_map("a field that rules the message", |(name, value)| {
@@ -177,12 +180,14 @@ proptest! {
     #[test]
     fn a_request_sent_on_is_read_as_it_was_meant(lines in lines(), body in body(), trusted in any::<bool>(), underscore_fields in any::<bool>()) {
         let received = format!("PUT /a HTTP/1.1\r\nHost: gate\r\n{lines}{}\r\n", declared(body));
+        let parent = TraceParent { trace: TraceId::new(7), parent: SpanId::new(8), flags: 0 };
         let sent = cases::accepted(received.as_bytes(), |head| {
             assert_eq!(head.body, body);
             let mut out = Vec::new();
+            let trace = TraceOnward { incoming: Incoming::read(head.fields), parent };
             forward::request(&mut out, head, &Onward {
                 path: b"/b", query: Some(b"q"), host: b"origin", body: head.body, client: b"::1", peer: b"::1", trusted, proto: "http",
-                via: Some(b"gk"), request_id: b"id", added: &[("x-a", b"b")], underscore_fields, upgrade_websocket: head.upgrade_websocket,
+                via: Some(b"gk"), request_id: b"id", trace: Some(&trace), added: &[("x-a", b"b")], underscore_fields, upgrade_websocket: head.upgrade_websocket,
                 expect_continue: false, te_trailers: head.te_trailers,
             });
             out
@@ -192,6 +197,7 @@ proptest! {
             assert_eq!((head.body, head.host, head.path), (expected, b"origin".as_slice(), b"/b".as_slice()));
             assert_eq!((head.keep_alive, head.head_bytes), (true, sent.len()));
             assert!(forward::via_names(head.fields, b"gk"));
+            assert_eq!(Incoming::read(head.fields).parent, Some(parent));
         });
     }
 

@@ -30,22 +30,26 @@ pub struct Reply<'a> {
     pub fields: &'a [(&'static str, &'a [u8])],
 }
 
+/// The field that says why this gateway answers: a code of `end`'s table.
+pub const REASON: &str = "X-Gatekeeper-Reason";
 /// The interim answer to `Expect: 100-continue`.
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 pub(super) const CLOSE: &[u8] = b"Connection: close\r\n";
 pub(super) const KEEP_ALIVE: &[u8] = b"Connection: keep-alive\r\n";
 
-/// Appends the answer.
-pub fn render(out: &mut Vec<u8>, reply: &Reply<'_>) {
+/// Appends the answer. Gives the bytes of its head.
+pub fn render(out: &mut Vec<u8>, reply: &Reply<'_>) -> usize {
     // The body first, to know its length; then the head is turned round before it.
     let start = out.len();
     body(out, reply);
     let body_bytes = out.len() - start;
     head(out, reply, body_bytes as u64);
     out[start..].rotate_left(body_bytes);
+    let head_bytes = out.len() - start - body_bytes;
     if reply.head_only {
-        out.truncate(out.len() - body_bytes);
+        out.truncate(start + head_bytes);
     }
+    head_bytes
 }
 
 fn head(out: &mut Vec<u8>, reply: &Reply<'_>, body_bytes: u64) {

@@ -15,6 +15,7 @@ use super::calendar::Calendar;
 use super::rate::Rate;
 use super::routes::Routes;
 use super::tenants::Tenants;
+use super::trace::Sampling;
 use crate::ids::{EndpointId, ServiceId};
 
 /// One configuration, compiled and frozen.
@@ -117,6 +118,12 @@ pub struct HttpRules {
     pub merge_slashes: bool,
     /// `Via` is added to requests.
     pub via: bool,
+    /// Our own answers say in a field why.
+    pub reason: bool,
+    /// One exchange in so many is recorded for the request log, and each that ended early; 0 is none.
+    pub log_sample: u32,
+    /// Traces are told onward and sampled; `None` leaves what the client says of them.
+    pub sampling: Option<Sampling>,
 }
 
 /// One `[[module]]`.

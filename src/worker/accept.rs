@@ -9,7 +9,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -130,9 +130,11 @@ fn turn_one_away(shard: &Shard, door: &Door, flags: SocketFlags) -> bool {
         return false;
     }
     let accepted = acceptfrom_with(&door.socket, flags);
-    if let Ok((stream, _)) = &accepted {
+    if let Ok((stream, peer)) = &accepted {
         shard.meter.connection();
-        admission::turn_away(shard, stream, door.speaks_http(), End::Exhausted);
+        let peer = peer.as_ref().and_then(|peer| SocketAddr::try_from(peer.clone()).ok());
+        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip().to_canonical());
+        admission::turn_away(shard, stream, peer, door.speaks_http(), End::Exhausted);
     }
     let told = accepted.is_ok();
     drop(accepted);
@@ -206,7 +208,10 @@ fn welcome(shard: &Rc<Shard>, entrance: &Entrance, stream: TcpStream, peer: Sock
     shard.meter.connection();
     let counted = match admission::admit(shard, peer) {
         Ok(counted) => counted,
-        Err(end) => return admission::turn_away(shard, &stream, matches!(entrance, Entrance::Http), end),
+        Err(end) => {
+            let address = peer.ip().to_canonical();
+            return admission::turn_away(shard, &stream, address, matches!(entrance, Entrance::Http), end);
+        }
     };
     let Ok(connection) = Connection::accepted(stream, &shard.buffers) else { return };
     let caller = Caller { connection, peer, counted };

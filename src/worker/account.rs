@@ -5,7 +5,9 @@
 //! scope: what is counted (`meter`).
 
 use std::cell::RefCell;
+use std::net::IpAddr;
 
+use super::log::Note;
 use super::plan::Terms;
 use super::request_id::RequestId;
 use super::shard::Shard;
@@ -15,6 +17,7 @@ use crate::ids::{EndpointId, EpochId, ServiceId, TenantId};
 use crate::limits::ACCOUNTS_KEPT;
 use crate::wall::epoch::Epoch;
 use crate::wall::slot::RowId;
+use crate::wall::trace::Trace;
 
 /// Where an exchange is counted beside its core.
 #[derive(Clone, Copy, Debug, Default)]
@@ -48,6 +51,8 @@ pub struct Account {
     pub bytes_in: u64,
     /// Bytes to the client: heads and the body as it was sent them.
     pub bytes_out: u64,
+    /// How many of these are of heads.
+    pub head_bytes_out: u32,
     /// How often an endpoint was tried.
     pub attempts: u8,
     /// The last attempt went over a connection that had served before.
@@ -56,6 +61,8 @@ pub struct Account {
     pub timing: Timing,
     /// Its id; none where no head was understood.
     pub request_id: Option<RequestId>,
+    /// Its trace, where requests have any.
+    pub trace: Option<Trace>,
 }
 
 impl Account {
@@ -72,10 +79,12 @@ impl Account {
             end: None,
             bytes_in: 0,
             bytes_out: 0,
+            head_bytes_out: 0,
             attempts: 0,
             reused: false,
             timing: Timing { begun_us: now_us, ..Timing::default() },
             request_id: None,
+            trace: None,
         }
     }
 
@@ -85,9 +94,16 @@ impl Account {
         self.tenant = terms.tenant;
         self.rows.tenant = terms.tenant.map_or(RowId::NONE, |tenant| epoch.rows.tenant(tenant));
         self.request_id = Some(terms.request_id);
+        self.trace = terms.trace;
         if terms.head_bytes > 0 && self.timing.head_us == 0 {
             self.timing.head_us = now_us;
         }
+    }
+
+    /// An answer of our own goes out, after what heads went before it.
+    pub fn answered(&mut self, status: u16, head_bytes: usize) {
+        self.status = status;
+        self.head_bytes_out = self.head_bytes_out.saturating_add(u32::try_from(head_bytes).unwrap_or(u32::MAX));
     }
 
     /// The service is known, or that there is none.
@@ -126,26 +142,52 @@ pub enum Kind {
     Connection,
 }
 
-/// What is over comes by here, once, whatever it was. Gives the room back.
+/// Something begins that will be over, with the client at this address.
+pub fn begin(shard: &Shard, tab: &mut Tab, peer: IpAddr) {
+    shard.accounts.open(tab, shard.clock.now_us());
+    if shard.log.is_on() {
+        tab.sheet().note = Some(Note::new(peer, &shard.buffers));
+    }
+}
+
+/// What is over comes by here, once, whatever it was: it is counted and logged. Gives the room back.
 pub fn settle(shard: &Shard, tab: &mut Tab, kind: Kind) {
-    let account = tab.get();
+    let Sheet { account, note } = tab.sheet();
     account.timing.end_us = shard.clock.now_us();
     shard.meter.settle(kind, account);
+    if let Some(noted) = note {
+        shard.log.record(kind, account, noted);
+    }
     if kind != Kind::Switch {
-        // What is logged of it is logged here: it is complete, and it comes once.
+        *note = None;
         shard.accounts.take_back(tab);
     }
 }
 
-/// As `settle`, of a connection that was turned away before anything was known of it.
-pub fn settle_refused(shard: &Shard, end: End) {
+/// An attempt failed and is followed by another, at this endpoint. It is recorded where its trace is.
+pub fn attempt_failed(shard: &Shard, tab: &mut Tab, end: End, next: &str) {
+    let Sheet { account, note } = tab.sheet();
+    let Some(note) = note else { return };
+    if account.trace.is_some_and(|trace| trace.is_sampled()) {
+        let timing = Timing { end_us: shard.clock.now_us(), ..account.timing };
+        shard.log.attempt(&Account { end: Some(end), timing, ..*account }, note);
+    }
+    note.node(next, &shard.buffers);
+}
+
+/// As `settle`, of a connection that was turned away before anything was known of it, and maybe told so.
+pub fn settle_refused(shard: &Shard, peer: IpAddr, end: End, status: u16) {
     let now_us = shard.clock.now_us();
     let account = Account {
         end: Some(end),
+        status,
         timing: Timing { begun_us: now_us, end_us: now_us, ..Timing::default() },
         ..Account::begun(now_us)
     };
     shard.meter.settle(Kind::Connection, &account);
+    if shard.log.is_on() {
+        shard.log.record(Kind::Connection, &account, &Note::new(peer, &shard.buffers));
+    }
 }
 
 /// Room of one core for accounts that nobody needs now.
@@ -169,15 +211,33 @@ impl Accounts {
     }
 }
 
+/// An account, and what the log notes of it.
+#[derive(Debug)]
+struct Sheet {
+    account: Account,
+    note: Option<Note>,
+}
+
 /// Where the account in hand is; empty while nothing is.
 #[derive(Debug, Default)]
-pub struct Tab(Option<Box<Account>>);
+pub struct Tab(Option<Box<Sheet>>);
 
 impl Tab {
     /// The account in hand; a fresh one where none was begun.
     #[inline]
     pub fn get(&mut self) -> &mut Account {
-        self.0.get_or_insert_with(|| Box::new(Account::begun(0)))
+        &mut self.sheet().account
+    }
+
+    /// What is noted of it; `None` where it is neither logged nor traced.
+    #[inline]
+    pub fn note(&mut self) -> &mut Option<Note> {
+        &mut self.sheet().note
+    }
+
+    #[inline]
+    fn sheet(&mut self) -> &mut Sheet {
+        self.0.get_or_insert_with(|| Box::new(Sheet { account: Account::begun(0), note: None }))
     }
 }
 

@@ -5,7 +5,7 @@
 //! leaving them waiting. In scope: that. Out of scope: accepting (`accept`), the count of addresses (`wall::addresses`).
 
 use std::cell::{Cell, RefCell};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
@@ -15,7 +15,7 @@ use super::buffer::Class;
 use super::shard::Shard;
 use crate::end::End;
 use crate::limits::REFUSALS_PER_SECOND_MAX;
-use crate::proto::reply::{self, Reply};
+use crate::proto::reply::{self, REASON, Reply};
 use crate::wall::addresses::{Counted, NotCounted};
 
 /// What a door needs of its core.
@@ -77,18 +77,20 @@ impl Admission {
 }
 
 /// Turns a connection away: it is told why, where it speaks HTTP, and closed.
-pub fn turn_away(shard: &Shard, stream: impl AsFd, speaks_http: bool, end: End) {
-    settle_refused(shard, end);
+pub fn turn_away(shard: &Shard, stream: impl AsFd, peer: IpAddr, speaks_http: bool, end: End) {
     // A core without connections does not look at the time.
     shard.clock.refresh();
-    if speaks_http && shard.admission.may_tell(shard.clock.unix_s()) {
-        tell(shard, stream.as_fd(), end);
-    }
+    let told = speaks_http && shard.admission.may_tell(shard.clock.unix_s());
+    let status = if told { tell(shard, stream.as_fd(), end) } else { 0 };
+    settle_refused(shard, peer, end, status);
 }
 
-fn tell(shard: &Shard, stream: BorrowedFd<'_>, end: End) {
-    let legacy = shard.epoch().is_some_and(|epoch| epoch.snapshot().http.legacy_status);
-    let Some(status) = end.status(legacy) else { return };
+/// Gives the status that it was told, 0 for none.
+fn tell(shard: &Shard, stream: BorrowedFd<'_>, end: End) -> u16 {
+    let rules = shard.epoch().map(|epoch| (epoch.snapshot().http.legacy_status, epoch.snapshot().http.reason));
+    let (legacy, says_why) = rules.unwrap_or((false, true));
+    let Some(status) = end.status(legacy) else { return 0 };
+    let reason = [(REASON, end.code().as_bytes())];
     let mut out = shard.buffers.lease(Class::Small);
     let id = shard.request_id();
     let reply = Reply {
@@ -101,7 +103,7 @@ fn tell(shard: &Shard, stream: BorrowedFd<'_>, end: End) {
         close: true,
         head_only: false,
         http10_keep_alive: false,
-        fields: &[("X-Gatekeeper-Reason", end.code().as_bytes())],
+        fields: if says_why { &reason } else { &[] },
     };
     reply::render(out.vec(), &reply);
     // Nobody waits for somebody who is not let in: what the kernel does not take at once is lost.
@@ -110,4 +112,5 @@ fn tell(shard: &Shard, stream: BorrowedFd<'_>, end: End) {
     // A close over unread bytes is a reset, which may overtake the answer.
     let mut unread = [0_u8; 4_096];
     let _ = recv(stream, &mut unread[..], RecvFlags::DONTWAIT);
+    status
 }

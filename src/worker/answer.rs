@@ -83,6 +83,7 @@ pub async fn answer_half(
     let (shape, lease, out) = way.receive_head(talk).await?;
     talk.first_us.set(talk.shard.clock.now_us());
     talk.status.set(shape.status);
+    talk.sends_head(&out);
     // A relayed body keeps only what it needs.
     *epoch = None;
     if shape.status == 101 {
@@ -172,6 +173,7 @@ impl Way<'_> {
     async fn ask_for_body(&mut self, talk: &Talk<'_>) -> Result<(), End> {
         let mut out = talk.shard.buffers.lease(Class::Small);
         out.append(CONTINUE);
+        talk.sends_head(&out);
         self.send(out, talk).await?;
         talk.go.set(true);
         Ok(())
@@ -184,7 +186,10 @@ impl Way<'_> {
             100 if talk.go.get() => Ok(()),
             100 => self.ask_for_body(talk).await,
             _ if talk.terms.version == Version::Http10 => Ok(()),
-            _ => self.send(out, talk).await,
+            _ => {
+                talk.sends_head(&out);
+                self.send(out, talk).await
+            }
         }
     }
 

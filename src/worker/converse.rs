@@ -44,6 +44,8 @@ pub struct Talk<'t> {
     pub first_us: Cell<u64>,
     /// Its status, once the client is sent it.
     pub status: Cell<u16>,
+    /// Bytes of heads that the client was sent, interim ones included.
+    pub head_bytes_out: Cell<usize>,
     /// Grows with every piece of the answer that the client took.
     pub progress: Cell<u64>,
     /// How slowly the client may send its body.
@@ -74,6 +76,7 @@ impl<'t> Talk<'t> {
             sent_us: Cell::new(0),
             first_us: Cell::new(0),
             status: Cell::new(0),
+            head_bytes_out: Cell::new(0),
             begun: Cell::new(false),
             progress: Cell::new(0),
             body_pace: terms.body_pace(),
@@ -81,8 +84,13 @@ impl<'t> Talk<'t> {
         }
     }
 
+    /// A head goes to the client.
+    pub fn sends_head(&self, head: &Lease) {
+        self.head_bytes_out.set(self.head_bytes_out.get() + head.bytes().len());
+    }
+
     fn write_down(&self, account: &mut Account) {
-        account.status = self.status.get();
+        account.answered(self.status.get(), self.head_bytes_out.get());
         account.timing.sent_us = self.sent_us.get();
         account.timing.first_us = self.first_us.get();
     }

@@ -10,13 +10,13 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
+use super::account;
 use super::arrival::Room;
 use super::buffer::{Class, Lease};
 use super::converse::{self, Failed};
 use super::downstream::Downstream;
 use super::plan::{Forward, Local, Plan, Question, Terms, plan};
 use super::reply::{self, Own};
-use super::request_id::RequestId;
 use super::session::{After, Done};
 use super::shard::{Shard, ShardEpoch};
 use super::upload::{Upload, receive_body};
@@ -186,6 +186,9 @@ pub struct Rare {
 /// Refuses a request whose head will not become complete. As whatever may befall thousands at once, this takes no
 /// engine.
 pub async fn refuse_broken(shard: &Shard, down: &mut Downstream, head: Lease, end: End) -> Done {
+    if let Some(note) = down.tab.note() {
+        note.line(head.bytes(), &shard.buffers);
+    }
     drop(head);
     let Some(epoch) = shard.epoch() else { return Done { outcome: Err(end), after: After::Close } };
     let terms = Terms::unread(shard, &epoch.snapshot().http);
@@ -237,12 +240,14 @@ fn plan_again(
     head: &Lease,
     form: Option<&Lease>,
     tried: &Tried,
-    admitted_as: Option<RequestId>,
+    admitted_on: Option<&Terms>,
 ) -> Option<Plan> {
-    let question = Question { bytes: head.bytes(), form: form.map(Lease::bytes), peer: &down.peer, tried, admitted_as };
+    let Downstream { peer, tab, .. } = down;
+    let attempts = tab.get().attempts;
+    let question = Question { bytes: head.bytes(), form: form.map(Lease::bytes), peer, tried, attempts, admitted_on };
     let epoch = epoch?;
-    let plan = plan(shard, epoch, &question)?;
-    down.tab.get().planned(epoch.epoch(), plan.terms(), shard.clock.now_us());
+    let plan = plan(shard, epoch, &question, tab.note())?;
+    tab.get().planned(epoch.epoch(), plan.terms(), shard.clock.now_us());
     Some(plan)
 }
 
@@ -378,8 +383,11 @@ async fn attempts(
         }
         shard.meter.retry(down.tab.get(), failed.end);
         fresh = failed.end.meaning().retry == Retry::Idempotent;
-        match plan_again(shard, epoch.as_deref(), down, head, form.as_ref(), &tried, Some(terms.request_id)) {
-            Some(Plan::Forward(next, _)) => *forward = next,
+        match plan_again(shard, epoch.as_deref(), down, head, form.as_ref(), &tried, Some(terms)) {
+            Some(Plan::Forward(next, _)) => {
+                account::attempt_failed(shard, &mut down.tab, failed.end, next.node());
+                *forward = next;
+            }
             _ => return give_up(shard, down, head.take(), terms, &failed).await,
         }
     }

@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use super::buffer::{Class, Lease};
 use super::downstream::Peer;
+use super::log::Note;
 use super::pace::Pace;
 use super::policy::{self, Applicant, Denied, Permit, Verdict};
 use super::request_id::RequestId;
@@ -20,10 +21,12 @@ use crate::ids::{ServiceId, TenantId};
 use crate::proto::forward::{self, Onward};
 use crate::proto::framing::Framed;
 use crate::proto::head::{self, Body, HeadLimits, Method, RequestHead, Storage, Version};
+use crate::proto::trace_context::{Incoming, TraceOnward};
 use crate::proto::{form, target};
 use crate::wall::forwarded;
 use crate::wall::routes::Route;
 use crate::wall::snapshot::{HostMode, HttpRules, Service};
+use crate::wall::trace::{Sampling, Trace};
 
 /// What is done with a request.
 pub enum Plan {
@@ -68,6 +71,14 @@ pub struct Forward {
     pub out: Lease,
 }
 
+impl Forward {
+    /// The endpoint, as written in the file.
+    #[must_use]
+    pub fn node(&self) -> &str {
+        self.replica.node(self.endpoint)
+    }
+}
+
 /// What holds for one exchange, copied out of the head and the rules.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms {
@@ -77,6 +88,8 @@ pub struct Terms {
     pub tenant: Option<TenantId>,
     /// `didi-header-rid` onward, `trace_id` in our own answers.
     pub request_id: RequestId,
+    /// Its trace, where requests have any.
+    pub trace: Option<Trace>,
     /// The request's method.
     pub method: Method,
     /// The client's version.
@@ -95,6 +108,8 @@ pub struct Terms {
     pub te_trailers: bool,
     /// GateKeeper's own status codes.
     pub legacy_status: bool,
+    /// As `HttpRules::reason`.
+    pub reason: bool,
     /// As `Service::trailers`.
     pub trailers: bool,
     /// As `Service::body_bytes_max`.
@@ -129,6 +144,7 @@ impl Terms {
             service: None,
             tenant: None,
             request_id: shard.request_id(),
+            trace: None,
             method: Method::Other,
             version: Version::Http11,
             keep_alive: false,
@@ -138,6 +154,7 @@ impl Terms {
             upgrade_websocket: false,
             te_trailers: false,
             legacy_status: rules.legacy_status,
+            reason: rules.reason,
             trailers: false,
             body_bytes_max: 0,
             progress_timeout_ms: u64::from(rules.progress_timeout_ms),
@@ -174,7 +191,17 @@ impl Terms {
         self.expects_continue = head.expects_continue;
         self.upgrade_websocket = head.upgrade_websocket;
         self.te_trailers = head.te_trailers;
-        if let Some(id) = head::field(head.fields, "didi-header-rid").and_then(RequestId::of_client) {
+    }
+
+    /// Under which names the request is known: its id, and its trace where requests have any.
+    fn name(&mut self, shard: &Shard, head: &RequestHead<'_>, traced: Option<(&Sampling, &Incoming)>) {
+        let own = head::field(head.fields, "didi-header-rid").and_then(RequestId::of_client);
+        if let Some((sampling, incoming)) = traced {
+            let trace = sampling.begin(incoming, own.as_ref().map(RequestId::bytes), || shard.trace_ids.fresh());
+            self.request_id = RequestId::of_trace(trace.id);
+            self.trace = Some(trace);
+        }
+        if let Some(id) = own {
             self.request_id = id;
         }
     }
@@ -200,12 +227,14 @@ pub struct Question<'q> {
     pub peer: &'q Peer,
     /// Endpoints that failed for it; policy was asked before the first.
     pub tried: &'q Tried,
-    /// Its id, where policy has admitted it before: it keeps the id, and its rates are not spent twice.
-    pub admitted_as: Option<RequestId>,
+    /// How many attempts were made before.
+    pub attempts: u8,
+    /// On which terms, where policy has admitted it before: it keeps its names, and its rates are not spent twice.
+    pub admitted_on: Option<&'q Terms>,
 }
 
-/// Decides what is done with the request. `None` while its head is incomplete.
-pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>) -> Option<Plan> {
+/// Decides what is done with the request, and notes what the log wants of it. `None` while its head is incomplete.
+pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>, note: &mut Option<Note>) -> Option<Plan> {
     let rules = &epoch.snapshot().http;
     let mut terms = Terms::unread(shard, rules);
     let limits = HeadLimits {
@@ -217,19 +246,36 @@ pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>) -> Optio
     let head = match head::parse_request(question.bytes, &limits, &mut storage) {
         Ok(Some(head)) => head,
         Ok(None) => return None,
-        Err(end) => return Some(Plan::Refused(end.into(), terms)),
+        Err(end) => {
+            if let Some(note) = note {
+                note.line(question.bytes, &shard.buffers);
+            }
+            return Some(Plan::Refused(end.into(), terms));
+        }
     };
     terms.read(&head, shard.leaving());
-    if let Some(id) = question.admitted_as {
-        terms.request_id = id;
+    let incoming = rules.sampling.as_ref().map(|_| Incoming::read(head.fields));
+    match question.admitted_on {
+        Some(Terms { request_id, trace, .. }) => (terms.request_id, terms.trace) = (*request_id, *trace),
+        None => terms.name(shard, &head, rules.sampling.as_ref().zip(incoming.as_ref())),
+    }
+    if note.is_none() && terms.trace.is_some_and(|trace| trace.is_sampled()) {
+        // Nothing is logged, but this one is traced.
+        *note = Some(Note::new(question.peer.address, &shard.buffers));
     }
     if question.form.is_some() {
         // It is in hand: neither sent for nor awaited again.
         terms.body = Body::None;
         terms.expects_continue = false;
     }
-    let desk = Desk { shard, epoch, rules, question, head: &head };
-    Some(match desk.decide(&mut terms) {
+    let desk = Desk { shard, epoch, rules, question, head: &head, incoming: incoming.as_ref() };
+    let decision = desk.decide(&mut terms);
+    if question.admitted_on.is_none()
+        && let Some(note) = note
+    {
+        desk.note(note, &terms, &decision);
+    }
+    Some(match decision {
         Ok(Decision::Local(local)) => Plan::Local(local, terms),
         Ok(Decision::Form) => Plan::Form(terms),
         Ok(Decision::Forward { replica, endpoint, out }) => Plan::Forward(Forward { replica, endpoint, out }, terms),
@@ -259,6 +305,8 @@ struct Desk<'d> {
     rules: &'d HttpRules,
     question: &'d Question<'d>,
     head: &'d Framed<RequestHead<'d>>,
+    /// What it says of its trace, where somebody asks.
+    incoming: Option<&'d Incoming>,
 }
 
 impl Desk<'_> {
@@ -307,8 +355,21 @@ impl Desk<'_> {
         let replica = self.shard.replica(self.epoch, route.service);
         let endpoint = replica.pick(self.question.tried).ok_or(End::NoEndpoint)?;
         let passed = Passed { route, service, permit, path, client };
-        let out = self.render(&passed, &replica.upstream.endpoints[endpoint].node, terms);
+        let out = self.render(&passed, replica.node(endpoint), terms);
         Ok(Decision::Forward { replica, endpoint, out })
+    }
+
+    /// What the log keeps of the request, whose bytes are at hand only now.
+    #[inline(never)]
+    fn note(&self, note: &mut Note, terms: &Terms, decision: &Result<Decision, Denied>) {
+        let (snapshot, buffers) = (self.epoch.snapshot(), &self.shard.buffers);
+        let node = match decision {
+            Ok(Decision::Forward { replica, endpoint, .. }) => replica.node(*endpoint),
+            _ => "",
+        };
+        let service = terms.service.map_or("", |id| &snapshot.service(id).name);
+        let tenant = terms.tenant.map_or("", |id| &snapshot.tenants.all()[id.index()].app_id);
+        note.request(self.head, self.client(), [service, tenant, node], buffers);
     }
 
     /// GateKeeper's own endpoints come before every rule.
@@ -351,7 +412,7 @@ impl Desk<'_> {
         // The lifetime of a tenant is the snapshot's, not the service reference's.
         let snapshot = self.epoch.snapshot();
         let applicant = Applicant { head: self.head, path, form: self.question.form, client, named };
-        policy::admit(self.shard, snapshot, service, &applicant, self.question.admitted_as.is_some())
+        policy::admit(self.shard, snapshot, service, &applicant, self.question.admitted_on.is_some())
     }
 
     /// The head as it goes on.
@@ -368,6 +429,9 @@ impl Desk<'_> {
             .question
             .form
             .map(|form| if permit.strips_credentials() { without_credentials(form, body) } else { form });
+        let told = terms.trace.filter(|trace| !trace.passes).zip(self.incoming);
+        let trace = told
+            .map(|(trace, incoming)| TraceOnward { incoming: *incoming, parent: trace.onward(self.question.attempts) });
         let group = Group::of(permit);
         let (added, count) = group.fields();
         let peer = self.question.peer;
@@ -383,6 +447,7 @@ impl Desk<'_> {
             proto: "http",
             via: self.rules.via.then_some(self.shard.shared.pseudonym.as_bytes()),
             request_id: terms.request_id.bytes(),
+            trace: trace.as_ref(),
             added: &added[..count],
             underscore_fields: self.rules.underscore_fields,
             upgrade_websocket: head.upgrade_websocket,

@@ -7,7 +7,7 @@ use super::policy::Denied;
 use super::shard::Shard;
 use crate::end::End;
 use crate::proto::head::{Method, Version};
-use crate::proto::reply::{self, Reply};
+use crate::proto::reply::{self, REASON, Reply};
 
 /// Methods this gateway forwards, for `Allow` (RFC 9110 section 10.2.1).
 const ALLOW: &[u8] = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
@@ -43,8 +43,8 @@ pub async fn send(shard: &Shard, down: &mut Downstream, terms: &Terms, own: &Own
         http10_keep_alive: terms.version == Version::Http10 && !own.close,
         fields: own.fields,
     };
-    reply::render(out.vec(), &reply);
-    down.tab.get().status = own.status;
+    let head_bytes = reply::render(out.vec(), &reply);
+    down.tab.get().answered(own.status, head_bytes);
     if own.close {
         down.tx.ends_next();
     }
@@ -63,15 +63,15 @@ pub async fn refuse(
     close: bool,
 ) -> Result<(), End> {
     let Some(status) = denied.end.status(terms.legacy_status) else { return Err(denied.end) };
-    let reason = ("X-Gatekeeper-Reason", denied.end.code().as_bytes());
+    let reason = (REASON, denied.end.code().as_bytes());
     let mut number = itoa::Buffer::new();
-    let retry_after = ("Retry-After", number.format(denied.retry_after_s).as_bytes());
-    let allow = ("Allow", ALLOW);
-    let fields = match denied.end {
-        End::MethodNotAllowed => &[reason, allow][..],
-        _ if denied.retry_after_s > 0 => &[reason, retry_after],
-        _ => &[reason],
+    let further = match denied.end {
+        End::MethodNotAllowed => Some(("Allow", ALLOW)),
+        _ if denied.retry_after_s > 0 => Some(("Retry-After", number.format(denied.retry_after_s).as_bytes())),
+        _ => None,
     };
+    let both = [reason, further.unwrap_or(reason)];
+    let fields = &both[usize::from(!terms.reason)..1 + usize::from(further.is_some())];
     let own = Own { status, text: denied.end.meaning().text, fields, close };
     send(shard, down, terms, &own).await
 }

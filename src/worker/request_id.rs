@@ -6,6 +6,7 @@ use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
 
 use crate::limits::REQUEST_ID_BYTES_MAX;
+use crate::proto::trace_context::TraceId;
 
 /// The id of one request.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +24,14 @@ impl RequestId {
         let mut bytes = [0; REQUEST_ID_BYTES_MAX];
         bytes.get_mut(..id.len())?.copy_from_slice(id);
         id.iter().all(safe).then_some(Self { bytes, length })
+    }
+
+    /// The id of a trace that begins here, or came without one of these.
+    #[must_use]
+    pub fn of_trace(trace: TraceId) -> Self {
+        let mut bytes = [0; REQUEST_ID_BYTES_MAX];
+        bytes[..32].copy_from_slice(&trace.text());
+        Self { bytes, length: 32 }
     }
 
     /// Its text.

@@ -7,7 +7,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use super::account::{Kind, settle, settle_refused};
+use super::account::{Kind, begin, settle, settle_refused};
 use super::arrival::{self, Partial};
 use super::buffer::Class;
 use super::downstream::{Caller, Downstream, Peer};
@@ -48,14 +48,14 @@ pub fn run(shard: Rc<Shard>, caller: Caller) -> impl Future<Output = ()> {
 
 async fn serve(shard: Rc<Shard>, mut down: Box<Downstream>) {
     if let Err(end) = name_client(&shard, &mut down).await {
-        settle_refused(&shard, end);
+        settle_refused(&shard, down.peer.address, end, 0);
         return down.tx.sever();
     }
     down.source.may_stream();
     let mut first = true;
     let mut after = After::Close;
     while let Some(head) = arrival::first_bytes(&shard, &mut down, first).await {
-        shard.accounts.open(&mut down.tab, shard.clock.now_us());
+        begin(&shard, &mut down.tab, down.peer.address);
         // An engine is held only while a request is on its way to a service and back.
         let (back, served) = engine::serve(&shard, down, Request::Fresh(head)).await;
         down = back;

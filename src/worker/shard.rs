@@ -18,15 +18,18 @@ use super::deadline::{Deadlines, Early};
 use super::engine::Engines;
 use super::handover::{Evenness, Handovers};
 use super::io::Pipes;
+use super::log::Log;
 use super::meter::Meter;
 use super::request_id::{RequestId, RequestIds};
 use super::tickets::Tickets;
+use super::trace::TraceIds;
 use super::upstream::pool::Pool;
 use super::upstream::replica::{Core, Replica};
 use super::upstream::shelf::Shelves;
 use crate::ids::{ServiceId, WorkerId};
 use crate::wall::addresses::Addresses;
 use crate::wall::epoch::Epoch;
+use crate::wall::journal::Journal;
 use crate::wall::link::{Open, Report, ReportSender};
 use crate::wall::rate::RateTable;
 use crate::wall::rewrite::RewriteScratch;
@@ -50,6 +53,8 @@ pub struct Shared {
     pub handovers: Arc<Handovers>,
     /// Where every worker's clock starts.
     pub origin: Instant,
+    /// Where each worker gets a ring of its own for records of requests.
+    pub journal: Arc<Journal>,
     /// The stats file, each worker's slot of which is its own.
     pub stats: &'static StatsFile,
 }
@@ -80,6 +85,8 @@ pub struct Shard {
     pub pipes: Pipes,
     /// Counters.
     pub meter: Meter,
+    /// What is logged of requests.
+    pub log: Log,
     /// Questions to control that wait for an answer.
     pub tickets: Tickets,
     /// Working memory of `url_rewrite`.
@@ -99,6 +106,8 @@ pub struct Shard {
     idle: Cell<usize>,
     tunnels: Cell<usize>,
     request_ids: RequestIds,
+    /// New traces.
+    pub trace_ids: TraceIds,
 }
 
 /// Vectors that keep their capacity from request to request.
@@ -131,6 +140,7 @@ impl Shard {
             long_heads: LongHeads::default(),
             pipes: Pipes::default(),
             meter: Meter::new(shared.stats.slot(worker)),
+            log: Log::new(worker, shared.journal.clone()),
             tickets: Tickets::default(),
             rewriting: RefCell::default(),
             scratch: RefCell::default(),
@@ -146,6 +156,7 @@ impl Shard {
             idle: Cell::new(0),
             tunnels: Cell::new(0),
             request_ids: RequestIds::new(),
+            trace_ids: TraceIds::new(),
             shared,
         })
     }
@@ -153,6 +164,7 @@ impl Shard {
     /// New requests run on this epoch from now on.
     pub fn adopt(&self, epoch: Arc<Epoch>) {
         let id = epoch.id;
+        self.log.adopt(&epoch.snapshot.http);
         let replicas = (0..epoch.snapshot.services.len()).map(|_| RefCell::default()).collect();
         let next =
             Rc::new(ShardEpoch { epoch: Some(epoch), replicas, reports: self.reports.clone(), worker: self.worker });

@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use super::account::{Account, Kind, settle};
+use super::account::{Account, Kind, begin, settle};
 use super::buffer::Class;
 use super::downstream::{Caller, Downstream, Switched};
 use super::io::Connection;
@@ -26,7 +26,7 @@ use crate::wall::snapshot::{ProxyHeader, TcpRules};
 pub async fn run(shard: Rc<Shard>, caller: Caller, service: Box<str>) {
     let peer = caller.peer;
     let mut down = Downstream::new(caller, &shard.deadlines);
-    shard.accounts.open(&mut down.tab, shard.clock.now_us());
+    begin(&shard, &mut down.tab, down.peer.address);
     match open(&shard, &mut down, peer, &service).await {
         Ok(switched) => {
             down.switched = Some(Box::new(switched));
@@ -54,6 +54,9 @@ async fn open(shard: &Rc<Shard>, down: &mut Downstream, peer: SocketAddr, name: 
     }
     let service = snapshot.service(id);
     known(down.tab.get(), &epoch, id, shard.clock.now_us());
+    if let Some(note) = down.tab.note() {
+        note.connection(client.ip().to_canonical(), &service.name, &shard.buffers);
+    }
     policy::admit_connection(shard, service, client.ip().to_canonical())?;
     let Leased { mut connection, mut seat, .. } = dial(shard, &epoch, id, down).await?;
     connection.tx.guard(rules.keepalive_ms, rules.user_timeout_ms);
@@ -76,6 +79,9 @@ async fn dial(shard: &Rc<Shard>, epoch: &ShardEpoch, id: ServiceId, down: &mut D
     let mut last = End::NoEndpoint;
     while tried.may_go_on() {
         let Some(endpoint) = replica.pick(&tried) else { break };
+        if let Some(note) = down.tab.note() {
+            note.node(replica.node(endpoint), &shard.buffers);
+        }
         let account = down.tab.get();
         let row = replica.pools[endpoint].row_id();
         account.begin_attempt(replica.upstream.endpoints[endpoint].id, row, shard.clock.now_us());

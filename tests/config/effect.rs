@@ -79,6 +79,7 @@ fn another_value(key: &Key) -> String {
         }
         .to_string(),
         (Kind::Bool, Preset::Bool(preset)) => (!preset).to_string(),
+        (Kind::Share, _) => "0.5".to_owned(),
         _ if key.example.is_empty() => text("another"),
         _ => text(key.example),
     }
@@ -93,6 +94,22 @@ fn ground(text: &mut Text, path: &str, key: &Key) {
     }
     if path == "module.base" && (key.name == "load_type" || TCP_ONLY.contains(&key.name)) {
         text.entry(("module.toml", path.to_owned())).or_default().insert("frontend_addr", "\":2\"".into());
+    }
+    if path.contains("_writer") {
+        let table = text.entry(("base.toml", path.to_owned())).or_default();
+        let paths = [("log_path", "\"x\""), ("wf_log_path", "\"y\"")];
+        table.extend(
+            paths.map(|(key, value)| (key, value.to_owned())).into_iter().filter(|_| path.ends_with("file_writer")),
+        );
+        if key.name != "on" {
+            table.insert("on", "true".into());
+        }
+    }
+    if ["access_log", "access_log_sample"].contains(&key.name) {
+        text.entry(("base.toml", "log.console_writer".into())).or_default().insert("on", "true".into());
+    }
+    if path == "trace" && key.name != "on" {
+        text.entry(("base.toml", path.to_owned())).or_default().insert("on", "true".into());
     }
     if key.name == "check_method" {
         text.entry(("module.toml", path.to_owned())).or_default().remove("check_method");

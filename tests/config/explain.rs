@@ -159,3 +159,27 @@ fn files_that_do_not_load_are_told_instead() {
     assert!(said.err.contains("did you mean"), "{}", said.err);
     assert!(load_on(&fixture("gatekeeper/module.toml"), HOST_NAME).is_ok());
 }
+
+#[test]
+fn what_an_endpoint_is_told_of_a_trace_is_shown() {
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let base = |on: bool| format!("{BASE}\ntrace.on = {on}\n");
+    let told = |on: bool, question: &Question| {
+        let loaded = load_files(&[("module.toml", MODULE), ("base.toml", &base(on)), ("app.toml", APP)]);
+        tell(&loaded.expect("no fault").snapshot, question)
+    };
+    let plain = question("GET", "/api/second");
+    assert!(!told(false, &plain).contains("trace"));
+    let shown = told(true, &plain);
+    assert!(
+        shown.contains("traceparent: (the trace and a span)\n") && shown.contains("spanid: (that span)\n"),
+        "{shown}"
+    );
+    let asked = with(with(plain, "traceparent", parent), "tracestate", "a=1");
+    let untouched = told(false, &asked);
+    assert!(untouched.contains(parent) && untouched.contains("tracestate: a=1"), "{untouched}");
+    let shown = told(true, &asked);
+    assert!(!shown.contains(parent) && shown.contains("tracestate: a=1"), "{shown}");
+    let unsampled = with(question("GET", "/api/second"), "traceparent", &parent.replace("-01", "-00"));
+    assert!(told(true, &unsampled).contains("-00"), "it passes");
+}

@@ -60,6 +60,35 @@ fn what_the_values_mean_together_is_judged() {
 }
 
 #[test]
+fn a_collector_that_cannot_be_reached_so_is_refused() {
+    let module = module("", RULE, ENDPOINT, "");
+    let faults = |line: &str| {
+        let base = format!("[trace]\n{line}\n");
+        load_files(&[("module.toml", &module), ("base.toml", &base)])
+            .map_or_else(|faults| faults, |loaded| loaded.warnings)
+    };
+    for (line, part) in [
+        ("endpoint = \"https://collector:4318\"", "cannot be sent over https yet"),
+        ("endpoint = \"collector:4318\"", "is not a URL of a collector"),
+        ("endpoint = \"grpc://collector:4317\"", "is not a URL of a collector"),
+        ("endpoint = \"http://me:secret@collector:4318\"", "holds a name or a password"),
+        ("headers = [\"no colon\"]", "the field `no colon` cannot be sent"),
+        ("headers = [\"a: b\\r\\nc: d\"]", "the field `a` cannot be sent"),
+        ("headers = [\"Content-Type: text/plain\"]", "is written by the gateway itself"),
+        ("sample_ratio = 1.5", "`sample_ratio` must be 0 to 1"),
+        ("sample_ratio = -0.5", "`sample_ratio` must be 0 to 1"),
+        ("sample_ratio = nan", "`sample_ratio` must be 0 to 1"),
+        ("sample_ratio = 0.0000001", "too small to tell from 0"),
+        ("sample_ratio = \"1\"", "must be a number, not a string"),
+    ] {
+        let said = faults(line);
+        let found = said.iter().any(|fault| !fault.warning && fault.line == 2 && fault.message.contains(part));
+        assert!(found, "{line}: {said:#?}");
+        assert!(said.iter().all(|fault| !fault.to_string().contains("secret")), "{said:#?}");
+    }
+}
+
+#[test]
 fn a_rewrite_that_gatekeeper_takes_in_silence_loads_with_a_warning() {
     let rule = "[[module.match_rule]]\nrule = \"/a\"\nurl_rewrite = \"^/a(.*), ^/a  $1,^/a(.*) /b$1c\"";
     let files = [("module.toml", &*module("", rule, ENDPOINT, ""))];
@@ -146,4 +175,50 @@ fn a_link_to_nowhere_is_not_an_absent_file() {
     assert!(load_on(&file, HOST_NAME).is_ok());
     std::os::unix::fs::symlink("/nowhere/app.toml", folder.path().join("app.toml")).expect("a link in it");
     assert!(load_on(&file, HOST_NAME).is_err());
+}
+
+#[test]
+fn what_is_wrong_with_the_logs_is_told_with_its_place() {
+    let module =
+        "[[module]]\nbase.name = \"a\"\nload_balance.ip_list = \"127.0.0.1:1\"\nmatch_rule = [{ rule = \"/\" }]\n";
+    let told = |base: &str| {
+        let faults = load_files(&[("module.toml", module), ("base.toml", base)]).expect_err("a fault");
+        let fault = faults.iter().find(|fault| !fault.warning).expect("an error");
+        (fault.line, fault.column, fault.message.clone(), fault.help.clone().unwrap_or_default())
+    };
+    let cases = [
+        (
+            "[base]\naccess_log_format = \"$uri $statsu\"",
+            (2, 27),
+            "there is no variable `$statsu`",
+            "did you mean `status`?",
+        ),
+        (
+            "[base]\naccess_log_format = \"combind\"",
+            (2, 21),
+            "there is no form `combind` built in",
+            "did you mean `combined`?",
+        ),
+        ("[base]\naccess_log = \"yes\"", (2, 14), "`access_log`", ""),
+        ("[log.file_writer]\non = true", (2, 6), "`log_path` names no file", "name one"),
+        (
+            "[log.file_writer]\non = true\nlog_path = \"a\"\nrotate_log_path = \"a.%S\"",
+            (4, 22),
+            "`%S` stands for no part of the time",
+            "%m the minute",
+        ),
+        (
+            "[syslog.file_writer]\non = true\nlog_path = \"a\"\nrotate_log_path = \"a.old\"",
+            (4, 19),
+            "would never be rotated",
+            "%Y",
+        ),
+        ("[syslog]\nrooms = [\"control=debug\", \"cellar=debug\"]", (2, 28), "there is no room `cellar`", "worker"),
+        ("[syslog]\nrooms = [\"control\"]", (2, 11), "gives no level", "control=debug"),
+    ];
+    for (base, place, message, help) in cases {
+        let (line, column, said, advice) = told(base);
+        assert_eq!((line, column), place, "{base}: {said}");
+        assert!(said.contains(message) && advice.contains(help), "{base}: {said} / {advice}");
+    }
 }

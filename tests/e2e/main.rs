@@ -13,6 +13,8 @@ mod driver;
 #[cfg(test)]
 mod ends;
 #[cfg(test)]
+mod log;
+#[cfg(test)]
 mod proxy;
 #[cfg(test)]
 mod reload;
@@ -26,6 +28,8 @@ mod strict;
 mod support;
 #[cfg(test)]
 mod tcp;
+#[cfg(test)]
+mod trace;
 #[cfg(test)]
 mod tunnel;
 #[cfg(test)]

@@ -12,19 +12,22 @@ use crate::wall::calendar::{Calendar, Offset};
 /// How far ahead a zone's changes are known; a gateway that has loaded nothing for so long keeps the last offset.
 const YEARS_AHEAD: i64 = 10;
 
-/// The calendar of the zone that the key names. Empty is UTC, as for GateKeeper.
-pub(super) fn calendar(desk: &mut Desk<'_>) -> Calendar {
+/// The zone that the key names, and its calendar. Empty is UTC, as for GateKeeper.
+pub(super) fn calendar(desk: &mut Desk<'_>) -> (TimeZone, Calendar) {
     let name = desk.section.text("time_location");
     if name.is_empty() {
-        return Calendar::default();
+        return (TimeZone::UTC, Calendar::default());
     }
     match zone(name) {
-        Some(zone) => of(&zone, Timestamp::now()),
+        Some(zone) => {
+            let calendar = of(&zone, Timestamp::now());
+            (zone, calendar)
+        }
         None => {
             let help =
                 "such as \"Asia/Shanghai\", \"UTC\", \"Local\", or a POSIX rule such as \"CET-1CEST,M3.5.0,M10.5.0/3\"";
             desk.error("time_location", format!("there is no time zone `{name}`"), help);
-            Calendar::default()
+            (TimeZone::UTC, Calendar::default())
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::account;
 use super::address::{self, Wrong};
-use super::{Desk, Page, rules};
+use super::{Desk, Page, logs, rules, trace};
 use crate::config::Process;
 use crate::config::source::Faults;
 use crate::wall::listen::{Entrance, Listen};
@@ -38,6 +38,9 @@ pub(super) fn rules(page: &Page, faults: &mut Faults) -> HttpRules {
         underscore_fields: http.flag("underscore_fields"),
         merge_slashes,
         via: http.flag("via"),
+        reason: http.flag("reason_header"),
+        log_sample: 0,
+        sampling: trace::sampling(page.root.one("trace")),
     }
 }
 
@@ -66,7 +69,10 @@ pub(super) fn process(page: &Page, faults: &mut Faults) -> Process {
     let base = page.root.one("base");
     let dns = Desk { source: &page.source, section: page.root.one("dns"), faults: &mut *faults }
         .each("servers", address::name_server);
+    let export =
+        trace::export(&mut Desk { source: &page.source, section: page.root.one("trace"), faults: &mut *faults });
     let account = account::account(&mut Desk { source: &page.source, section: base, faults: &mut *faults });
+    let logs = logs::compile(page, jiff::tz::TimeZone::UTC, faults);
     let mut desk = Desk { source: &page.source, section: page.root.one("http"), faults };
     let (address, any) = address::listen(desk.section.text("addr")).unwrap_or_else(|(message, help)| {
         desk.error("addr", message, help);
@@ -86,5 +92,7 @@ pub(super) fn process(page: &Page, faults: &mut Faults) -> Process {
         admin: None,
         store: None,
         zone: String::new(),
+        logs,
+        export,
     }
 }

@@ -9,14 +9,17 @@ mod address;
 mod admin;
 mod calendar;
 mod http;
+mod logs;
 mod rules;
 mod service;
 mod tcp;
 mod tenants;
+mod trace;
 
 use ipnet::IpNet;
 
 use super::Process;
+use super::logs::Logs;
 use super::section::{Item, Section};
 use super::source::{Faults, Source};
 use crate::ids::EndpointId;
@@ -91,16 +94,18 @@ impl Desk<'_> {
 /// Compiles the files for a machine of this host name.
 pub(super) fn compile(pages: &Pages, host_name: &str, faults: &mut Faults) -> (Snapshot, Process) {
     let tenants = tenants::compile(&pages.app, pages.base.root.one("http").flag("merge_slashes"), faults);
-    let http = http::rules(&pages.base, faults);
+    let mut http = http::rules(&pages.base, faults);
     let modules = service::compile(&pages.module, &http, !tenants.all().is_empty(), host_name, faults);
     let process = http::process(&pages.base, faults);
+    http.log_sample = process.logs.access.sample;
     let listens = tcp::listens(process.listens, modules.listens, &pages.module, faults);
     let base = &pages.base;
     let admin = admin::admin(&mut Desk::at(base, "admin", faults), &listens);
     let store = admin::store(base.root.one("store"));
-    let calendar = calendar::calendar(&mut Desk::at(base, "base", faults));
+    let (time_zone, calendar) = calendar::calendar(&mut Desk::at(base, "base", faults));
     let zone = base.root.one("base").text("time_location").to_owned();
-    let process = Process { listens, admin, store, zone, ..process };
+    let logs = Logs { zone: time_zone, ..process.logs };
+    let process = Process { listens, admin, store, zone, logs, ..process };
     let mut snapshot = Snapshot::new(http, modules.routes, modules.services.into(), tenants);
     snapshot.calendar = calendar;
     (snapshot, process)

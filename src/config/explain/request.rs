@@ -8,6 +8,7 @@ use crate::proto::form;
 use crate::proto::forward;
 use crate::proto::framing::Framed;
 use crate::proto::head::{HeadLimits, RequestHead, Storage, parse_request};
+use crate::proto::trace_context::{Incoming, TraceOnward};
 use crate::wall::forwarded;
 use crate::wall::snapshot::{HttpRules, Service};
 use crate::wall::tenants::Tenant;
@@ -117,6 +118,7 @@ impl Onward<'_> {
         let query = if self.service.access.open { head.query.map(|_| &*stripped) } else { head.query };
         let (client, peer) = (self.peer.client.to_string(), self.peer.address.to_string());
         let added = self.tenant.map(tenant_fields).unwrap_or_default();
+        let trace = self.trace(head);
         let added: Vec<_> = added.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
         let onward = forward::Onward {
             path: self.path,
@@ -129,6 +131,7 @@ impl Onward<'_> {
             proto: "http",
             via: self.http.via.then_some(b"(this process)"),
             request_id: b"(an id)",
+            trace: trace.as_ref(),
             added: &added,
             underscore_fields: self.http.underscore_fields,
             upgrade_websocket: head.upgrade_websocket,
@@ -137,9 +140,28 @@ impl Onward<'_> {
         };
         let mut out = Vec::new();
         forward::request(&mut out, head, &onward);
+        if let Some(TraceOnward { parent, .. }) = &trace {
+            out = replaced(&out, &parent.text(), b"(the trace and a span)");
+            out = replaced(&out, &parent.parent.text(), b"(that span)");
+        }
         out.retain(|byte| *byte != b'\r');
         out.split(|byte| *byte == b'\n').map(story::text).collect::<Vec<_>>().join("\n")
     }
+}
+
+impl Onward<'_> {
+    /// What the upstream is told of the request's trace, with ids that are nobody's.
+    fn trace(&self, head: &RequestHead<'_>) -> Option<TraceOnward> {
+        let incoming = Incoming::read(head.fields);
+        let trace = self.http.sampling?.begin(&incoming, None, || (1, 1));
+        (!trace.passes).then(|| TraceOnward { incoming, parent: trace.onward(0) })
+    }
+}
+
+/// The text with another in place of one part, which it has once.
+fn replaced(text: &[u8], part: &[u8], other: &[u8]) -> Vec<u8> {
+    let Some(at) = memchr::memmem::find(text, part) else { return text.to_vec() };
+    [&text[..at], other, &text[at + part.len()..]].concat()
 }
 
 /// What tells an upstream on whose behalf a request comes.

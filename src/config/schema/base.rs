@@ -1,6 +1,6 @@
 //! base.toml: the process, the listener and what holds for every service.
 
-use super::{Key, Status, Table, Zero, commas, flag, int, list, text};
+use super::{Key, Status, Table, Zero, commas, flag, int, list, logs, text, trace, word};
 use crate::limits::{
     FIELDS_CEILING, LARGE_BUFFER_BYTES, RATE_SLOTS, RATE_SLOTS_CEILING, RATE_SLOTS_MIN, URI_BYTES_MAX,
 };
@@ -25,23 +25,51 @@ pub(super) const FILE: Table = Table::one(
     .status(Status::New),
     Table::one("store", STORE, "What the gateway remembers over restarts, in a SQLite file.").status(Status::New),
     Table::one("dns", DNS, "How names in `ip_list` are resolved.").status(Status::New),
-    log("log", "The request log."),
-    log("syslog", "The system log."),
-    log("checklog", "The log of health checks."),
-    log("statlog", "The log of statistics."),
+    logs::LOG,
+    logs::SYSLOG,
+    logs::CHECKLOG,
+    logs::STATLOG,
+    trace::TABLE,
 ]);
-
-const NO_LOGS: &str = "logs written to files are not built yet; faults and notices go to standard error";
 
 const BASE: &[Key] = &[
     text("debug_mode", "", "GateKeeper's switch for its web framework's messages.")
         .ignored("a client never sees an internal text, in any mode"),
-    text("access_log", "on", "Whether requests are logged.").ignored("the request log is not built yet"),
+    word(
+        "access_log",
+        &["on", "off"],
+        "on",
+        "Whether requests are logged. They are where a writer of `[log]` is on too.",
+    ),
+    text(
+        "access_log_format",
+        "gatekeeper",
+        "The form of a line of the request log: `gatekeeper`, `json`, `combined` (nginx's), or a text with variables \
+         such as `$status`, which docs/operating.md lists.",
+    )
+    .example("$remote_addr $request $status $timers $end")
+    .ours(),
+    int(
+        "access_log_sample",
+        1,
+        1_000_000,
+        1,
+        "One request in so many is logged, by each worker's own count, and every one that ended early or was answered \
+         with 500 or more.",
+    )
+    .ours(),
+    list(
+        "log_redact",
+        "Query parameters whose values are not written, in any log or trace, beside `sign`, `token`, `password` and \
+         their like, which never are. Authorization, cookies and bodies are not written either.",
+    )
+    .example("[\"phone\"]")
+    .ours(),
     text(
         "time_location",
         "",
-        "The time zone in which a day and an hour begin, for totals and for tenants' daily quotas: a name of the time zone \
-         database, a POSIX rule, or `Local`. Empty is UTC.",
+        "The time zone of log lines and of rotated files' names, and in which a day and an hour begin, for totals and for \
+         tenants' daily quotas: a name of the time zone database, a POSIX rule, or `Local`. Empty is UTC.",
     )
     .example("Asia/Shanghai"),
     int(
@@ -260,6 +288,14 @@ const HTTP: &[Key] = &[
     .ours(),
     flag("merge_slashes", true, "`//` in a path becomes `/` before rules, lists, rewrites and the upstream see it.")
         .ours(),
+    flag(
+        "reason_header",
+        true,
+        "An answer that this gateway gives where it ends a request early says why in `X-Gatekeeper-Reason`, by a code \
+         of docs/ends.md. It names no address; it does tell a list from a rate, and a wrong `sign` from an unknown \
+         `app_id`, as the answer's text does in any case.",
+    )
+    .ours(),
     flag("via", true, "Add `Via` to requests; it is also how a request that loops back here is found (508).").ours(),
 ];
 
@@ -326,26 +362,3 @@ const DNS: &[Key] =
     &[list("servers", "Name servers to ask, as `ip:port` or `ip` (port 53). Empty asks those of the system.")
         .example("[\"127.0.0.1:5353\"]")
         .ours()];
-
-const fn log(name: &'static str, doc: &'static str) -> Table {
-    Table::one(name, LOG, doc).status(Status::Ignored(NO_LOGS)).tables(WRITERS)
-}
-
-const WRITERS: &[Table] = &[
-    Table::one("file_writer", FILE_WRITER, "Writing to files."),
-    Table::one("console_writer", CONSOLE_WRITER, "Writing to the console."),
-];
-
-const LOG: &[Key] =
-    &[text("log_level", "error", "trace, debug, info, warning, error or fatal.").status(Status::Ignored(NO_LOGS))];
-
-const FILE_WRITER: &[Key] = &[
-    flag("on", false, "Whether to write.").ignored(NO_LOGS),
-    text("log_path", "", "The file.").ignored(NO_LOGS),
-    text("rotate_log_path", "", "What the file becomes: %Y %M %D %H %m.").ignored(NO_LOGS),
-    text("wf_log_path", "", "The file of warnings and worse.").ignored(NO_LOGS),
-    text("rotate_wf_log_path", "", "What that becomes.").ignored(NO_LOGS),
-];
-
-const CONSOLE_WRITER: &[Key] =
-    &[flag("on", false, "Whether to write.").ignored(NO_LOGS), flag("color", false, "In colour.").ignored(NO_LOGS)];

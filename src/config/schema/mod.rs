@@ -7,8 +7,10 @@
 
 mod app;
 mod base;
+mod logs;
 mod module;
 mod other;
+mod trace;
 
 /// What a key holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub enum Kind {
     Int(i64, i64),
     /// `true` or `false`.
     Bool,
+    /// A part of a whole, from 0 to 1, kept in millionths.
+    Share,
 }
 
 /// What holds where a key is absent.
@@ -38,6 +42,8 @@ pub enum Preset {
     Int(i64),
     /// This answer.
     Bool(bool),
+    /// This many millionths.
+    Millionths(u32),
     /// No item.
     Empty,
 }
@@ -161,6 +167,10 @@ const fn int(name: &'static str, min: i64, max: i64, default: i64, doc: &'static
 
 const fn flag(name: &'static str, default: bool, doc: &'static str) -> Key {
     Key::of(name, Kind::Bool, Preset::Bool(default), doc)
+}
+
+const fn share(name: &'static str, millionths: u32, doc: &'static str) -> Key {
+    Key::of(name, Kind::Share, Preset::Millionths(millionths), doc)
 }
 
 /// How often a table may stand.

@@ -10,6 +10,7 @@ use tracing::debug;
 use super::Shared;
 use super::jitter::Jitter;
 use super::probe::{Finding, probe};
+use crate::control::journal::CHECK;
 use crate::control::state::{CheckerId, Event, Target};
 use crate::limits;
 
@@ -47,10 +48,16 @@ impl Checker {
     /// False when nobody listens any more.
     async fn tell(&self, finding: Finding) -> bool {
         let failure = match finding {
-            Finding::Passed => None,
-            Finding::Failed(why) => Some(why),
+            Finding::Passed => {
+                debug!(target: CHECK, "probe of {} passed", self.target.spot);
+                None
+            }
+            Finding::Failed(why) => {
+                debug!(target: CHECK, "probe of {} failed: {why}", self.target.spot);
+                Some(why)
+            }
             Finding::Unclear(why) => {
-                debug!("probe of {} does not count: {why}", self.target.spot);
+                debug!(target: CHECK, "probe of {} does not count: {why}", self.target.spot);
                 return true;
             }
         };

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::event::Watcher;
 use super::{CheckerId, Target, View};
-use crate::config::Token;
+use crate::config::logs::Logs;
+use crate::config::{Export, Token};
 use crate::control::Outcome;
 use crate::control::bind::Wanted;
 use crate::control::books::Subject;
@@ -86,6 +87,14 @@ pub(crate) enum Effect {
     },
     /// Write a line to the log.
     Say(Level, String),
+    /// Write a line to the log of health checks.
+    SayOfHealth(Level, String),
+    /// Log as this says from now on.
+    UseLogs(Box<Logs>),
+    /// Send spans there from now on; nothing is traced where there is none.
+    Export(Option<Box<Export>>),
+    /// Close the files of the logs and open those that have their names now.
+    ReopenLogs,
     /// Every worker has started, on these rungs of the driver ladder.
     Ready(String),
     /// Tell the service manager.

@@ -51,6 +51,8 @@ pub(crate) enum Event {
     },
     /// Somebody watches and wants to see the state.
     Watched(Watcher),
+    /// SIGUSR1.
+    ReopenLogs,
     /// SIGTERM or SIGINT.
     Stop,
     /// SIGUSR2, or `gatekeeper upgrade`.

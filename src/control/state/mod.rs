@@ -184,6 +184,7 @@ impl State {
         state.chart();
         state.workers.offer(state.publisher.current(), &mut state.out);
         state.doors.replace(&state.process.listens, groups, EpochId(1), &state.workers, &mut state.out);
+        state.out.push(Effect::UseLogs(Box::new(state.process.logs.clone())));
         state.out.push(Effect::UseServers(state.process.dns_servers.clone()));
         state.out.append(&mut duties);
         state.watch(files);
@@ -224,6 +225,7 @@ impl State {
                 }
             }
             Event::Watched(whom) => self.out.push(Effect::Show(whom, Box::new(self.view(now)))),
+            Event::ReopenLogs => self.out.push(Effect::ReopenLogs),
             Event::Stop => self.stop(now),
             Event::Due => {}
         }
@@ -520,6 +522,12 @@ impl State {
         if process.dns_servers != self.process.dns_servers {
             self.out.push(Effect::UseServers(process.dns_servers.clone()));
         }
+        if process.logs != self.process.logs {
+            self.out.push(Effect::UseLogs(Box::new(process.logs.clone())));
+        }
+        if process.export != self.process.export {
+            self.out.push(Effect::Export(process.export.clone().map(Box::new)));
+        }
         if process.reload_interval_ms != self.process.reload_interval_ms {
             self.timer_due = timer_after(now, &process);
         }
@@ -541,7 +549,7 @@ impl State {
 
     fn say_faults(&mut self, faults: &[Fault]) {
         let level = |fault: &Fault| if fault.warning { Level::Warn } else { Level::Error };
-        self.out.extend(faults.iter().map(|fault| Effect::Say(level(fault), fault.to_string())));
+        self.out.extend(faults.iter().map(|fault| Effect::Say(level(fault), fault.without_kind())));
     }
 
     /// The first signal drains, the second ends at once.

@@ -121,9 +121,9 @@ impl Place {
         self.told_in = None;
         let shown = Shown(&self.key.address, &member.spot);
         out.push(match failure {
-            Some(why) => Effect::Say(Level::Warn, format!("endpoint {shown} is down: {why}")),
-            None if before == Verdict::Down => Effect::Say(Level::Info, format!("endpoint {shown} is up")),
-            None => Effect::Say(Level::Debug, format!("endpoint {shown} is up")),
+            Some(why) => Effect::SayOfHealth(Level::Warn, format!("endpoint {shown} is down: {why}")),
+            None if before == Verdict::Down => Effect::SayOfHealth(Level::Info, format!("endpoint {shown} is up")),
+            None => Effect::SayOfHealth(Level::Debug, format!("endpoint {shown} is up")),
         });
         true
     }

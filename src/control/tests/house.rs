@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use crate::config::logs::{self, Format, Level, Logs, Writers};
 use crate::config::{Fault, Loaded, Process};
+use crate::control::Notes;
 use crate::control::bind::{Group, Opened};
 use crate::control::state::{Event, Pace};
 use crate::control::{Life, Office, Outcome, thread::turn};
@@ -95,6 +97,9 @@ fn rules() -> HttpRules {
         underscore_fields: false,
         merge_slashes: false,
         via: false,
+        reason: true,
+        log_sample: 0,
+        sampling: None,
     }
 }
 
@@ -114,7 +119,18 @@ pub(crate) fn process() -> Process {
         admin: None,
         store: None,
         zone: String::new(),
+        logs: no_logs(),
+        export: None,
     }
+}
+
+/// Nothing is written anywhere.
+fn no_logs() -> Logs {
+    let writers = Writers { level: Level::Info, file: None, wf: None, console: None };
+    let access = logs::Access { writers: writers.clone(), format: Format::Json, sample: 0, redact: Box::default() };
+    let (system, check, stat) = (writers.clone(), writers.clone(), writers);
+    let (zone, rooms) = (jiff::tz::TimeZone::UTC, Box::default());
+    Logs { zone, access, system, check, stat, stat_interval_s: 60, json: false, rooms }
 }
 
 /// Listeners without sockets: nothing is dealt.
@@ -303,7 +319,8 @@ impl House {
         let (spawn, ready) = (Box::new(|_| Err(io::ErrorKind::Unsupported.into())), Box::new(|_: &str| {}));
         let (copy, life) = (file.clone(), Life::default());
         let stats = StatsFile::anonymous(1).expect("room");
-        let office = Office { file: copy, load, loaded, listening, links, spawn, reports, ready, life, stats };
+        let notes = Notes::quiet();
+        let office = Office { file: copy, load, loaded, listening, links, spawn, reports, ready, life, stats, notes };
         let channel = mpsc::channel(64);
         let events = channel.0.clone();
         let running = Some(thread::spawn(move || {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::proto::cases::{GET, accepted, answered};
 use crate::proto::head::{Asked, Method};
+use crate::proto::trace_context::{self, Incoming, SpanId, TraceId, TraceOnward, TraceParent};
 
 const DATE: &[u8] = b"Sun, 06 Nov 1994 08:49:37 GMT";
 
@@ -18,6 +19,7 @@ fn onward<'a>() -> Onward<'a> {
         proto: "http",
         via: None,
         request_id: b"",
+        trace: None,
         added: &[],
         underscore_fields: false,
         upgrade_websocket: false,
@@ -223,6 +225,41 @@ fn fields_of_ours_are_never_the_clients() {
     let text = sent("GET", lines, &with_underscores);
     let expected = format!("didi-header-spanid: 7\r\n{FORWARDING}didi-header-rid: id\r\nx-plan: gold\r\n");
     assert_eq!(text, expected);
+}
+
+/// What is sent where the trace is told in our word, without the forwarding fields.
+fn traced(lines: &str) -> String {
+    let bytes = format!("GET /x HTTP/1.1\r\nHost: gate\r\n{lines}\r\n");
+    let trace = accepted(bytes.as_bytes(), |head| TraceOnward {
+        incoming: Incoming::read(head.fields),
+        parent: TraceParent { trace: TraceId::new(0xa), parent: SpanId::new(0xb), flags: trace_context::SAMPLED },
+    });
+    sent("GET", lines, &Onward { trace: Some(&trace), ..onward() }).replace(FORWARDING, "")
+}
+
+/// Our own words on that trace.
+const TRACED: &str = "traceparent: 00-0000000000000000000000000000000a-000000000000000b-01\r\n\
+                      didi-header-spanid: 000000000000000b\r\n";
+/// A client's.
+const PARENT: &str = "Traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00\r\n";
+
+#[test]
+fn a_trace_told_in_our_word_replaces_the_clients() {
+    let lines = format!("{PARENT}A: 1\r\ndidi-header-spanid: 7\r\nTracestate: a=1\r\nTracestate: b=2\r\n");
+    assert_eq!(traced(&lines), format!("A: 1\r\nTracestate: a=1\r\nTracestate: b=2\r\n{TRACED}"));
+}
+
+#[test]
+fn a_new_trace_takes_no_state_along() {
+    assert_eq!(traced("Traceparent: 00-broken\r\nTracestate: a=1\r\n"), TRACED);
+    assert_eq!(traced("Tracestate: a=1\r\n"), TRACED);
+    assert_eq!(traced(&format!("{PARENT}Tracestate: broken\r\n")), TRACED, "nor does an old one a broken state");
+}
+
+#[test]
+fn a_trace_passes_untouched_where_nobody_looks_at_it() {
+    let lines = format!("{PARENT}Tracestate: broken\r\ndidi-header-spanid: 7\r\n");
+    assert_eq!(fields("GET", &lines, &onward()), lines);
 }
 
 #[test]

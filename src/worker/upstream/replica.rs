@@ -99,6 +99,12 @@ fn bounds(upstream: &Upstream, workers: usize) -> Bounds {
 }
 
 impl Replica {
+    /// An endpoint, as written in the file.
+    #[must_use]
+    pub fn node(&self, endpoint: usize) -> &str {
+        &self.upstream.endpoints[endpoint].node
+    }
+
     /// A replica for a core, keeping what still holds of the one before.
     #[must_use]
     pub fn build(

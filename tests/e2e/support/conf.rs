@@ -29,6 +29,12 @@ impl Toml for i64 {
     }
 }
 
+impl Toml for f64 {
+    fn toml(self) -> String {
+        format!("{self:?}")
+    }
+}
+
 impl Toml for bool {
     fn toml(self) -> String {
         self.to_string()
@@ -168,6 +174,8 @@ pub(crate) struct Conf {
     cluster: Table,
     admin: Table,
     store: Table,
+    trace: Table,
+    logs: BTreeMap<&'static str, Table>,
     services: Vec<Service>,
     apps: Vec<App>,
     cores: Option<usize>,
@@ -183,6 +191,8 @@ impl Conf {
             cluster: Table::new(),
             admin: Table::new(),
             store: Table::new(),
+            trace: Table::new(),
+            logs: BTreeMap::new(),
             services: Vec::new(),
             apps: Vec::new(),
             cores: None,
@@ -231,6 +241,18 @@ impl Conf {
     /// A key of base.toml's `[store]`.
     pub(crate) fn store(mut self, key: &'static str, value: impl Toml) -> Self {
         self.store.insert(key, value.toml());
+        self
+    }
+
+    /// A key of base.toml's `[trace]`.
+    pub(crate) fn trace(mut self, key: &'static str, value: impl Toml) -> Self {
+        self.trace.insert(key, value.toml());
+        self
+    }
+
+    /// A key of one of base.toml's tables of logs, such as `log.file_writer`.
+    pub(crate) fn log(mut self, table: &'static str, key: &'static str, value: impl Toml) -> Self {
+        self.logs.entry(table).or_default().insert(key, value.toml());
         self
     }
 
@@ -284,6 +306,10 @@ impl Conf {
         write_table(&mut base, "[cluster]", &self.cluster);
         write_table(&mut base, "[admin]", &self.admin);
         write_table(&mut base, "[store]", &self.store);
+        write_table(&mut base, "[trace]", &self.trace);
+        for (name, table) in &self.logs {
+            write_table(&mut base, &format!("[{name}]"), table);
+        }
         let mut module = String::new();
         for service in &self.services {
             service.write(&mut module);

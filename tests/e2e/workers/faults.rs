@@ -134,7 +134,7 @@ fn a_control_that_is_stuck_stops_no_traffic() {
     assert_eq!(kept.get("/svc/a").status(), 200);
     let mut asking = gateway.connect();
     let before = Instant::now();
-    gateway.signal(Signal::USR1);
+    gateway.signal(Signal::WINCH);
     thread::sleep(Duration::from_millis(200));
     asking.send("GET /reload HTTP/1.1\r\nHost: a\r\n\r\n");
     let mut refused = 0;

@@ -84,8 +84,8 @@ fn a_bad_file_is_answered_with_its_faults_and_changes_nothing() {
     assert_eq!(
         desk.did(),
         [
-            "Error: a.toml: error: one",
-            "Warn: a.toml: warning: two",
+            "Error: a.toml: one",
+            "Warn: a.toml: two",
             "Error: configuration not loaded; epoch 1 stays in force",
             "answer 5 to 0: 500 a.toml: error: one\na.toml: warning: two"
         ]
@@ -215,7 +215,7 @@ fn warnings_of_a_good_file_are_said() {
     let mut desk = Desk::open(&[]);
     desk.ask(1);
     desk.load(Loaded { warnings: faults(), ..loaded(&[]) });
-    assert_eq!(desk.did_only("Warn"), ["Warn: a.toml: warning: two"]);
+    assert_eq!(desk.did_only("Warn"), ["Warn: a.toml: two"]);
 }
 
 #[test]

@@ -186,6 +186,8 @@ pub const COMPLETION_ENTRIES: u32 = 4_096;
 /// Buffers of `SMALL_BUFFER_BYTES` that each worker's ring takes from when bytes come; they are back before the next
 /// turn of its loop.
 pub const PROVIDED_BUFFERS: u16 = 64;
+/// Bursts in a row that filled no buffer, from which on a peer is received from by a stream.
+pub const CALM_BURSTS_MIN: u8 = 4;
 /// As many of another size for what services send: they are few, asked for it, and mostly answer with more.
 pub const ROOMY_BUFFERS: u16 = 32;
 /// That size: an answer of 16 KiB comes at once with its head.

@@ -69,7 +69,9 @@ impl Stream {
             Some(last) if last.bytes().len() + bytes.len() <= last.capacity() => return last.append(bytes),
             _ => {}
         }
-        let mut lease = self.buffers.lease(Class::holding(bytes.len()));
+        // A flood is gathered in few large pieces, because each is sent on by itself.
+        let class = if self.came.is_some() { Class::Large } else { Class::holding(bytes.len()) };
+        let mut lease = self.buffers.lease(class);
         lease.append(bytes);
         match &self.came {
             Some(_) => self.later.get_or_insert_default().push_back(lease),

@@ -140,6 +140,8 @@ ends! {
     TenantPath = "tenant_path", 403, 401, Gateway, No, "no rights for this path";
     /// The tenant's rate is used up.
     TenantRate = "tenant_rate", 429, 401, Gateway, No, "tenant QPS limit";
+    /// The tenant's calls of the day are used up.
+    TenantQuota = "tenant_quota", 429, 401, Gateway, No, "tenant daily query limit";
     /// The client address's rate for this service is used up.
     ClientRate = "client_rate", 429, 400, Gateway, No, "client QPS limit";
     /// The table of rate limits has no free place for another key.

@@ -124,6 +124,34 @@ pub const DESK_PATIENCE_MS: u64 = 5_000;
 pub const DESK_ASKERS_MAX: usize = 8;
 /// Bytes of a question.
 pub const DESK_LINE_BYTES_MAX: u64 = 64;
+/// Connections of the admin listener; more wait in the accept queue.
+pub const ADMIN_CONNECTIONS_MAX: usize = 64;
+/// How long one of them may take to ask, the first time and each time after.
+pub const ADMIN_HEAD_MS: u64 = 30_000;
+/// How long one of them lives; then it is closed after the answer under way.
+pub const ADMIN_LIFE_MS: u64 = 600_000;
+/// And this much later it is cut.
+pub const ADMIN_CUT_MS: u64 = 30_000;
+/// Bytes of a question.
+pub const ADMIN_HEAD_BYTES_MAX: usize = 16 * 1024;
+/// How long a question waits for the control loop.
+pub const ADMIN_PATIENCE_MS: u64 = 5_000;
+/// How long the store may be busy with another process before it is tried again later.
+pub const STORE_BUSY_MS: u64 = 1_000;
+/// Between two looks at what tenants with a quota have used, in the store and here.
+pub const STORE_SYNC_MS: u64 = 1_000;
+/// Between two writes of totals; a crash loses what was counted since the last one.
+pub const STORE_WRITE_MS: u64 = 5_000;
+/// Between two attempts at a store that cannot be used.
+pub const STORE_AGAIN_MS: u64 = 10_000;
+/// Between two times at which what is old is forgotten.
+pub const STORE_FORGET_MS: u64 = 600_000;
+/// How long a start waits for the store to tell what was used of quotas, and a stop for the last write.
+pub const STORE_PATIENCE_MS: u64 = 3_000;
+/// Rows in one statement to the store.
+pub const STORE_ROWS_AT_ONCE: usize = 500;
+/// Totals that wait for a store which cannot be used; of more, the oldest hours are let go.
+pub const TOTALS_WAITING_MAX: usize = 100_000;
 /// First probes of many new endpoints are spread over this, or over their interval if shorter.
 pub const PROBE_SPREAD_MS: u64 = 1_000;
 /// A probe that did not succeed is repeated after this, or after the interval if shorter.
@@ -285,6 +313,7 @@ const _: () = assert!(CHUNK_LINE_BYTES_MAX < SMALL_BUFFER_BYTES);
 const _: () = assert!(CHUNK_LINE_BYTES_MAX <= CHUNK_EXTENSION_BYTES_MAX);
 const _: () = assert!(TRAILER_BYTES_MAX <= LARGE_BUFFER_BYTES);
 const _: () = assert!(FILE_SETTLE_MS < FILE_SETTLE_MAX_MS);
+const _: () = assert!(STORE_BUSY_MS < STORE_PATIENCE_MS && STORE_SYNC_MS <= STORE_WRITE_MS);
 const _: () = assert!(PROBE_GAP_MS <= PROBE_SPREAD_MS);
 const _: () = assert!(TTL_MIN_MS < LOOKUP_RETRY_MAX_MS && LOOKUP_RETRY_MAX_MS <= TTL_MAX_MS);
 const _: () = assert!(UPGRADE_SIGN_MS < UPGRADE_PROOF_MS && UPGRADE_PROOF_MS < UPGRADE_SILENCE_MS);

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use crate::cli;
 use crate::config::{self, Fault, Loaded};
-use crate::control::bind::Group;
+use crate::control::bind::{Group, Opened};
 use crate::control::given::Given;
 use crate::control::journal::{Journal, Notes};
 use crate::control::systemd::Systemd;
@@ -59,6 +59,10 @@ pub fn run(options: &cli::Run, inherited: Inherited) -> Result<ExitCode, String>
     let mut given = given(predecessor.as_ref(), inherited.passed)?;
     let opened = process.listens.iter().map(|listen| given.group(listen, workers));
     let listening = opened.collect::<Result<Vec<_>, _>>()?;
+    let admin = match &process.admin {
+        Some(admin) => given.admin(admin)?,
+        None => None,
+    };
     for left in given.unclaimed() {
         tracing::warn!("was given a listening socket that nothing in the files asks for: {left}");
     }
@@ -70,6 +74,9 @@ pub fn run(options: &cli::Run, inherited: Inherited) -> Result<ExitCode, String>
     }
     let address = listening[0].address();
     print_start(&describe_start(&loaded, &listening, workers, &cores, descriptors));
+    if let Some(address) = admin.as_ref().and_then(|socket| socket.local_addr().ok()) {
+        print_start(&format!("  admin      http://{address}\n"));
+    }
 
     let stats = open_stats(process.stats_dir.as_deref(), workers)?;
     let (up, reports) = link::report_channel().map_err(|error| format!("cannot link the workers: {error}"))?;
@@ -92,7 +99,7 @@ pub fn run(options: &cli::Run, inherited: Inherited) -> Result<ExitCode, String>
         file: options.file.clone(),
         load: Box::new(config::load_if_changed),
         loaded,
-        listening,
+        listening: Opened { groups: listening, admin },
         links,
         spawn: Box::new(spawn),
         reports,

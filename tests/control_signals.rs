@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use gatekeeper::config;
-use gatekeeper::control::bind::Group;
+use gatekeeper::control::bind::{Group, Opened};
 use gatekeeper::control::{self, Life, Notes, Office};
 use gatekeeper::ids::WorkerId;
 use gatekeeper::wall::link::{self, Order, Report};
@@ -38,7 +38,8 @@ fn hangup_reloads_and_terminate_drains() {
     let loaded = config::load(&file).unwrap_or_else(|faults| panic!("{faults:?}"));
 
     let unserved = |listen: &Listen| Group { listen: listen.clone(), sockets: Vec::new() };
-    let listening = loaded.process.listens.iter().map(unserved).collect();
+    let groups = loaded.process.listens.iter().map(unserved).collect();
+    let listening = Opened { groups, admin: None };
 
     let (up, reports) = link::report_channel().expect("descriptors");
     let (control_end, worker) = link::connect(WorkerId(0), &up).expect("descriptors");

@@ -51,6 +51,9 @@ const fn advice(end: End) -> &'static str {
         End::TenantSign => "Correct `sign`; it is the tenant's `secret`.",
         End::TenantPath => "Add the path to the tenant's `open_api`.",
         End::TenantRate => "Come back after `Retry-After`, or raise the tenant's `qps`.",
+        End::TenantQuota => {
+            "Come back after `Retry-After`, when the day ends, or raise the tenant's `total_query_daily`."
+        }
         End::ClientRate => "Come back after `Retry-After`, or raise the service's `client_flow_limit`.",
         End::RateTableFull => {
             "More clients and tenants are below a full bucket at once than the table holds. Raise `rate_keys_max`."

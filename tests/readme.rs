@@ -231,11 +231,13 @@ fn the_start_says_which_driver_runs_and_where_it_listens() {
 }
 
 #[test]
-fn a_daily_quota_is_said_to_be_without_effect() {
+fn a_daily_quota_is_explained() {
     let app = "[[authirized_apps]]\napp_id = \"a\"\nsecret = \"b\"\nopen_api = \"/\"\ntotal_query_daily = 5\n";
-    let folder = folder_with(&[("module.toml", configuration()), ("app.toml", app)]);
-    let said = shown(&gatekeeper(folder.path(), &["check", "module.toml"]));
-    assert!(said.contains("the daily quota of `a` is not enforced yet"), "{said}");
+    let module = configuration()
+        .replace("  [module.load_balance]", "  [module.access_control]\n    open = 1\n  [module.load_balance]");
+    let folder = folder_with(&[("module.toml", &module), ("app.toml", app)]);
+    let said = shown(&gatekeeper(folder.path(), &["explain", "module.toml", "GET", "/shop/x?app_id=a&sign=b"]));
+    assert!(said.contains("5 per day for the tenant; more: 429"), "{said}");
 }
 
 #[test]

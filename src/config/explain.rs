@@ -196,6 +196,10 @@ impl<'q> Stages<'q, '_> {
             format!("{} per second for {whom}, {} at once; more: {status}", rate.per_second, rate.burst)
         });
         let mut told: Vec<_> = each.collect();
+        if let Some(quota) = tenant.and_then(|tenant| tenant.quota.as_ref()) {
+            let status = End::TenantQuota.status(legacy).unwrap_or_default();
+            told.push(format!("{} per day for the tenant; more: {status}", quota.daily_max));
+        }
         if told.is_empty() {
             told.push("none".into());
         }

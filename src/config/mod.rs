@@ -70,6 +70,53 @@ pub struct Process {
     pub logs: logs::Logs,
     /// `[trace]`: where spans go; `None` where nothing is traced.
     pub export: Option<Export>,
+    /// `[admin]`; `None` is off.
+    pub admin: Option<Admin>,
+    /// `[store]`; `None` is off.
+    pub store: Option<Store>,
+    /// `base.time_location` as written; empty is UTC.
+    pub zone: String,
+}
+
+/// Where the gateway is watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// Where it listens; any but a loopback address has a token.
+    pub address: SocketAddr,
+    /// The files say so; the default one is given up where another process is there.
+    pub given: bool,
+    /// What a question must bear; `None` lets everybody ask.
+    pub token: Option<Token>,
+}
+
+/// What a question to the admin listener must bear.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Token {
+    /// This.
+    Text(Box<str>),
+    /// What this file holds at the time, blanks around it left out.
+    File(PathBuf),
+}
+
+/// Without the secret.
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(_) => f.write_str("Text(..)"),
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+        }
+    }
+}
+
+/// What the gateway remembers over restarts, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Store {
+    /// The file, as written: relative to the state directory, or else to the module file's folder.
+    pub path: PathBuf,
+    /// Totals of days are kept for so many.
+    pub days_kept: u32,
+    /// Totals of hours are kept for so many.
+    pub hours_kept: u32,
 }
 
 /// Whom the process becomes once its listeners are bound.

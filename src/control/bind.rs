@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::state::Opening;
+use crate::config::Admin;
 use crate::limits::{BIND_PATIENCE_MS, LISTEN_BACKLOG};
 use crate::wall::listen::{Entrance, Listen};
 
@@ -42,20 +43,64 @@ pub fn open(listen: &Listen, beside_own: bool, count: usize) -> Result<Group, St
     }
 }
 
+/// Listeners that are to be opened.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    /// For workers.
+    pub(crate) listeners: Vec<Opening>,
+    /// For whoever watches.
+    pub(crate) admin: Option<Admin>,
+}
+
+/// Listeners that are open.
+#[derive(Debug, Default)]
+pub struct Opened {
+    /// For workers.
+    pub groups: Vec<Group>,
+    /// For whoever watches.
+    pub admin: Option<TcpListener>,
+}
+
+/// Opens the admin listener. One at its default address is done without where another process is there: that must not
+/// keep a second gateway of the same machine from serving.
+///
+/// # Errors
+/// When it cannot be opened, in words for the user.
+pub fn open_admin(admin: &Admin) -> Result<Option<TcpListener>, String> {
+    let address = admin.address;
+    let alone = || try_out(address, false);
+    let opened = if admin.given { patiently(alone) } else { alone() }.and_then(|address| one_more(address, false));
+    match opened {
+        Ok(socket) => Ok(Some(socket)),
+        Err(error) if !admin.given => {
+            tracing::warn!("there is no admin listener: {address} is its default, and: {error}; give [admin] an addr");
+            Ok(None)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(format!(
+            "cannot listen on {address}: another process listens there; stop it, or change `addr` of [admin] in base.toml"
+        )),
+        Err(error) => Err(format!("cannot listen on {address} for [admin]: {error}")),
+    }
+}
+
 /// Opens all of these, or none.
 ///
 /// # Errors
 /// A line for each that cannot be opened.
-pub(super) fn open_all(wanted: &[Opening], count: usize) -> Result<Vec<Group>, Vec<String>> {
+pub(super) fn open_all(wanted: &Wanted, count: usize) -> Result<Opened, Vec<String>> {
     let mut faults = Vec::new();
     let mut opened = Vec::new();
-    for Opening { listen, beside_own } in wanted {
+    for Opening { listen, beside_own } in &wanted.listeners {
         match open(listen, *beside_own, count) {
             Ok(group) => opened.push(group),
             Err(fault) => faults.push(fault),
         }
     }
-    if faults.is_empty() { Ok(opened) } else { Err(faults) }
+    let admin = wanted.admin.as_ref().map_or(Ok(None), open_admin).unwrap_or_else(|fault| {
+        faults.push(fault);
+        None
+    });
+    if faults.is_empty() { Ok(Opened { groups: opened, admin }) } else { Err(faults) }
 }
 
 fn explain(error: &io::Error, entrance: &Entrance) -> String {

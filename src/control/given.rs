@@ -14,6 +14,7 @@ use rustix::fs::fstat;
 use socket2::{SockRef, Socket, Type};
 
 use super::bind::{self, Group};
+use crate::config::Admin;
 use crate::wall::listen::Listen;
 
 /// Those that no address has claimed yet.
@@ -43,6 +44,17 @@ impl Given {
         }
         join(&mut sockets, workers).map_err(|error| format!("cannot listen on {}: {error}", listen.address))?;
         Ok(Group { listen: listen.clone(), sockets })
+    }
+
+    /// The admin listener: the one given, or one that is opened.
+    ///
+    /// # Errors
+    /// When it cannot be opened, in words for the user.
+    pub fn admin(&mut self, admin: &Admin) -> Result<Option<TcpListener>, String> {
+        match self.claim(admin.address, false).pop() {
+            Some(given) => Ok(Some(given)),
+            None => bind::open_admin(admin),
+        }
     }
 
     /// Takes out those that listen there.

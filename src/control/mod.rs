@@ -4,9 +4,12 @@
 //! drain at the end. Out of scope: serving requests, and how workers are started and pinned (`run`
 //! hands in the links, and how one that died is replaced). A control that is stuck stops no traffic.
 
+mod admin;
 pub mod bind;
+mod books;
 pub mod desk;
 mod dns;
+mod figures;
 pub mod given;
 mod health;
 pub mod journal;
@@ -17,19 +20,22 @@ mod reports;
 mod signals;
 mod state;
 mod stats_file;
+mod store;
 pub mod systemd;
 #[cfg(test)]
 mod tests;
 mod thread;
+mod totals;
 pub mod trace;
 pub mod upgrade;
 mod watch;
+mod watchers;
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use bind::Group;
+use bind::Opened;
 
 use crate::config::{Fault, Loaded};
 use crate::ids::WorkerId;
@@ -57,7 +63,7 @@ pub struct Office {
     /// What it said at start: epoch 1. Its warnings are the caller's to print.
     pub loaded: Loaded,
     /// The listeners it wants, opened.
-    pub listening: Vec<Group>,
+    pub listening: Opened,
     /// One link per worker.
     pub links: Vec<ControlEnd>,
     /// How a worker that has died is replaced.

@@ -14,13 +14,14 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, spawn_blocking};
 use tracing::{debug, error, info, warn};
 
+use super::bind::Wanted;
 use super::dns::Names;
 use super::health::Checkers;
 use super::journal::{self, CHECK, Journal, Notes};
 use super::passage::Passage;
-use super::state::{Birth, Effect, Event, Level, Opening, Pace, State};
-use super::stats_file::Chart;
+use super::state::{Birth, Effect, Event, Level, Pace, State};
 use super::watch::Watch;
+use super::watchers::Watchers;
 use super::{Office, Outcome, Ready, Spawn, bind, reload, reports, signals};
 use crate::config::Export;
 use crate::config::logs::Logs;
@@ -50,15 +51,18 @@ pub(super) async fn turn(office: Office, pace: Pace, (events, mut inbox): Channe
     if let Some(journal) = notes.journal() {
         tokio::spawn(journal::watch(journal.clone()));
     }
+    let mut watchers = Watchers::open(stats, &file, &events)?;
     let reader = reload::Reader::new(file, load.into());
     let workers: Vec<WorkerId> = links.iter().map(|link| link.worker).collect();
     let birth = Birth { has_predecessor: life.predecessor.is_some(), watchdog: life.systemd.watchdog() };
     let passage = Passage::new(life, &events)?;
-    let mut hands = Hands::new(links, spawn, reader, passage, events, ready, stats, notes);
     let (mut state, mut effects) = State::open(loaded, listening, workers, Instant::now(), pace, birth);
+    watchers.begin(state.subject()).await;
+    let mut hands = Hands::new(links, spawn, reader, passage, watchers, events, ready, stats, notes);
     loop {
         for effect in effects {
             if let Some(end) = hands.perform(effect) {
+                hands.watchers.books.close().await;
                 return end;
             }
         }
@@ -88,7 +92,7 @@ struct Hands {
     names: Names,
     watch: Watch,
     passage: Passage,
-    chart: Chart,
+    watchers: Watchers,
     events: mpsc::Sender<Event>,
     ready: Option<Box<Ready>>,
     notes: Notes,
@@ -103,6 +107,7 @@ impl Hands {
         spawn: Box<Spawn>,
         reader: reload::Reader,
         passage: Passage,
+        watchers: Watchers,
         events: mpsc::Sender<Event>,
         ready: Box<Ready>,
         stats: &'static StatsFile,
@@ -117,7 +122,7 @@ impl Hands {
             names: Names::new(events.clone()),
             watch: Watch::default(),
             passage,
-            chart: Chart::new(stats),
+            watchers,
             events,
             ready: Some(ready),
             notes,
@@ -133,6 +138,11 @@ impl Hands {
             Effect::Replace(worker) => self.replace(worker),
             Effect::Load { in_force } => self.reader.start(in_force, self.events.clone()),
             Effect::Open(wanted) => self.open(wanted),
+            Effect::OpenAdmin(socket) => self.watchers.admin.open(socket),
+            Effect::AskForToken(token) => self.watchers.admin.ask_for(token),
+            Effect::CloseAdmin => self.watchers.admin.close(),
+            Effect::Show(whom, view) => drop(whom.send(view)),
+            Effect::Account(subject) => self.watchers.books.take_up(subject),
             Effect::Hold(listener, sockets) => drop(self.sockets.insert(listener, sockets)),
             Effect::Deal { worker, listener, entrance, socket } => self.deal(worker, listener, entrance, socket),
             Effect::Close(listener) => drop(self.sockets.remove(&listener)),
@@ -143,8 +153,8 @@ impl Hands {
             Effect::Resolve(name) => self.names.follow(name),
             Effect::Forget(name) => self.names.forget(&name),
             Effect::Watch(files) => self.watch.follow(files, self.events.clone()),
-            Effect::Chart(epoch) => self.chart.show(&epoch),
-            Effect::CountReload { loaded } => self.chart.count_reload(loaded),
+            Effect::Chart(epoch) => self.watchers.chart.show(&epoch),
+            Effect::CountReload { loaded } => self.watchers.chart.count_reload(loaded),
             Effect::Free(epoch) => free(epoch),
             Effect::Say(level, line) => say(level, &line),
             Effect::SayOfHealth(level, line) => say_of_health(level, &line),
@@ -161,7 +171,7 @@ impl Hands {
             Effect::ForgetPredecessor => self.passage.forget_predecessor(),
             Effect::TellPredecessor(said) => self.passage.tell_predecessor(&said),
             Effect::StartSuccessor { cores, timeout_ms } => {
-                let held = self.sockets.values().flatten();
+                let held = self.sockets.values().flatten().chain(self.watchers.admin.socket());
                 let sockets = held.map(|socket| socket.try_clone().map(OwnedFd::from)).collect();
                 self.passage.start_successor(cores, timeout_ms, sockets);
             }
@@ -175,7 +185,7 @@ impl Hands {
     }
 
     /// Binding waits a while for an address that is taken: not here.
-    fn open(&self, wanted: Vec<Opening>) {
+    fn open(&self, wanted: Wanted) {
         let (count, events) = (self.links.len(), self.events.clone());
         tokio::spawn(async move {
             let opened = spawn_blocking(move || bind::open_all(&wanted, count)).await;

@@ -6,15 +6,18 @@
 
 pub mod access;
 pub mod addresses;
+pub mod calendar;
 pub mod epoch;
 pub mod forwarded;
 pub mod health;
 pub mod journal;
 pub mod link;
 pub mod listen;
+pub mod quota;
 pub mod rate;
 pub mod rewrite;
 pub mod routes;
+pub mod secret;
 pub mod slot;
 pub mod snapshot;
 pub mod tenants;

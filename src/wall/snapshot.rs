@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 
 use super::access::{Access, AddressSet};
+use super::calendar::Calendar;
 use super::rate::Rate;
 use super::routes::Routes;
 use super::tenants::Tenants;
@@ -29,6 +30,8 @@ pub struct Snapshot {
     names: HashMap<Box<str>, ServiceId>,
     /// Tenants of app.toml.
     pub tenants: Tenants,
+    /// When a day ends (`base.time_location`).
+    pub calendar: Calendar,
     /// How many endpoints all services have together: the length of a `Health` table.
     pub endpoints: usize,
 }
@@ -40,7 +43,7 @@ impl Snapshot {
         let endpoints = services.iter().map(|service| service.upstream.endpoints.len()).sum();
         let numbered = services.iter().zip(0..).map(|(service, number)| (service.name.clone(), ServiceId(number)));
         let names = numbered.collect();
-        Self { http, routes, services, names, tenants, endpoints }
+        Self { http, routes, services, names, tenants, calendar: Calendar::default(), endpoints }
     }
 
     /// Whether a service of this name is here.

@@ -1,16 +1,18 @@
 //! Tenants of app.toml: their credentials, the paths they may call, and the order of those tests.
 //!
 //! Out of scope: where `app_id` and `sign` stand in a request, the tenant's rate and the group
-//! fields (all `worker`), and the daily quota.
+//! fields (all `worker`).
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use hashbrown::HashMap;
-use subtle::{Choice, ConstantTimeEq};
 
 use super::access::AddressSet;
+use super::quota::Quota;
 use super::rate::Rate;
 use super::routes::covers;
+use super::secret;
 use crate::end::End;
 use crate::ids::TenantId;
 
@@ -30,6 +32,8 @@ pub struct Tenant {
     pub white: AddressSet,
     /// `qps`, burst 3 ×.
     pub rate: Option<Rate>,
+    /// `total_query_daily`.
+    pub quota: Option<Quota>,
     /// `group_id`; 0 is none.
     pub group_id: u64,
 }
@@ -41,17 +45,10 @@ impl Tenant {
         self.allowed.iter().any(|prefix| covers(prefix, path))
     }
 
-    /// Whether this is the secret. Takes as long as `sign` is long, whatever the secret is, so the time tells
-    /// neither how much of it was right nor its length. An empty secret matches nothing.
+    /// Whether this is the secret, in constant time. An empty secret matches nothing.
     #[must_use]
     pub fn sign_matches(&self, sign: &[u8]) -> bool {
-        let secret = self.secret.as_bytes();
-        if secret.is_empty() {
-            return false;
-        }
-        let same_length = (sign.len() as u64).ct_eq(&(secret.len() as u64));
-        let same = |same: Choice, (a, b): (&u8, &u8)| same & a.ct_eq(b);
-        sign.iter().zip(secret.iter().cycle()).fold(same_length, same).into()
+        secret::matches(self.secret.as_bytes(), sign)
     }
 }
 
@@ -94,6 +91,17 @@ impl Tenants {
         self.index.get(app_id).map(|&position| &self.tenants[position])
     }
 
+    /// Goes on with the counts of another configuration's tenants, where one of the same `app_id` has a quota.
+    pub fn go_on_counting(&mut self, before: &Self) {
+        for tenant in &mut self.tenants {
+            if let Some(quota) = &mut tenant.quota
+                && let Some(known) = before.find(tenant.app_id.as_bytes()).and_then(|known| known.quota.as_ref())
+            {
+                quota.count = Arc::clone(&known.count);
+            }
+        }
+    }
+
     /// GateKeeper's order: an `app_id` is named, it is known, the sign is right (or the address is on the
     /// tenant's white list), the path is allowed. `path` is the one before any rewrite.
     ///
@@ -127,6 +135,7 @@ mod tests {
             allowed: allowed.iter().map(|prefix| prefix.as_bytes().into()).collect(),
             white: AddressSet::new(white.iter().map(|item| AddressSet::parse_item(item).expect(item)).collect()),
             rate: None,
+            quota: None,
             group_id: 0,
         }
     }

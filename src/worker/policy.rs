@@ -1,6 +1,7 @@
 //! Policy: may this request go on? Lists, tenant, rates, in GateKeeper's order.
 //!
-//! Black list → white list → host name → tenant (identity, path, its rate) → the client address's rate.
+//! Black list → white list → host name → tenant (identity, path, its rate, its calls of the day) → the client address's
+//! rate.
 //! In scope: asking the frozen rules (`wall`) and the limits table. Out of scope: what the rules are.
 
 use std::cell::Cell;
@@ -12,6 +13,8 @@ use crate::ids::TenantId;
 use crate::proto::form;
 use crate::proto::head::{Method, RequestHead};
 use crate::wall::access::Admission;
+use crate::wall::calendar::Calendar;
+use crate::wall::quota::Quota;
 use crate::wall::rate::{Rate, RateKey, Refused};
 use crate::wall::snapshot::{Service, Snapshot};
 use crate::wall::tenants::{Claim, Tenant};
@@ -95,6 +98,9 @@ pub fn admit<'e>(
             let key = shard.shared.rates.tenant_key(&admitted.app_id);
             spend(shard, key, rate, End::TenantRate)?;
         }
+        if let Some(quota) = admitted.quota.as_ref().filter(|_| !spent) {
+            count(shard, &snapshot.calendar, quota)?;
+        }
         tenant = Some(admitted);
     }
     if let Some(rate) = service.client_rate.filter(|_| !spent) {
@@ -132,6 +138,15 @@ fn identify<'e>(shard: &Shard, snapshot: &'e Snapshot, applicant: &Applicant<'_>
 fn credential<'a>(places: [Option<&'a [u8]>; 2], name: &[u8], decoded: &'a mut Vec<u8>) -> Option<&'a [u8]> {
     let place = places.into_iter().flatten().find(|place| form::find(place, name, decoded).is_some())?;
     form::find(place, name, decoded)
+}
+
+/// Counts a call of the tenant's day.
+fn count(shard: &Shard, calendar: &Calendar, quota: &Quota) -> Result<(), Denied> {
+    let now_s = shard.clock.unix_s();
+    if quota.count.take(calendar.day(now_s), quota.daily_max) {
+        return Ok(());
+    }
+    Err(Denied { end: End::TenantQuota, retry_after_s: calendar.day_ends_s(now_s).saturating_sub(now_s).max(1) })
 }
 
 fn spend(shard: &Shard, key: RateKey, rate: Rate, end: End) -> Result<(), Denied> {

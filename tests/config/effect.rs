@@ -56,13 +56,16 @@ fn load(text: &Text) -> Loaded {
 fn seen(loaded: &Loaded) -> String {
     let Loaded { snapshot, process, .. } = loaded;
     let (routes, tenants) = (snapshot.routes.all(), snapshot.tenants.all());
-    format!("{:?} {routes:?} {:?} {tenants:?} {process:?}", snapshot.http, snapshot.services)
+    let days = &snapshot.calendar;
+    format!("{:?} {routes:?} {:?} {tenants:?} {days:?} {process:?}", snapshot.http, snapshot.services)
 }
 
 fn another_value(key: &Key) -> String {
     let text = |text: &str| format!("\"{text}\"");
     match (key.kind, key.preset) {
         _ if key.name == "white_host_name" => text(&format!("elsewhere,{HOST_NAME}")),
+        // It has to be there.
+        _ if key.name == "token_file" => text(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/admin.token")),
         (Kind::List, _) => key.example.to_owned(),
         (Kind::Word(words), Preset::Text(preset)) => {
             text(words.iter().find(|word| **word != preset).expect("more words than one"))

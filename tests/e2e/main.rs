@@ -5,6 +5,8 @@
 //! behaviour, which is tested beside its code, and throughput, which is measured in bench/.
 
 #[cfg(test)]
+mod admin;
+#[cfg(test)]
 mod attack;
 #[cfg(test)]
 mod driver;

@@ -1,8 +1,10 @@
 //! base.toml → `HttpRules` and `Process`.
 
+use jiff::tz::TimeZone;
+
 use super::account;
 use super::address::{self, Wrong};
-use super::{Desk, Page, logs, rules, trace};
+use super::{Desk, Page, calendar, logs, rules, trace};
 use crate::config::Process;
 use crate::config::source::Faults;
 use crate::wall::listen::{Entrance, Listen};
@@ -72,7 +74,7 @@ pub(super) fn process(page: &Page, faults: &mut Faults) -> Process {
     let export =
         trace::export(&mut Desk { source: &page.source, section: page.root.one("trace"), faults: &mut *faults });
     let account = account::account(&mut Desk { source: &page.source, section: base, faults: &mut *faults });
-    let logs = logs::compile(page, jiff::tz::TimeZone::UTC, faults);
+    let logs = logs::compile(page, calendar::zone(base.text("time_location")).unwrap_or(TimeZone::UTC), faults);
     let mut desk = Desk { source: &page.source, section: page.root.one("http"), faults };
     let (address, any) = address::listen(desk.section.text("addr")).unwrap_or_else(|(message, help)| {
         desk.error("addr", message, help);
@@ -91,5 +93,8 @@ pub(super) fn process(page: &Page, faults: &mut Faults) -> Process {
         dns_servers: dns,
         logs,
         export,
+        admin: None,
+        store: None,
+        zone: String::new(),
     }
 }

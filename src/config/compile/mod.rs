@@ -6,6 +6,8 @@
 
 mod account;
 mod address;
+mod admin;
+mod calendar;
 mod http;
 mod logs;
 mod rules;
@@ -43,6 +45,13 @@ struct Desk<'d> {
     source: &'d Source,
     section: &'d Section,
     faults: &'d mut Faults,
+}
+
+impl<'d> Desk<'d> {
+    /// For a table of a file that stands once.
+    fn at(page: &'d Page, table: &str, faults: &'d mut Faults) -> Self {
+        Self { source: &page.source, section: page.root.one(table), faults }
+    }
 }
 
 impl Desk<'_> {
@@ -88,8 +97,16 @@ pub(super) fn compile(pages: &Pages, host_name: &str, faults: &mut Faults) -> (S
     let modules = service::compile(&pages.module, &http, !tenants.all().is_empty(), host_name, faults);
     let process = http::process(&pages.base, faults);
     http.log_sample = process.logs.access.sample;
-    let process = Process { listens: tcp::listens(process.listens, modules.listens, &pages.module, faults), ..process };
-    (Snapshot::new(http, modules.routes, modules.services.into(), tenants), process)
+    let listens = tcp::listens(process.listens, modules.listens, &pages.module, faults);
+    let base = &pages.base;
+    let admin = admin::admin(&mut Desk::at(base, "admin", faults), &listens);
+    let store = admin::store(base.root.one("store"));
+    let calendar = calendar::calendar(&mut Desk::at(base, "base", faults));
+    let zone = base.root.one("base").text("time_location").to_owned();
+    let process = Process { listens, admin, store, zone, ..process };
+    let mut snapshot = Snapshot::new(http, modules.routes, modules.services.into(), tenants);
+    snapshot.calendar = calendar;
+    (snapshot, process)
 }
 
 /// Hands out the numbers of endpoints, dense over the whole snapshot.

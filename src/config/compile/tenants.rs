@@ -1,9 +1,11 @@
 //! app.toml → `Tenants`.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::{Desk, Page, rules, service};
 use crate::config::source::Faults;
+use crate::wall::quota::{DayCount, Quota};
 use crate::wall::tenants::{Tenant, Tenants};
 
 /// Secrets that everybody can read: those of GateKeeper's shipped files and the sample of ours.
@@ -38,9 +40,6 @@ fn tenant(desk: &mut Desk<'_>, merge_slashes: bool) -> Tenant {
     if PUBLISHED_SECRETS.contains(&section.raw("secret")) {
         desk.warn("secret", format!("the secret of `{app_id}` is a published sample"), "write a random one");
     }
-    if section.int("total_query_daily") > 0 {
-        desk.warn("total_query_daily", format!("the daily quota of `{app_id}` is not enforced yet"), "");
-    }
     let allowed = desk.each("open_api", |text| {
         if text.is_empty() {
             return Err(("an empty item".into(), "remove the comma; / allows every path"));
@@ -57,6 +56,13 @@ fn tenant(desk: &mut Desk<'_>, merge_slashes: bool) -> Tenant {
         allowed: allowed.into(),
         white: desk.addresses("white_ips"),
         rate: service::rate(section.int_u32("qps")),
+        quota: quota(section.int("total_query_daily")),
         group_id: section.int("group_id").unsigned_abs(),
     }
+}
+
+/// A count of its own until control has found the one of the configuration before.
+fn quota(daily_max: i64) -> Option<Quota> {
+    let daily_max = u64::try_from(daily_max).ok().filter(|max| *max > 0)?;
+    Some(Quota { daily_max, count: Arc::new(DayCount::default()) })
 }

@@ -1,6 +1,6 @@
 //! app.toml: the tenants.
 
-use super::{Key, Kind, Preset, Status, Table, Zero, commas, int, text};
+use super::{Key, Kind, Preset, Table, Zero, commas, int, text};
 
 pub(super) const FILE: Table = Table::one(
     "app.toml",
@@ -38,9 +38,16 @@ const APP: &[Key] = &[
     .example("/orders"),
     commas("white_ips", "Addresses and CIDR ranges from which the tenant needs no `sign`.").example("10.0.0.7"),
     text("city_ids", "", "GateKeeper's unused list.").ignored(UNUSED),
-    int("total_query_daily", 0, i64::MAX, 0, "Calls per day; 0 is no quota.")
-        .unit("per day")
-        .status(Status::Later("the daily quota is not enforced yet")),
+    int(
+        "total_query_daily",
+        1,
+        i64::MAX,
+        0,
+        "Calls of the tenant per day of `base.time_location`, for the whole process. More are answered 429 until the \
+         day ends. Refused calls do not count. The store keeps the count over restarts; a reload does not touch it.",
+    )
+    .unit("per day")
+    .zero(Zero::Means("no quota")),
     int(
         "qps",
         1,

@@ -17,6 +17,13 @@ pub(super) const FILE: Table = Table::one(
     Table::one("base", BASE, "The process itself."),
     Table::one("http", HTTP, "The listener, its bounds and its deadlines."),
     Table::one("cluster", CLUSTER, "The fleet this gateway belongs to."),
+    Table::one(
+        "admin",
+        ADMIN,
+        "Where the gateway is watched: metrics, health and state over HTTP, on a port of its own.",
+    )
+    .status(Status::New),
+    Table::one("store", STORE, "What the gateway remembers over restarts, in a SQLite file.").status(Status::New),
     Table::one("dns", DNS, "How names in `ip_list` are resolved.").status(Status::New),
     logs::LOG,
     logs::SYSLOG,
@@ -58,7 +65,14 @@ const BASE: &[Key] = &[
     )
     .example("[\"phone\"]")
     .ours(),
-    text("time_location", "", "Time zone of log lines.").ignored("times are written in UTC"),
+    text(
+        "time_location",
+        "",
+        "The time zone of log lines and of rotated files' names, and in which a day and an hour begin, for totals and \
+         for tenants' daily quotas: a name of the time zone \
+         database, a POSIX rule, or `Local`. Empty is UTC.",
+    )
+    .example("Asia/Shanghai"),
     int(
         "conf_load_interval",
         1_000,
@@ -298,6 +312,51 @@ const CLUSTER: &[Key] = &[
     text("clusterIp", "", "").status(Status::Obsolete("it is called `cluster_ip` now")),
     text("clusterAddr", "", "").status(Status::Obsolete("it is called `cluster_addr` now")),
     commas("clusterList", "").status(Status::Obsolete("it is called `cluster_list` now")),
+];
+
+/// Where the admin listener is unless the files say otherwise.
+pub(super) const ADMIN_ADDR: &str = "127.0.0.1:8790";
+
+const ADMIN: &[Key] = &[
+    text(
+        "addr",
+        ADMIN_ADDR,
+        "Where `/metrics`, `/health`, `/ready`, `/health/metrics` and `/api/status` are answered; `off` closes it. \
+         Anything but a loopback address needs a token. Where another process has the default one, the gateway serves \
+         without it and says so.",
+    )
+    .example("127.0.0.1:8791")
+    .ours(),
+    text(
+        "token",
+        "",
+        "What a question must bear as `Authorization: Bearer …`, on every path: 16 characters or more. Whoever reads this \
+         file has it: prefer `token_file`.",
+    )
+    .example("0123456789abcdef0123456789abcdef")
+    .ours(),
+    text(
+        "token_file",
+        "",
+        "The same, from a file named by its absolute path, which is read at each question, so that the token can be \
+         changed at any time.",
+    )
+    .example("/etc/gatekeeper/admin.token")
+    .ours(),
+];
+
+const STORE: &[Key] = &[
+    text(
+        "path",
+        "gatekeeper.db",
+        "The file that keeps totals of days and hours and the tenants' daily quotas; `off` keeps them in memory only. A \
+         relative path starts from systemd's state directory where there is one, or else from the folder of the module \
+         file.",
+    )
+    .example("/var/lib/gatekeeper/gatekeeper.db")
+    .ours(),
+    int("days_kept", 1, 3_660, 400, "Totals of days are kept for so long.").unit("days").ours(),
+    int("hours_kept", 1, 8_784, 192, "Totals of hours are kept for so long.").unit("hours").ours(),
 ];
 
 const DNS: &[Key] =

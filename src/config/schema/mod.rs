@@ -259,6 +259,8 @@ pub static FILES: &[File] = &[MODULE_FILE, BASE_FILE, APP_FILE, ADMIN_FILE, MYSQ
 pub const MODULE_FILE: File = module::FILE;
 /// The process, the listener and what holds for every service.
 pub const BASE_FILE: File = base::FILE;
+/// Where the admin listener is unless the files say otherwise.
+pub const ADMIN_ADDR: &str = base::ADMIN_ADDR;
 /// The tenants.
 pub const APP_FILE: File = app::FILE;
 /// The administrator of GateKeeper's pages.

@@ -4,10 +4,13 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{CheckerId, Opening, Target};
-use crate::config::Export;
+use super::event::Watcher;
+use super::{CheckerId, Target, View};
 use crate::config::logs::Logs;
+use crate::config::{Export, Token};
 use crate::control::Outcome;
+use crate::control::bind::Wanted;
+use crate::control::books::Subject;
 use crate::control::systemd::Notice;
 use crate::control::upgrade::Said;
 use crate::ids::{ListenerId, WorkerId};
@@ -33,7 +36,17 @@ pub(crate) enum Effect {
         in_force: u64,
     },
     /// Open these listeners on a helper thread; `Event::Opened` answers.
-    Open(Vec<Opening>),
+    Open(Wanted),
+    /// Answer at this socket to whoever watches, and at no other.
+    OpenAdmin(TcpListener),
+    /// Answer those who bear this token; without one, everybody.
+    AskForToken(Option<Token>),
+    /// Answer no more.
+    CloseAdmin,
+    /// Show this to one who watches.
+    Show(Watcher, Box<View>),
+    /// Account for this from now on.
+    Account(Subject),
     /// Hold these sockets of a listener.
     Hold(ListenerId, Vec<TcpListener>),
     /// Give a worker a handle on a socket that is held.

@@ -2,11 +2,16 @@
 
 use std::net::IpAddr;
 
-use super::{Asker, CheckerId, Predecessor, Successor, Wisher};
+use tokio::sync::oneshot;
+
+use super::{Asker, CheckerId, Predecessor, Successor, View, Wisher};
 use crate::config::{Fault, Loaded};
-use crate::control::bind::Group;
+use crate::control::bind::Opened;
 use crate::ids::WorkerId;
 use crate::wall::link::Report;
+
+/// Where one who watches waits for an answer.
+pub(crate) type Watcher = oneshot::Sender<Box<View>>;
 
 /// Something that has happened.
 #[derive(Debug)]
@@ -29,7 +34,7 @@ pub(crate) enum Event {
     /// A load has ended.
     Loaded(Reading),
     /// Listeners that a load wants have been opened, all of them or none: then the reasons.
-    Opened(Result<Vec<Group>, Vec<String>>),
+    Opened(Result<Opened, Vec<String>>),
     /// A probe has ended.
     Probed {
         /// Which.
@@ -46,6 +51,8 @@ pub(crate) enum Event {
     },
     /// SIGUSR1.
     ReopenLogs,
+    /// Somebody watches and wants to see the state.
+    Watched(Watcher),
     /// SIGTERM or SIGINT.
     Stop,
     /// SIGUSR2, or `gatekeeper upgrade`.

@@ -4,6 +4,7 @@
 //! In scope: what is in force, who has adopted it, which endpoints are up, who waits for an answer,
 //! when the process ends. Out of scope: reading files, probing, resolving, sending (`control::thread`).
 
+mod admin;
 mod doors;
 mod effect;
 mod event;
@@ -17,6 +18,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 mod upgrade;
+mod view;
 mod vigil;
 mod workers;
 
@@ -25,6 +27,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use admin::Admin;
 use doors::Doors;
 use publish::Publisher;
 use reload::Reload;
@@ -32,6 +35,7 @@ use roll::Roll;
 use rows::RowBook;
 use stop::Stop;
 use upgrade::Upgrade;
+use view::Loads;
 use vigil::Vigil;
 use workers::Workers;
 
@@ -41,9 +45,11 @@ pub(crate) use event::{Event, Reading};
 pub(crate) use place::{CheckerId, Spot, Target};
 pub(crate) use reload::Asker;
 pub(crate) use upgrade::{Predecessor, Successor, Wisher};
+pub(crate) use view::{Stage, View, WorkerView};
 
 use super::Outcome;
-use super::bind::Group;
+use super::bind::{Opened, Wanted};
+use super::books::Subject;
 use super::systemd::Notice;
 use super::upgrade::Said;
 use crate::config::{Fault, Loaded, Process};
@@ -99,6 +105,9 @@ pub(crate) struct State {
     pace: Pace,
     /// The configuration's as last loaded.
     process: Process,
+    /// The configuration's.
+    sources: Vec<PathBuf>,
+    /// Those of them that are watched.
     files: Vec<PathBuf>,
     /// Stands for the text in force.
     fingerprint: u64,
@@ -107,9 +116,11 @@ pub(crate) struct State {
     rows: RowBook,
     workers: Workers,
     doors: Doors,
+    admin: Admin,
     /// Good, but for the listeners it wants, which are being opened.
     opening: Option<Box<Loaded>>,
     reload: Reload,
+    loads: Loads,
     /// First and last change seen in the watched directories.
     touched: Option<(Instant, Instant)>,
     timer_due: Option<Instant>,
@@ -128,7 +139,7 @@ impl State {
     /// The state at start, and what it takes to get there: epoch 1 to every worker first.
     pub(crate) fn open(
         loaded: Loaded,
-        listening: Vec<Group>,
+        listening: Opened,
         workers: impl IntoIterator<Item = WorkerId>,
         now: Instant,
         pace: Pace,
@@ -142,6 +153,7 @@ impl State {
         let publisher = Publisher::open(snapshot, roll.publish(EpochId(1)), row_ids, now, pace.health_gap);
         let mut state = Self {
             pace,
+            sources: Vec::new(),
             files: Vec::new(),
             fingerprint,
             publisher,
@@ -149,8 +161,10 @@ impl State {
             rows,
             workers: Workers::new(workers, now),
             doors: Doors::default(),
+            admin: Admin::default(),
             opening: None,
             reload: Reload::default(),
+            loads: Loads::default(),
             touched: None,
             timer_due: timer_after(now, &process),
             stop: None,
@@ -162,9 +176,14 @@ impl State {
             out: Vec::new(),
             process,
         };
+        let Opened { groups, admin } = listening;
+        if !birth.has_predecessor {
+            state.admin.answer(&mut state.out);
+        }
+        state.admin.replace(state.process.admin.as_ref(), admin, &mut state.out);
         state.chart();
         state.workers.offer(state.publisher.current(), &mut state.out);
-        state.doors.replace(&state.process.listens, listening, EpochId(1), &state.workers, &mut state.out);
+        state.doors.replace(&state.process.listens, groups, EpochId(1), &state.workers, &mut state.out);
         state.out.push(Effect::UseLogs(Box::new(state.process.logs.clone())));
         state.out.push(Effect::UseServers(state.process.dns_servers.clone()));
         state.out.append(&mut duties);
@@ -206,11 +225,35 @@ impl State {
                 }
             }
             Event::ReopenLogs => self.out.push(Effect::ReopenLogs),
+            Event::Watched(whom) => self.out.push(Effect::Show(whom, Box::new(self.view(now)))),
             Event::Stop => self.stop(now),
             Event::Due => {}
         }
         self.settle(now);
         mem::take(&mut self.out)
+    }
+
+    /// What is to be accounted for.
+    pub(crate) fn subject(&self) -> Subject {
+        Subject { epoch: self.publisher.current().clone(), store: self.process.store.clone() }
+    }
+
+    fn view(&self, now: Instant) -> View {
+        let stage = match (self.stop.is_some(), self.serving) {
+            (true, _) => Stage::Stopping,
+            (false, true) => Stage::Serving,
+            (false, false) => Stage::Starting,
+        };
+        View {
+            stage,
+            epoch: self.publisher.current().clone(),
+            workers: self.workers.view(),
+            listens: self.process.listens.clone(),
+            files: self.sources.clone(),
+            zone: self.process.zone.clone(),
+            loads: self.loads.seen(now),
+            replaced_total: self.workers.replaced_total(),
+        }
     }
 
     /// When `Event::Due` is wanted, unless another event comes first.
@@ -321,6 +364,7 @@ impl State {
 
     /// This process is the gateway from now on.
     fn take_office(&mut self, now: Instant) {
+        self.admin.answer(&mut self.out);
         self.out.push(Effect::WritePid);
         self.out.push(Effect::Tell(Notice::Ready));
         let line = format!("serving with {} workers", self.workers.running().count());
@@ -386,11 +430,12 @@ impl State {
                 self.not_loaded(now, &lines.join("\n"));
             }
             Reading::New(loaded) => {
-                let missing = self.doors.missing(&loaded.process.listens);
+                let listeners = self.doors.missing(&loaded.process.listens);
+                let admin = self.admin.missing(loaded.process.admin.as_ref());
                 self.opening = Some(loaded);
-                match missing.is_empty() {
-                    true => self.opened(now, Ok(Vec::new())),
-                    false => self.out.push(Effect::Open(missing)),
+                match listeners.is_empty() && admin.is_none() {
+                    true => self.opened(now, Ok(Opened::default())),
+                    false => self.out.push(Effect::Open(Wanted { listeners, admin })),
                 }
             }
             Reading::Same => self.in_force(now, false),
@@ -398,7 +443,7 @@ impl State {
     }
 
     /// What the load wants opened is, so it takes effect; or it is not, so nothing does.
-    fn opened(&mut self, now: Instant, opened: Result<Vec<Group>, Vec<String>>) {
+    fn opened(&mut self, now: Instant, opened: Result<Opened, Vec<String>>) {
         let Some(loaded) = self.opening.take() else { return };
         match opened {
             Ok(opened) if self.reload.is_running() => {
@@ -415,10 +460,14 @@ impl State {
 
     fn in_force(&mut self, now: Instant, changed: bool) {
         let Some(run) = self.reload.ended() else { return };
+        let epoch = self.publisher.current().id;
+        let what = if changed { "loaded" } else { "unchanged" };
+        self.loads.taken_total += u64::from(changed);
+        self.loads.ended(now, true, format!("{what}: epoch {epoch}"));
         if changed {
             self.out.push(Effect::CountReload { loaded: true });
         }
-        self.reload.await_adoption(run, self.publisher.current().id, changed, now + self.pace.answer);
+        self.reload.await_adoption(run, epoch, changed, now + self.pace.answer);
         self.start_load(now);
     }
 
@@ -427,12 +476,15 @@ impl State {
         self.out.push(Effect::CountReload { loaded: false });
         let line = format!("configuration not loaded; epoch {} stays in force", self.publisher.current().id);
         self.out.push(Effect::Say(Level::Error, line));
+        self.loads.refused_total += 1;
+        self.loads.ended(now, false, reasons.to_owned());
         run.refuse(reasons, &mut self.out);
         self.start_load(now);
     }
 
-    fn put_in_force(&mut self, now: Instant, loaded: Loaded, opened: Vec<Group>) {
-        let Loaded { snapshot, process, warnings, files, fingerprint } = loaded;
+    fn put_in_force(&mut self, now: Instant, loaded: Loaded, opened: Opened) {
+        let Loaded { mut snapshot, process, warnings, files, fingerprint } = loaded;
+        snapshot.tenants.go_on_counting(&self.publisher.current().snapshot.tenants);
         self.fingerprint = fingerprint;
         self.say_faults(&warnings);
         self.take_up_process(now, process);
@@ -444,7 +496,9 @@ impl State {
         self.chart();
         self.out.push(Effect::Free(replaced));
         let epoch = self.publisher.current().id;
-        self.doors.replace(&self.process.listens, opened, epoch, &self.workers, &mut self.out);
+        self.admin.replace(self.process.admin.as_ref(), opened.admin, &mut self.out);
+        self.doors.replace(&self.process.listens, opened.groups, epoch, &self.workers, &mut self.out);
+        self.out.push(Effect::Account(self.subject()));
         self.watch(files);
     }
 
@@ -481,6 +535,7 @@ impl State {
     }
 
     fn watch(&mut self, files: Vec<PathBuf>) {
+        self.sources.clone_from(&files);
         let wanted = if self.process.reload_on_change { files } else { Vec::new() };
         if wanted != self.files {
             self.files.clone_from(&wanted);
@@ -517,6 +572,7 @@ impl State {
     /// Another process serves from these sockets.
     fn hand_over(&mut self, now: Instant) {
         self.vigil.keep(None, now);
+        self.admin.leave(&mut self.out);
         // Nobody has to notice that this one goes.
         self.process.drain_delay_ms = 0;
         self.drain(now);

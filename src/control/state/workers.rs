@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Effect, Level};
+use super::{Effect, Level, WorkerView};
 use crate::ids::{EpochId, WorkerId};
 use crate::limits;
 use crate::wall::epoch::Epoch;
@@ -184,6 +184,17 @@ impl Workers {
     /// How many workers run this epoch or a later one.
     pub(super) fn on(&self, epoch: EpochId) -> usize {
         self.rows.values().filter(|row| row.life == Life::Running && row.adopted >= epoch).count()
+    }
+
+    /// Every worker, for whoever watches.
+    pub(super) fn view(&self) -> Vec<WorkerView> {
+        let view = |(&worker, row): (&WorkerId, &Row)| WorkerView {
+            worker,
+            runs: row.life == Life::Running,
+            driver: row.driver,
+            epoch: row.adopted,
+        };
+        self.rows.iter().map(view).collect()
     }
 
     /// How many have ended on their own and not been replaced.

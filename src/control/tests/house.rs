@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use crate::config::logs::{self, Format, Level, Logs, Writers};
 use crate::config::{Fault, Loaded, Process};
 use crate::control::Notes;
-use crate::control::bind::Group;
+use crate::control::bind::{Group, Opened};
 use crate::control::state::{Event, Pace};
 use crate::control::{Life, Office, Outcome, thread::turn};
 use crate::ids::{EndpointId, EpochId, WorkerId};
@@ -118,6 +118,9 @@ pub(crate) fn process() -> Process {
         dns_servers: Vec::new(),
         logs: no_logs(),
         export: None,
+        admin: None,
+        store: None,
+        zone: String::new(),
     }
 }
 
@@ -312,7 +315,7 @@ impl House {
                 (control, FakeWorker::start(end))
             })
             .unzip();
-        let listening = unserved(&loaded.process.listens);
+        let listening = Opened { groups: unserved(&loaded.process.listens), admin: None };
         let (spawn, ready) = (Box::new(|_| Err(io::ErrorKind::Unsupported.into())), Box::new(|_: &str| {}));
         let (copy, life) = (file.clone(), Life::default());
         let stats = StatsFile::anonymous(1).expect("room");

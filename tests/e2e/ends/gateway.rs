@@ -139,6 +139,21 @@ fn tenant_rate() {
 }
 
 #[test]
+fn tenant_quota() {
+    let origin = Origin::ok();
+    let app = || App::new("shop", "secret").set("total_query_daily", 3);
+    let conf = || Conf::new().service(Service::at("/svc", &[&origin]).access("open", 1)).app(app());
+    let used_up = |gateway: &Gateway| {
+        let mut client = gateway.connect();
+        for _ in 0..3 {
+            assert_eq!(client.get("/svc/a?app_id=shop&sign=secret").status(), 200);
+        }
+        client.get("/svc/a?app_id=shop&sign=secret")
+    };
+    told(End::TenantQuota, conf, used_up);
+}
+
+#[test]
 fn client_rate() {
     let origin = Origin::ok();
     let used_up = |gateway: &Gateway| {

@@ -174,6 +174,8 @@ pub(crate) struct Conf {
     cluster: Table,
     trace: Table,
     logs: BTreeMap<&'static str, Table>,
+    admin: Table,
+    store: Table,
     services: Vec<Service>,
     apps: Vec<App>,
     cores: Option<usize>,
@@ -189,6 +191,8 @@ impl Conf {
             cluster: Table::new(),
             trace: Table::new(),
             logs: BTreeMap::new(),
+            admin: Table::new(),
+            store: Table::new(),
             services: Vec::new(),
             apps: Vec::new(),
             cores: None,
@@ -196,6 +200,8 @@ impl Conf {
             program: None,
         };
         let conf = conf.base("conf_load_interval", 0).base("watch", false).base("drain_window", 5);
+        // Tests run side by side, and most look at neither.
+        let conf = conf.admin("addr", "off").store("path", "off");
         conf.http("route_prefix", "").http("read_timeout", 30).http("write_timeout", 30)
     }
 
@@ -235,6 +241,18 @@ impl Conf {
     /// A key of one of base.toml's tables of logs, such as `log.file_writer`.
     pub(crate) fn log(mut self, table: &'static str, key: &'static str, value: impl Toml) -> Self {
         self.logs.entry(table).or_default().insert(key, value.toml());
+        self
+    }
+
+    /// A key of base.toml's `[admin]`.
+    pub(crate) fn admin(mut self, key: &'static str, value: impl Toml) -> Self {
+        self.admin.insert(key, value.toml());
+        self
+    }
+
+    /// A key of base.toml's `[store]`.
+    pub(crate) fn store(mut self, key: &'static str, value: impl Toml) -> Self {
+        self.store.insert(key, value.toml());
         self
     }
 
@@ -290,6 +308,8 @@ impl Conf {
         for (name, table) in &self.logs {
             write_table(&mut base, &format!("[{name}]"), table);
         }
+        write_table(&mut base, "[admin]", &self.admin);
+        write_table(&mut base, "[store]", &self.store);
         let mut module = String::new();
         for service in &self.services {
             service.write(&mut module);

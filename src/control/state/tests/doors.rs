@@ -89,7 +89,7 @@ fn a_new_listener_is_opened_before_the_epoch_and_dealt_after_it() {
     desk.load(wanting(&[&main, &db]));
     assert_eq!(desk.did(), ["load unless 1", "open tcp://127.0.0.1:90"]);
     assert_eq!(desk.epoch(), 1);
-    desk.apply(Event::Opened(Ok(vec![group(&db, 2)])));
+    desk.apply(Event::Opened(Ok(Opened { groups: vec![group(&db, 2)], admin: None })));
     assert_eq!(desk.epoch(), 2);
     assert!(desk.did_only("deal").is_empty());
     desk.adopt(1, 2);

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::control::bind::{Group, Opened};
 use crate::control::tests::house::{fault, process, snapshot, unserved};
 use crate::ids::EndpointId;
 use crate::wall::health::{EndpointHealth, Verdict};
@@ -69,7 +70,8 @@ impl Desk {
     }
 
     /// The same with listeners.
-    fn behind(loaded: Loaded, listening: Vec<Group>) -> Self {
+    fn behind(loaded: Loaded, groups: Vec<Group>) -> Self {
+        let listening = Opened { groups, admin: None };
         let now = Instant::now();
         let workers = [WorkerId(0), WorkerId(1)];
         let (state, effects) = State::open(loaded, listening, workers, now, Pace::default(), Birth::default());
@@ -160,8 +162,10 @@ fn word(effect: &Effect) -> Option<String> {
         Effect::Send { worker, order: Order::Unlisten { listener } } => format!("unlisten {listener} at {worker}"),
         Effect::Send { worker, order: Order::Listen { .. } } => format!("listen at {worker}"),
         Effect::Open(wanted) => {
-            let shown =
-                wanted.iter().map(|one| format!("{}{}", one.listen, if one.beside_own { " beside" } else { "" }));
+            let shown = wanted
+                .listeners
+                .iter()
+                .map(|one| format!("{}{}", one.listen, if one.beside_own { " beside" } else { "" }));
             format!("open {}", shown.collect::<Vec<_>>().join(" "))
         }
         Effect::Hold(listener, sockets) => format!("hold {} of {listener}", sockets.len()),
@@ -171,6 +175,10 @@ fn word(effect: &Effect) -> Option<String> {
         Effect::Deal { worker, listener, entrance: Entrance::Tcp { service }, socket } => {
             format!("deal {listener}.{socket} to {worker} for {service}")
         }
+        Effect::OpenAdmin(_) => "open admin".to_owned(),
+        Effect::CloseAdmin => "close admin".to_owned(),
+        Effect::AskForToken(token) => format!("ask for {token:?}"),
+        Effect::Account(_) | Effect::Show(..) => return None,
         Effect::Close(listener) => format!("close {listener}"),
         Effect::Load { in_force } => format!("load unless {in_force}"),
         Effect::Check(added) => {

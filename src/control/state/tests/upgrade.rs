@@ -15,7 +15,7 @@ fn news(desk: &mut Desk, news: Successor) {
 /// Two workers of a process that another waits for or not, under a watchdog.
 fn born(has_predecessor: bool, watchdog: Option<Duration>) -> Desk {
     let loaded = loaded(&[]);
-    let listening = unserved(&loaded.process.listens);
+    let listening = Opened { groups: unserved(&loaded.process.listens), admin: None };
     let now = Instant::now();
     let birth = Birth { has_predecessor, watchdog };
     let workers = [WorkerId(0), WorkerId(1)];

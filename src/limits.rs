@@ -34,7 +34,7 @@ pub const ENGINES_KEPT: usize = 1_024;
 /// Accounts of exchanges a core keeps room for, some 200 bytes each.
 pub const ACCOUNTS_KEPT: usize = 1_024;
 /// Huge buffers a core keeps for reuse.
-pub const HUGE_BUFFERS_KEPT: usize = 8;
+pub const HUGE_BUFFERS_KEPT: usize = HUGE_BUFFERS_MAX;
 
 /// The largest request head a user may allow (`max_header_bytes` = 20 in GateKeeper's files).
 pub const HEAD_BYTES_CEILING: usize = 1024 * 1024;

@@ -42,3 +42,10 @@ def check_ports(ports):
                 probe.bind(("127.0.0.1", port))
             except OSError as fault:
                 sys.exit(f"port {port} of 127.0.0.1: {fault.strerror}")
+
+
+def require(programs):
+    """Ends with a sentence when one of `programs` is not there."""
+    for program in programs:
+        if shutil.which(program) is None:
+            sys.exit(f"bench: {program} is needed; install it")

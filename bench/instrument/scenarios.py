@@ -1,0 +1,101 @@
+"""The matrix: what is asked of which proxy, as data.
+
+In scope: every scenario and what it is about. Out of scope: how it is measured (measure, counts, idle, scale), what is
+aimed at (targets).
+"""
+
+from dataclasses import dataclass
+
+from .loads import MIB, Messages, Steady, Wrk
+
+KIB = 1024
+# Every peer that is there takes part where these say PEERS.
+PEERS = "peers"
+EVERY = ("floor", "gatekeeper", PEERS)
+PRODUCTS = ("gatekeeper", PEERS)
+OURS = ("gatekeeper",)
+PAIR = ("floor", "gatekeeper")
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One row of the matrix for each proxy that takes part."""
+
+    name: str
+    chapter: str
+    load: object
+    proxies: tuple = PRODUCTS
+    setting: str = "plain"
+    # How it is measured: cost, system calls, idle or instructions.
+    kind: str = "cost"
+    warm_s: float = 1.0
+    # Measured in these many further rounds by these proxies, where a ratio near 1 is to be told from 1.
+    pairs: tuple = ()
+    # At most so many rounds.
+    rounds_max: int = 99
+    # Of the gateway: everything but its workers runs on the load's core.
+    control_apart: bool = False
+    # What happens meanwhile: reloads, or clients of a slow service.
+    beside: str = ""
+    # Also a part of the short run.
+    quick: bool = False
+
+    def takes_part(self, proxy):
+        """Whether a proxy is measured in this scenario."""
+        named = proxy.name in self.proxies or proxy.is_peer and PEERS in self.proxies
+        return named and self.setting in proxy.settings and self.load.door in proxy.ports \
+            and self.load.connections <= proxy.connections_max
+
+
+def small():
+    """Small replies, whose body is 12 bytes."""
+    for connections in (64, 1_000, 10_000):
+        yield Scenario(f"small, {connections:,} connections", "Small replies", Wrk(connections), EVERY,
+                       warm_s=1.0 + connections / 4_000, quick=True)
+
+
+def published():
+    """The matrix of GateKeeper's own benchmark: wrk threads as its concurrency, on 48 threads; here all of them share
+    the load's core, so more than four would only measure the switching between them."""
+    for threads, connections in ((2, 1_000), (4, 1_000), (4, 5_000), (4, 10_000)):
+        yield Scenario(f"published, {threads} threads, {connections:,} connections", "GateKeeper's published matrix",
+                       Wrk(connections, threads=threads), warm_s=1.0 + connections / 4_000)
+
+
+BODIES = (("0 B", 0), ("1 KiB", KIB), ("16 KiB", 16 * KIB), ("256 KiB", 256 * KIB), ("1 MiB", MIB))
+
+
+def bodies():
+    """Bodies down, then up."""
+    for title, size in BODIES:
+        yield Scenario(f"{title} down", "Bodies", Wrk(32, f"/bench/bytes/{size}"), quick=size >= 16 * KIB)
+    for title, size in BODIES[1:]:
+        yield Scenario(f"{title} up", "Bodies", Wrk(32, script=(f"upload={size}",)), quick=size >= 16 * KIB)
+
+
+def connections():
+    """What a connection costs, and what it costs to have more than one request on its way."""
+    yield Scenario("connection per request", "Connections", Wrk(64, script=("close=1",)), quick=True)
+    yield Scenario("pipelining, 16 deep", "Connections", Wrk(64, script=("depth=16",)))
+
+
+def messages():
+    """Tunnels."""
+    for title, websocket in (("tcp", False), ("websocket", True)):
+        yield Scenario(f"{title} 64 B", "Tunnels", Messages(64, websocket=websocket), EVERY, "tunnels", pairs=PAIR, quick=True)
+    yield Scenario("tcp 1 MiB down", "Tunnels", Messages(16, 64, MIB), PRODUCTS, "tunnels")
+    yield Scenario("tcp 1 MiB up", "Tunnels", Messages(16, MIB, 64), PRODUCTS, "tunnels")
+
+
+def scale():
+    """The same work with more workers or more services."""
+    for workers in (2, 48):
+        yield Scenario(f"{workers} workers on one core", "Workers", Wrk(1_000), OURS, f"{workers} workers", warm_s=2.0,
+                       quick=True)
+    for title, services in (("1 service", 1), ("5,000 services", 5_000)):
+        # Each service has connections of its own; they must be there before the window begins.
+        yield Scenario(title, "Services", Wrk(64, "/s0/bench", script=(f"services={services}",)), OURS, title, warm_s=3.0,
+                       pairs=OURS, quick=True)
+
+
+SCENARIOS = (*small(), *published(), *bodies(), *connections(), *messages(), *scale())

@@ -14,9 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .measure import serves
+from .loads import serves
 from .processes import Process, wait_until
-from .tunnels import FIGURES, carries
 
 CORE = 0
 CONNECTIONS = 16
@@ -32,21 +31,21 @@ class Case:
     send: Callable
 
 
-def http_case(command, port, path):
+def http_case(command, port, path, connections=CONNECTIONS):
     """Requests for a path."""
-    return Case(command, lambda: serves(port, path), lambda requests: send(port, path, requests))
+    return Case(command, lambda: serves(port, path), lambda requests: send(port, path, requests, connections))
 
 
-def message_case(command, port, scenario):
+def message_case(command, port, messages):
     """Messages of a tunnel, all on one connection."""
     def exchange_all(exchanges):
-        load = [*scenario.load_command(port, START_S * 5, connections=1), "--exchanges", str(exchanges)]
+        load = [*messages.command(port, START_S * 5, connections=1), "--exchanges", str(exchanges)]
         run = subprocess.run(load, capture_output=True, text=True, check=False)
-        figures = FIGURES.search(run.stdout)
-        if figures is None or (int(figures[1]), int(figures[2])) != (exchanges, 0):
+        figures = messages.figures(run.stdout)
+        if figures is None or (figures.requests, figures.errors) != (exchanges, 0):
             raise RuntimeError(f"the load says: {run.stdout} {run.stderr}")
 
-    return Case(command, lambda: carries(scenario, port), exchange_all)
+    return Case(command, lambda: messages.is_ready(port), exchange_all)
 
 
 def instructions_per_request(case, mark, scratch, first=500, second=2500):
@@ -89,13 +88,13 @@ def marked_instructions(folder, mark):
     return total
 
 
-def send(port, path, requests):
-    """Sends exactly so many requests, one at a time, over connections taken in turn."""
+def send(port, path, requests, count):
+    """Sends exactly so many requests, one at a time, over `count` connections taken in turn."""
     request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
-    connections = [socket.create_connection(("127.0.0.1", port), timeout=START_S) for _ in range(CONNECTIONS)]
+    connections = [socket.create_connection(("127.0.0.1", port), timeout=START_S) for _ in range(count)]
     try:
         for number in range(requests):
-            exchange(connections[number % CONNECTIONS], request)
+            exchange(connections[number % count], request)
     finally:
         for connection in connections:
             connection.close()

@@ -160,3 +160,13 @@ class Steady:
             return None
         return Figures(told["p50_us"] / 1000, told["p99_us"] / 1000, told["p999_us"] / 1000, told["errors"],
                        told["requests"])
+
+
+@dataclass(frozen=True)
+class OneByOne:
+    """Requests one at a time, an exact number of them, over connections taken in turn; they reach every worker."""
+
+    workers: int
+    connections: int = 96
+    door = "http"
+    origin_port = ORIGIN_PORT

@@ -6,7 +6,7 @@ aimed at (targets).
 
 from dataclasses import dataclass
 
-from .loads import MIB, Messages, Steady, Wrk
+from .loads import MIB, Messages, OneByOne, Steady, Wrk
 
 KIB = 1024
 # Every peer that is there takes part where these say PEERS.
@@ -98,4 +98,69 @@ def scale():
                        pairs=OURS, quick=True)
 
 
-SCENARIOS = (*small(), *published(), *bodies(), *connections(), *messages(), *scale())
+RULES = {
+    "rules": "rules on: lists, a tenant, rates, a rewrite",
+}
+
+
+def rules():
+    """What rules cost, beside the plain row of 64 connections. A setting of the gateway for each: its folder in conf/."""
+    for setting, title in RULES.items():
+        yield Scenario(title, "Rules", Wrk(64, "/bench/ruled?app_id=bench&sign=benchmark"), OURS, setting, quick=True)
+
+
+def trouble():
+    """A service with a dead endpoint beside its good one, while 200 clients wait for a slow service."""
+    yield Scenario("a dead endpoint, a slow service", "Trouble", Wrk(64), OURS, "troubled", beside="slow clients")
+
+
+PEAK = "small, 64 connections"
+RELOADED = "5,000 services, control apart"
+
+
+def open_loop():
+    """Latency at rates that do not yield: shares of the peak with 64 connections, and one rate for all."""
+    for share in (0.5, 0.8):
+        yield Scenario(f"{share:.0%} of its own peak", "Latency", Steady(share, PEAK), EVERY, rounds_max=3, quick=share == 0.5)
+    yield Scenario("one rate for all", "Latency", Steady(0.8, PEAK, least=True), EVERY, rounds_max=3)
+
+
+def reloads():
+    """Another file ten times a second. What the gateway does beside its workers is on the load's core, where the load
+    and the origin go first; the rate is half of what it bears there without reloads."""
+    yield Scenario(RELOADED, "Reloads", Wrk(64, "/s0/bench", script=("services=5000",)), OURS, "5,000 services", warm_s=3.0,
+                   control_apart=True, rounds_max=5)
+    for title, what in (("without reloads", ""), ("with ten reloads a second", "reloads")):
+        yield Scenario(title, "Reloads", Steady(0.5, RELOADED, services=5_000, warm_s=3.0), OURS, "5,000 services", warm_s=3.0,
+                       control_apart=True, beside=what)
+
+
+def idle():
+    """Memory of connections that do nothing."""
+    yield Scenario("10,000 idle clients", "Idle memory", Wrk(10_000), kind="idle", rounds_max=3)
+    for title, websocket in (("tcp", False), ("websocket", True)):
+        yield Scenario(f"4,000 idle {title} tunnels", "Idle memory", Messages(4_000, websocket=websocket), EVERY, "tunnels",
+                       kind="idle", rounds_max=1)
+
+
+def calls():
+    """System calls per request."""
+    for connections in (64, 1_000):
+        yield Scenario(f"system calls, {connections:,} connections", "System calls", Wrk(connections), EVERY, kind="calls",
+                       rounds_max=1, quick=connections == 64)
+    yield Scenario("system calls, 16 KiB down", "System calls", Wrk(32, "/bench/bytes/16384"), kind="calls", rounds_max=1)
+    yield Scenario("system calls, 16 KiB up", "System calls", Wrk(32, script=("upload=16384",)), kind="calls", rounds_max=1)
+    yield Scenario("system calls, connection per request", "System calls", Wrk(64, script=("close=1",)), kind="calls",
+                   rounds_max=1)
+    yield Scenario("system calls, tcp 64 B", "System calls", Messages(64), EVERY, "tunnels", kind="calls", rounds_max=1)
+
+
+def instructions():
+    """More workers than this machine has cores."""
+    for workers in (1, 4, 16, 48):
+        yield Scenario(f"instructions, {workers} workers", "Instructions", OneByOne(workers), OURS, kind="instructions",
+                       rounds_max=1)
+
+
+SCENARIOS = (*small(), *published(), *bodies(), *connections(), *messages(), *scale(), *rules(), *trouble(), *open_loop(),
+             *reloads(), *idle(), *calls(), *instructions())

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .loads import Wrk
 from .processes import Process
-from .settings import modules
+from .settings import services
 
 LOAD_CORE = 1
 RELOADS_PER_S = 10
@@ -53,8 +53,7 @@ def reloads(process, file, log):
     original, stop = file.read_text(encoding="utf-8"), threading.Event()
     variants = [Path(f"{file}.{title}") for title in ("a", "b")]
     for weight, variant in zip((100, 50), variants):
-        text = modules(5000).replace('weight_list = "100"', f'weight_list = "{weight}"')
-        variant.write_text(text, encoding="utf-8")
+        variant.write_text(services(5000, weight), encoding="utf-8")
 
     def again_and_again():
         number = 0
@@ -68,7 +67,7 @@ def reloads(process, file, log):
     thread = threading.Thread(target=again_and_again, daemon=True)
     thread.start()
     try:
-        yield lambda: Path(log).read_text(encoding="utf-8", errors="replace").count("epoch ")
+        yield lambda: Path(log).read_text(encoding="utf-8", errors="replace").count("config loaded")
     finally:
         stop.set()
         thread.join()

@@ -58,6 +58,7 @@ class Wrk:
     script: tuple = ()
     door = "http"
     origin_port = ORIGIN_PORT
+    goes_first = False
 
     def command(self, port, seconds):
         """wrk at a proxy."""
@@ -92,6 +93,7 @@ class Messages:
     websocket: bool = False
     warm_s: float = 0.0
     origin_port = MESSAGE_ORIGIN_PORT
+    goes_first = False
 
     @property
     def door(self):
@@ -137,6 +139,8 @@ class Steady:
     warm_s: float = 1.0
     door = "http"
     origin_port = ORIGIN_PORT
+    # It works for a moment and sleeps; what is due must not wait for the origin, which is on the same core.
+    goes_first = True
 
     def command(self, port, seconds, rate=1000):
         """bench-steady at a proxy."""

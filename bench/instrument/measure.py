@@ -80,7 +80,7 @@ def observe(proxy, scenario, round_number, process, bench):
     asked = {} if rate is None else {"rate": rate}
     with beside(scenario, proxy, process, bench) as others, \
             Process("load", load.command(port, scenario.warm_s + bench.window_s + 1, **asked), LOAD_CORE,
-                    first=scenario.control_apart) as running:
+                    first=load.goes_first) as running:
         own = [process, running, *bench.origins, *others.processes]
         time.sleep(scenario.warm_s)
         first, done_before = read_counters(process, own, load.origin_port), others.done

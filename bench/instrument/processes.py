@@ -22,12 +22,12 @@ class Process:
 
     def __init__(self, name, command, cores, log=None, first=False):
         """Starts `command` on `cores`, one or a set; what it says goes to the file `log`, or to pipes when there is none.
-        `first` puts it before everything else on its cores."""
+        `first` lets it run whenever it wants to, before others on its cores."""
         def prepare():
             LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
             os.sched_setaffinity(0, {cores} if isinstance(cores, int) else cores)
             if first:
-                os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+                os.setpriority(os.PRIO_PROCESS, 0, -20)
             hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
@@ -87,11 +87,12 @@ class Process:
         return total
 
     def keep_others_off(self, prefix, cores):
-        """Moves all threads but those whose name begins with `prefix` to `cores`."""
+        """Moves all threads but those whose name begins with `prefix` to `cores`, where they only take what is left."""
         for pid in self.pids():
             for task in tasks(pid):
                 if not read(f"/proc/{pid}/task/{task}/comm").startswith(prefix):
                     os.sched_setaffinity(int(task), cores)
+                    os.sched_setscheduler(int(task), os.SCHED_IDLE, os.sched_param(0))
 
     def rss_kib(self):
         """The sum of the resident sizes."""

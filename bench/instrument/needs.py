@@ -9,6 +9,12 @@ import socket
 import subprocess
 import sys
 
+# Debian's packages, and what of each must be there.
+PROGRAMS = {
+    "wrk": "wrk", "nginx": "/usr/sbin/nginx", "libnginx-mod-stream": "/usr/lib/nginx/modules/ngx_stream_module.so",
+    "haproxy": "/usr/sbin/haproxy", "linux-perf": "perf", "valgrind": "valgrind",
+}
+
 
 def install_missing(programs):
     """Installs the packages of those of `programs`, a map from package to program or file, that are not there."""

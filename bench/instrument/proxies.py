@@ -8,7 +8,9 @@ import pathlib
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from . import ages
 
 BENCH = pathlib.Path(__file__).resolve().parent.parent
 RELEASE = BENCH.parent / "target" / "release"
@@ -34,7 +36,8 @@ class Proxy:
     ports: dict
     settings: dict
     version_command: tuple = ()
-    package: str | None = None
+    # Of which the ages of versions are known.
+    kind: str = ""
     needs: pathlib.Path | None = None
     is_peer: bool = False
     # What it can serve under a descriptor limit of 20,000.
@@ -55,6 +58,11 @@ class Proxy:
             return "from this tree"
         run = subprocess.run(self.version_command, capture_output=True, text=True, check=False)
         return (run.stdout + run.stderr).strip().splitlines()[0]
+
+    def described(self, today):
+        """Version and age, in one line."""
+        told = self.version()
+        return f"{told}; {ages.age(self.kind, told, today)}" if self.is_peer else told
 
 
 def floor():
@@ -88,7 +96,7 @@ def nginx():
 
     return Proxy("nginx", {"http": 18712, "tcp": 18722, "websocket": 18732},
                  {"plain": on("nginx.conf"), "tunnels": on("tunnels-nginx.conf")}, ("/usr/sbin/nginx", "-v"),
-                 "libnginx-mod-stream", pathlib.Path("/usr/lib/nginx/modules/ngx_stream_module.so"), is_peer=True)
+                 "nginx", pathlib.Path("/usr/lib/nginx/modules/ngx_stream_module.so"), is_peer=True)
 
 
 def haproxy(name="haproxy", tcp=18723, settings=("plain", "tunnels")):
@@ -99,6 +107,7 @@ def haproxy(name="haproxy", tcp=18723, settings=("plain", "tunnels")):
                  is_peer=True)
 
 
+NEW_PEERS = []
 PROXIES = [floor(), gatekeeper(), nginx(), haproxy(), haproxy("haproxy-splice", 18724, ("tunnels",))]
 
 

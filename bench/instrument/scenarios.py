@@ -164,3 +164,11 @@ def instructions():
 
 SCENARIOS = (*small(), *published(), *bodies(), *connections(), *messages(), *scale(), *rules(), *trouble(), *open_loop(),
              *reloads(), *idle(), *calls(), *instructions())
+
+
+def chosen(words, quick):
+    """Those with one of `words`, which `|` divides, in their name; without words all, or those of the short run."""
+    parts = [word.strip() for word in words.split("|") if word.strip()]
+    if parts:
+        return [scenario for scenario in SCENARIOS if any(part in scenario.name for part in parts)]
+    return [scenario for scenario in SCENARIOS if scenario.quick or not quick]

@@ -44,17 +44,11 @@ def targets(figures):
         share = measured / target.bound if target.bound else (1.0 if measured > 0 else 0.0)
         met = target.is_met(figures)
         label = f"{measured:,.2f} of {target.bound:,g}" if measured < 100 else f"{measured:,.0f} of {target.bound:,g}"
-        words = f"{target.scenario}: {target.told()}"
-        groups.append((wrapped(words), [Bar(share, MET if met else MISSED, label, "met" if met else "MISSED")]))
+        groups.append((f"{target.scenario}: {target.told()}", [Bar(share, MET if met else MISSED, label, "met" if met else "MISSED")]))
     if not groups:
         return None
     return svg.bars("What was aimed at", "measured over bound: a bar that ends before the line has met it", groups, 1.0, "the bound",
-                    limit=2.0)
-
-
-def wrapped(words):
-    """What fits beside a chart."""
-    return words if len(words) <= 42 else words[:41] + "…"
+                    limit=2.0, left=400)
 
 
 def cost_chart(figures, title, scenarios, limit=2.6):

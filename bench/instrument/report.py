@@ -31,11 +31,13 @@ def markdown(rows):
     return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])
 
 
-def targets_table(figures):
-    """Every aim, and whether it is met."""
+def targets_table(figures, every=True):
+    """Every aim, or those that were measured, and whether it is met."""
     rows = [["work", "what", "aim", "measured", ""]]
     for target in TARGETS:
         measured = target.measured(figures)
+        if measured is None and not every:
+            continue
         met = {None: "not measured", True: "met", False: "**missed**"}[target.is_met(figures)]
         form = "{:,.0f}" if target.bound > 100 else "{:.2f}"
         rows.append([target.scenario, target.told(), f"≤ {form.format(target.bound)}", number(measured, form), met])
@@ -109,7 +111,7 @@ def chapters():
 
 def page(figures, facts, charts, folder):
     """The whole record; `charts` are the names of those that were drawn, in `folder`."""
-    lines = ["# Record: the whole matrix", "", f"Measured on {facts['date']}, {facts['rounds']} rounds, windows of "
+    lines = ["# Record: the whole matrix", "", f"Measured on {facts['date']}, {facts['rounds']} round{'s' if facts['rounds'] > 1 else ''}, windows of "
              f"{facts['window_s']:g} s, {facts['took_min']:.0f} minutes in all.", "", "## What was aimed at", ""]
     lines += picture("targets", charts, folder, "each aim and how near it is") + [markdown(targets_table(figures)), ""]
     for chapter in chapters():

@@ -126,7 +126,7 @@ def open_loop():
 
 
 def reloads():
-    """Another file ten times a second. What the gateway does beside its workers is on the load's core, where the load
+    """Another file ten times a second, of whose services one has changed. What the gateway does beside its workers is on the load's core, where the load
     and the origin go first; the rate is half of what it bears there without reloads."""
     yield Scenario(RELOADED, "Reloads", Wrk(64, "/s0/bench", script=("services=5000",)), OURS, "5,000 services", warm_s=3.0,
                    control_apart=True, rounds_max=5)

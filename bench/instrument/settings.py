@@ -31,6 +31,6 @@ def write_generated(scratch):
         (folder / "module.toml").write_text(services(count), encoding="utf-8")
 
 
-def services(count, weight=100):
-    """So many services, whose paths begin with /s0, /s1 and so on."""
-    return "\n".join(SERVICE.format(number=number, weight=weight) for number in range(count))
+def services(count, first_weight=100):
+    """So many services, whose paths begin with /s0, /s1 and so on; the first may have another weight."""
+    return "\n".join(SERVICE.format(number=number, weight=100 if number else first_weight) for number in range(count))

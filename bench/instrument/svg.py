@@ -25,9 +25,9 @@ class Bar:
 
 
 def text(x, y, words, size=12, anchor="start", colour=INK, weight="normal"):
-    """Words at a place."""
+    """Words at a place, with a white rim that keeps lines out of them."""
     return (f"<text x='{x:.1f}' y='{y:.1f}' font-size='{size}' text-anchor='{anchor}' fill='{colour}' "
-            f"font-weight='{weight}'>{escape(words)}</text>")
+            f"font-weight='{weight}' paint-order='stroke' stroke='white' stroke-width='3'>{escape(words)}</text>")
 
 
 def line(x1, y1, x2, y2, colour=RULE, width=1, dash=""):
@@ -56,32 +56,32 @@ def page(height, title, subtitle, parts):
     return "\n".join([*head, *parts, "</svg>", ""])
 
 
-def bars(title, subtitle, groups, mark=None, mark_label="", limit=None):
-    """Groups of bars, a list of (name, [Bar]). `mark` is a vertical line at that length. Bars longer than `limit` are cut,
-    with a gap that shows it; their labels tell how long they are."""
+def bars(title, subtitle, groups, mark=None, mark_label="", limit=None, left=LEFT):
+    """Groups of bars, a list of (name, [Bar]), whose names have `left` for themselves. `mark` is a vertical line at that
+    length. Bars longer than `limit` are cut, with a gap that shows it; their labels tell how long they are."""
     longest = max([bar.length for _, group in groups for bar in group] + [mark or 0])
     full = min(longest, limit or longest) or 1
-    scale = (WIDTH - LEFT - RIGHT) / full
+    scale = (WIDTH - left - RIGHT) / full
     parts, y = [], TOP
     for name, group in groups:
         height = len(group) * (BAR + 2)
-        parts.append(text(LEFT - 12, y + height / 2 + 4, name, 13, "end"))
+        parts.append(text(left - 12, y + height / 2 + 4, name, 13, "end"))
         for bar in group:
-            parts += one_bar(bar, y, scale, full)
+            parts += one_bar(bar, left, y, scale, full)
             y += BAR + 2
         y += GAP
     if mark is not None:
-        x = LEFT + mark * scale
+        x = left + mark * scale
         parts.insert(0, line(x, TOP - 6, x, y - GAP + 2, FAINT, 1, "4 3"))
         parts.append(text(x, TOP - 10, mark_label, 11, "middle", FAINT))
     return page(y - GAP + BOTTOM, title, subtitle, parts)
 
 
-def one_bar(bar, y, scale, full):
+def one_bar(bar, left, y, scale, full):
     """A bar and its label."""
     shown = min(bar.length, full)
-    end = LEFT + shown * scale
-    parts = [box(LEFT, y, shown * scale, BAR, bar.colour, f"{bar.name}: {bar.label}")]
+    end = left + shown * scale
+    parts = [box(left, y, shown * scale, BAR, bar.colour, f"{bar.name}: {bar.label}")]
     if bar.length > full:
         parts.append(f"<path d='M{end - 26:.1f} {y + BAR + 1} l6 -{BAR + 2} l5 0 l-6 {BAR + 2} z' fill='white'/>")
     parts.append(text(end + 6, y + BAR - 3, f"{bar.name}  {bar.label}", 11.5))

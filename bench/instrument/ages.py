@@ -16,7 +16,7 @@ RELEASED = {
 
 def age(kind, told, today):
     """A sentence for what a program says of its version."""
-    version = re.search(r"\d+\.\d+(\.\d+)?", told)
+    version = re.search(r"\b\d+\.\d+\.\d+\b", told)
     released = RELEASED.get(f"{kind} {version[0]}") if version else None
     if released is None:
         return "when it was released is not known here"

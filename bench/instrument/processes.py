@@ -58,6 +58,9 @@ class Process:
         except ProcessLookupError:
             pass
         self.popen.wait()
+        for pipe in (self.popen.stdout, self.popen.stderr):
+            if pipe:
+                pipe.close()
 
     def last_words(self):
         """The end of what it said, for an error message."""

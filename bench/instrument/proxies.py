@@ -44,6 +44,8 @@ class Proxy:
     kind: str = ""
     needs: pathlib.Path | None = None
     is_peer: bool = False
+    # Takes part only where a scenario names it.
+    only_named: bool = False
     # What it can serve under a descriptor limit of 20,000.
     connections_max: int = 10_000
 
@@ -106,7 +108,8 @@ def haproxy(name="haproxy", program=pathlib.Path("/usr/sbin/haproxy"), tcp=18723
     so."""
     conf = {"plain": "haproxy.cfg", "tunnels": "tunnels-haproxy.cfg"}
     commands = {setting: (program, "-db", "-q", "-f", PEERS_CONF / conf[setting]) for setting in settings}
-    return Proxy(name, {"http": 18713, "tcp": tcp, "websocket": 18733}, commands, (program, "-v"), "haproxy", is_peer=True)
+    return Proxy(name, {"http": 18713, "tcp": tcp, "websocket": 18733}, commands, (program, "-v"), "haproxy", is_peer=True,
+                 only_named=tcp != 18723)
 
 
 def envoy():

@@ -13,6 +13,7 @@ KIB = 1024
 PEERS = "peers"
 EVERY = ("floor", "gatekeeper", PEERS)
 PRODUCTS = ("gatekeeper", PEERS)
+BULK = (*PRODUCTS, "haproxy-splice")
 OURS = ("gatekeeper",)
 PAIR = ("floor", "gatekeeper")
 
@@ -42,7 +43,7 @@ class Scenario:
 
     def takes_part(self, proxy):
         """Whether a proxy is measured in this scenario."""
-        named = proxy.name in self.proxies or proxy.is_peer and PEERS in self.proxies
+        named = proxy.name in self.proxies or proxy.is_peer and not proxy.only_named and PEERS in self.proxies
         return named and self.setting in proxy.settings and self.load.door in proxy.ports \
             and self.load.connections <= proxy.connections_max
 
@@ -89,8 +90,8 @@ def messages():
     """Tunnels."""
     for title, websocket in (("tcp", False), ("websocket", True)):
         yield Scenario(f"{title} 64 B", "Tunnels", Messages(64, websocket=websocket), EVERY, "tunnels", pairs=PAIR, quick=True)
-    yield Scenario("tcp 1 MiB down", "Tunnels", Messages(16, 64, MIB), PRODUCTS, "tunnels")
-    yield Scenario("tcp 1 MiB up", "Tunnels", Messages(16, MIB, 64), PRODUCTS, "tunnels")
+    yield Scenario("tcp 1 MiB down", "Tunnels", Messages(16, 64, MIB), BULK, "tunnels")
+    yield Scenario("tcp 1 MiB up", "Tunnels", Messages(16, MIB, 64), BULK, "tunnels")
 
 
 def scale():

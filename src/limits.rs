@@ -7,9 +7,9 @@
 pub const TINY_BUFFER_BYTES: usize = 512;
 /// A leased buffer for heads and small bodies.
 pub const SMALL_BUFFER_BYTES: usize = 4 * 1024;
-/// A leased buffer while a body flows; measured cheapest between 64 and 256 KiB for bodies.
+/// A leased buffer for a body that does not fit a small one.
 pub const LARGE_BUFFER_BYTES: usize = 64 * 1024;
-/// A leased buffer while much flows through a tunnel.
+/// A leased buffer while much flows, through a tunnel or as a body: per MiB, 64 KiB cost 1.6 times as much.
 pub const HUGE_BUFFER_BYTES: usize = 256 * 1024;
 /// A small buffer that grew to this is freed, not kept: thousands are kept.
 pub const OVERGROWN_SMALL_BUFFER_BYTES: usize = 4 * SMALL_BUFFER_BYTES;
@@ -25,6 +25,8 @@ pub const QUEUE_AT_EASE: usize = 512;
 pub const LARGE_BUFFERS_KEPT: usize = 64;
 /// Large buffers a core has on loan at most; beyond, bodies flow through small ones.
 pub const LARGE_BUFFERS_MAX: usize = 96;
+/// Huge buffers a core has on loan at most; beyond, bodies flow through large ones.
+pub const HUGE_BUFFERS_MAX: usize = 24;
 /// Bytes of one core's request heads that came in pieces and outgrew a small buffer, until their exchanges end.
 pub const LONG_HEADS_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Engines that run nothing a core keeps for reuse, some 3 KiB each.
@@ -154,6 +156,12 @@ pub const COMPLETION_ENTRIES: u32 = 4_096;
 /// Buffers of `SMALL_BUFFER_BYTES` that each worker's ring takes from when bytes come; they are back before the next
 /// turn of its loop.
 pub const PROVIDED_BUFFERS: u16 = 64;
+/// As many of another size for what services send: they are few, asked for it, and mostly answer with more.
+pub const ROOMY_BUFFERS: u16 = 32;
+/// That size: an answer of 16 KiB comes at once with its head.
+pub const ROOMY_BUFFER_BYTES: usize = 32 * 1024;
+/// A request's body up to this is sent on with its head where it is here already.
+pub const GATHERED_BODY_BYTES_MAX: usize = 48 * 1024;
 /// Ready tasks that run between two calls into the kernel, or twice as many as were ready if that is more.
 pub const TASKS_PER_TURN: usize = 16;
 /// How long a start waits for a listen address that is taken.
@@ -203,7 +211,10 @@ pub const REWRITE_CACHES_MAX: usize = 256;
 pub const REWRITE_MATCHES_MAX: usize = 256;
 
 const _: () = assert!(PROVIDED_BUFFERS.is_power_of_two());
+const _: () = assert!(ROOMY_BUFFERS.is_power_of_two());
 const _: () = assert!(TINY_BUFFER_BYTES < SMALL_BUFFER_BYTES);
+const _: () = assert!(SMALL_BUFFER_BYTES < ROOMY_BUFFER_BYTES && ROOMY_BUFFER_BYTES < LARGE_BUFFER_BYTES);
+const _: () = assert!(GATHERED_BODY_BYTES_MAX + SMALL_BUFFER_BYTES <= LARGE_BUFFER_BYTES);
 const _: () = assert!(HEAD_BYTES_CEILING < LONG_HEADS_BYTES_MAX);
 const _: () = assert!(OVERGROWN_SMALL_BUFFER_BYTES <= LARGE_BUFFER_BYTES);
 const _: () = assert!(OVERGROWN_BUFFER_BYTES <= HUGE_BUFFER_BYTES);

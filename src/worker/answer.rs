@@ -4,7 +4,7 @@
 //! cleanly at the client. One buffer in hand, the next receive only when it was sent, so a slow client slows
 //! the upstream. Out of scope: the request (`upload`).
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
@@ -186,6 +186,14 @@ impl Way<'_> {
         }
     }
 
+    /// Sends a piece of the body to the client; after the last one its connection may end.
+    fn send_piece(&mut self, lease: Lease, last: bool, talk: &Talk<'_>) -> impl Future<Output = Result<(), End>> {
+        if last {
+            self.to.ends_next();
+        }
+        self.send(lease, talk)
+    }
+
     /// Sends to the client.
     async fn send(&mut self, lease: Lease, talk: &Talk<'_>) -> Result<(), End> {
         let sent = self.to.send_paced(lease, self.deadline, &talk.answer_pace).await;
@@ -208,7 +216,7 @@ impl Way<'_> {
                 None if relay.is_done() => return Ok(relay.clean),
                 None => match self.receive_body(relay.class(), started_ms, talk).await? {
                     Received::Data(lease) if relay.passes(&lease) => {
-                        self.send(lease, talk).await?;
+                        self.send_piece(lease, shape.close && relay.is_done(), talk).await?;
                         continue;
                     }
                     Received::Data(lease) => {
@@ -218,7 +226,7 @@ impl Way<'_> {
                     Received::End => {
                         let mut out = talk.shard.buffers.lease(Class::Small);
                         relay.end(out.vec())?;
-                        self.send(out, talk).await?;
+                        self.send_piece(out, shape.close && relay.is_done(), talk).await?;
                         return Ok(false);
                     }
                     Received::Broken => return Err(End::ResponseTruncated),
@@ -233,7 +241,7 @@ impl Way<'_> {
             })?;
             talk.begun.set(true);
             if !out.is_empty() {
-                self.send(out, talk).await?;
+                self.send_piece(out, shape.close && relay.is_done(), talk).await?;
             }
         }
     }
@@ -268,9 +276,7 @@ fn roomier(out: Lease, talk: &Talk<'_>) -> Lease {
     if out.capacity() > SMALL_BUFFER_BYTES * 2 {
         return out;
     }
-    let mut larger = talk.shard.buffers.lease(Class::Large);
-    larger.append(out.bytes());
-    larger
+    out.moved_to(talk.shard.buffers.lease(Class::Large))
 }
 
 /// Parses a head and renders it as it goes down. `None` while it is incomplete.
@@ -336,7 +342,7 @@ impl Relay {
 
     fn class(&self) -> Class {
         match self.from {
-            From::Length(remaining) => Class::for_bytes(remaining),
+            From::Length(remaining) => Class::for_body(remaining),
             _ => Class::Large,
         }
     }

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::limits::{
-    HUGE_BUFFER_BYTES, HUGE_BUFFERS_KEPT, LARGE_BUFFER_BYTES, LARGE_BUFFERS_KEPT, LARGE_BUFFERS_MAX,
+    HUGE_BUFFER_BYTES, HUGE_BUFFERS_KEPT, HUGE_BUFFERS_MAX, LARGE_BUFFER_BYTES, LARGE_BUFFERS_KEPT, LARGE_BUFFERS_MAX,
     OVERGROWN_BUFFER_BYTES, OVERGROWN_SMALL_BUFFER_BYTES, SMALL_BUFFER_BYTES, SMALL_BUFFERS_KEPT, TINY_BUFFER_BYTES,
     TINY_BUFFERS_KEPT,
 };
@@ -33,6 +33,18 @@ impl Class {
         if remaining > SMALL_BUFFER_BYTES as u64 { Self::Large } else { Self::Small }
     }
 
+    /// The class that suits a body of which this much is still to come.
+    #[must_use]
+    pub fn for_body(remaining: u64) -> Self {
+        if remaining > LARGE_BUFFER_BYTES as u64 { Self::Huge } else { Self::for_bytes(remaining) }
+    }
+
+    /// The class that holds this many bytes, where one does.
+    #[must_use]
+    pub fn holding(bytes: usize) -> Self {
+        if bytes < TINY_BUFFER_BYTES { Self::Tiny } else { Self::for_bytes(bytes as u64) }
+    }
+
     /// The class that suits what comes next through a tunnel of which so much came at once.
     #[must_use]
     pub fn after(bytes: usize) -> Self {
@@ -53,25 +65,34 @@ struct Shelves {
     /// Leases that somebody has now.
     leased: usize,
     large_lent: usize,
+    huge_lent: usize,
+}
+
+/// Under which bound a lease counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Share {
+    None,
+    Large,
+    Huge,
 }
 
 impl Buffers {
-    /// An empty buffer of the class, from the shelf when there is one. A small one where too many large ones are
+    /// An empty buffer of the class, from the shelf when there is one. A smaller one where too many of its class are
     /// on loan.
     #[must_use]
     pub fn lease(&self, class: Class) -> Lease {
         let mut shelves = self.0.borrow_mut();
-        let large = class == Class::Large && shelves.large_lent < LARGE_BUFFERS_MAX;
-        let (shelf, capacity) = match class {
-            Class::Tiny => (&mut shelves.tiny, TINY_BUFFER_BYTES),
-            Class::Large if large => (&mut shelves.large, LARGE_BUFFER_BYTES),
-            Class::Small | Class::Large => (&mut shelves.small, SMALL_BUFFER_BYTES),
-            Class::Huge => (&mut shelves.huge, HUGE_BUFFER_BYTES),
+        let share = shelves.share(class);
+        let (shelf, capacity) = match share {
+            Share::Huge => (&mut shelves.huge, HUGE_BUFFER_BYTES),
+            Share::Large => (&mut shelves.large, LARGE_BUFFER_BYTES),
+            Share::None if class == Class::Tiny => (&mut shelves.tiny, TINY_BUFFER_BYTES),
+            Share::None => (&mut shelves.small, SMALL_BUFFER_BYTES),
         };
         let bytes = shelf.pop().unwrap_or_else(|| Vec::with_capacity(capacity));
-        shelves.large_lent += usize::from(large);
+        shelves.lent(share).into_iter().for_each(|lent| *lent += 1);
         shelves.leased += 1;
-        Lease { bytes, start: 0, large, counted: true, home: self.clone() }
+        Lease { bytes, start: 0, share, counted: true, home: self.clone() }
     }
 
     /// How many leases with memory somebody has. What is on loan to the kernel is not among them: it goes with its
@@ -93,9 +114,9 @@ impl Buffers {
         }
     }
 
-    fn take_back(&self, mut bytes: Vec<u8>, large: bool, counted: bool) {
+    fn take_back(&self, mut bytes: Vec<u8>, share: Share, counted: bool) {
         let mut shelves = self.0.borrow_mut();
-        shelves.large_lent -= usize::from(large);
+        shelves.lent(share).into_iter().for_each(|lent| *lent -= 1);
         shelves.leased -= usize::from(counted);
         let (shelf, kept) = match bytes.capacity() {
             TINY_BUFFER_BYTES => (&mut shelves.tiny, TINY_BUFFERS_KEPT),
@@ -111,14 +132,34 @@ impl Buffers {
     }
 }
 
+impl Shelves {
+    /// Under which bound a lease of the class counts, if there is room.
+    fn share(&self, class: Class) -> Share {
+        match class {
+            Class::Huge if self.huge_lent < HUGE_BUFFERS_MAX => Share::Huge,
+            Class::Huge | Class::Large if self.large_lent < LARGE_BUFFERS_MAX => Share::Large,
+            Class::Tiny | Class::Small | Class::Large | Class::Huge => Share::None,
+        }
+    }
+
+    /// How many are on loan under the bound, where there is one.
+    fn lent(&mut self, share: Share) -> Option<&mut usize> {
+        match share {
+            Share::None => None,
+            Share::Large => Some(&mut self.large_lent),
+            Share::Huge => Some(&mut self.huge_lent),
+        }
+    }
+}
+
 /// A buffer on loan from the core. Its readable part starts at an offset, so that what was consumed
 /// needs no moving.
 #[derive(Debug)]
 pub struct Lease {
     bytes: Vec<u8>,
     start: usize,
-    /// Counted as a large one, whatever became of it.
-    large: bool,
+    /// Counted so, whatever became of it.
+    share: Share,
     /// Among those that somebody has.
     counted: bool,
     home: Buffers,
@@ -172,6 +213,13 @@ impl Lease {
         self.bytes.extend_from_slice(more);
     }
 
+    /// What is readable, in another lease.
+    #[must_use]
+    pub fn moved_to(self, mut other: Self) -> Self {
+        other.append(self.bytes());
+        other
+    }
+
     /// Moves the readable part to memory of just its size, for a wait that may be long, where that saves half of more
     /// than a tiny buffer.
     pub fn fit(&mut self) {
@@ -180,7 +228,7 @@ impl Lease {
             let fitting = readable.to_vec();
             let home = self.home.clone();
             home.0.borrow_mut().leased += 1;
-            *self = Self { bytes: fitting, start: 0, large: false, counted: true, home };
+            *self = Self { bytes: fitting, start: 0, share: Share::None, counted: true, home };
         }
     }
 
@@ -194,7 +242,7 @@ impl Lease {
     /// An empty lease without memory.
     #[must_use]
     pub fn nothing(&self) -> Self {
-        Self { bytes: Vec::new(), start: 0, large: false, counted: false, home: self.home.clone() }
+        Self { bytes: Vec::new(), start: 0, share: Share::None, counted: false, home: self.home.clone() }
     }
 
     /// The kernel has it for a while, where it stands.
@@ -230,8 +278,8 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if self.bytes.capacity() > 0 || self.large || self.counted {
-            self.home.take_back(std::mem::take(&mut self.bytes), self.large, self.counted);
+        if self.bytes.capacity() > 0 || self.share != Share::None || self.counted {
+            self.home.take_back(std::mem::take(&mut self.bytes), self.share, self.counted);
         }
     }
 }

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use super::answer::{self, Answered, Way};
-use super::buffer::Lease;
+use super::buffer::{Class, Lease};
 use super::deadline::Deadline;
 use super::downstream::{Downstream, Switched};
 use super::io::{Connection, SendFault};
@@ -86,6 +86,10 @@ pub async fn attempt(
     leased: Leased,
 ) -> Result<After, Failed> {
     let Leased { mut connection, mut seat, reused } = leased;
+    let here = head.bytes().len() - terms.head_bytes;
+    if out.bytes().len() + here > out.capacity() {
+        out = out.moved_to(shard.buffers.lease(Class::Large));
+    }
     // A form body that was read first is in `out` already.
     let mut upload = Upload::new(terms.body, terms.trailers);
     let taken = upload

@@ -125,6 +125,20 @@ impl Downstream {
         self.whole.as_ref().map_or(timeout_ms, |whole| whole.shorter(timeout_ms))
     }
 
+    /// Ends what is received without being asked on both sides of the tunnel to be; what has come goes with it.
+    pub async fn settle(&mut self) {
+        if let Some(more) = self.source.rx.settle().await {
+            self.source.add(more);
+        }
+        let Some(switched) = &mut self.switched else { return };
+        if let Some(more) = switched.connection.rx.settle().await {
+            match &mut switched.early {
+                Some(early) => early.append(more.bytes()),
+                None => switched.early = Some(more),
+            }
+        }
+    }
+
     /// Becomes the tunnel that was agreed on.
     pub fn become_tunnel(self, shard: &Rc<Shard>) {
         let Self { source, tx, counted, switched, .. } = self;
@@ -159,9 +173,28 @@ impl Source {
         }
     }
 
+    /// Whether more of what it sends is here already.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        self.carried.is_none() && self.rx.has_more()
+    }
+
     /// What comes next is little, unless it flows already.
     pub fn expect_little(&mut self) {
         self.rx.expect_little();
+    }
+
+    /// A client that sends little at a time is received from without being asked each time.
+    pub fn may_stream(&mut self) {
+        self.rx.may_stream();
+    }
+
+    /// Carries bytes that came after those carried already.
+    fn add(&mut self, more: Lease) {
+        match &mut self.carried {
+            Some(carried) => carried.append(more.bytes()),
+            None => self.carried = Some(more),
+        }
     }
 
     /// Puts bytes back that belong to the next request, before any that came later.

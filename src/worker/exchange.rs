@@ -24,7 +24,7 @@ use super::upstream::connect::{self, Leased};
 use super::upstream::pool::Kept;
 use super::upstream::replica::Tried;
 use crate::end::{End, Retry};
-use crate::limits::{FORM_BODY_BYTES_MAX, RELOAD_ANSWER_MS};
+use crate::limits::{FORM_BODY_BYTES_MAX, GATHERED_BODY_BYTES_MAX, RELOAD_ANSWER_MS};
 use crate::proto::head::Body;
 use crate::proto::reply::CONTINUE;
 use crate::wall::link::Report;
@@ -75,6 +75,30 @@ impl Dispatch {
         give_up(shard, down, head, &terms, &failed).await
     }
 
+    /// Takes the rest of a small body that is here already: sent with its head it costs one send instead of two.
+    async fn gather(&mut self, shard: &Shard, down: &mut Downstream) -> Result<(), End> {
+        let Self { head, terms, .. } = self;
+        let Body::Length(length) = terms.body else { return Ok(()) };
+        let here = (head.bytes().len() - terms.head_bytes) as u64;
+        let suits = here < length && length <= GATHERED_BODY_BYTES_MAX as u64 && !terms.expects_continue;
+        if !suits || !down.source.has_more() {
+            return Ok(());
+        }
+        let more = receive_body(&mut down.source, Class::Large, &terms.body_pace()).await?;
+        let mut whole = shard.buffers.lease(Class::Large);
+        whole.append(head.bytes());
+        whole.append(more.bytes());
+        *head = whole;
+        Ok(())
+    }
+
+    /// Tells the client, where that is still possible, what became of the body that it did not send whole.
+    async fn refuse_cut(self: Box<Self>, shard: &Shard, down: &mut Downstream, end: End) -> Done {
+        let Self { head, terms, .. } = *self;
+        let failed = Failed { end, begun: false, unsent: true, replayable: false };
+        give_up(shard, down, head, &terms, &failed).await
+    }
+
     /// Waits for the connection, for as long as the client waits for it.
     pub async fn wait(&mut self, shard: &Shard, down: &mut Downstream) -> Result<Leased, End> {
         let Self { head, forward, terms, .. } = self;
@@ -103,7 +127,10 @@ pub async fn run(shard: &Rc<Shard>, down: &mut Downstream, request: Request) -> 
     let mut waited = None;
     let mut dispatch = match request {
         Request::Fresh(head) => match decide(shard, down, epoch, head) {
-            Ok(dispatch) => dispatch,
+            Ok(mut dispatch) => match dispatch.gather(shard, down).await {
+                Ok(()) => dispatch,
+                Err(end) => return Served::Done(Box::pin(Box::new(dispatch).refuse_cut(shard, down, end)).await),
+            },
             Err(served) => return served,
         },
         Request::Ready(dispatch) => *dispatch,
@@ -299,7 +326,7 @@ async fn read_form(shard: &Rc<Shard>, down: &mut Downstream, head: &mut Lease, t
             down.source.put_back(body);
             return Ok(form);
         }
-        body = receive_body(&mut down.source, &pace).await?;
+        body = receive_body(&mut down.source, Class::Large, &pace).await?;
     }
 }
 

@@ -44,6 +44,9 @@ pub async fn send(shard: &Shard, down: &mut Downstream, terms: &Terms, own: &Own
         fields: own.fields,
     };
     reply::render(out.vec(), &reply);
+    if own.close {
+        down.tx.ends_next();
+    }
     match down.tx.send(out, &down.writing, terms.progress_timeout_ms).await {
         Ok(_) => Ok(()),
         Err(fault) => Err(if fault.late { End::WriteTimeout } else { End::ClientLeft }),

@@ -51,6 +51,7 @@ async fn serve(shard: Rc<Shard>, mut down: Box<Downstream>, peer: SocketAddr) {
         shard.meter.refused(end);
         return down.tx.sever();
     }
+    down.source.may_stream();
     let mut first = true;
     let mut after = After::Close;
     while let Some(head) = arrival::first_bytes(&shard, &mut down, first).await {
@@ -88,7 +89,10 @@ async fn serve(shard: Rc<Shard>, mut down: Box<Downstream>, peer: SocketAddr) {
         }
     }
     match after {
-        After::Tunnel => return down.become_tunnel(&shard),
+        After::Tunnel => {
+            Box::pin(down.settle()).await;
+            return down.become_tunnel(&shard);
+        }
         After::Linger => linger(&mut down).await,
         After::Keep | After::Close => {}
     }

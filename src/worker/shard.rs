@@ -21,13 +21,14 @@ use super::meter::Meter;
 use super::request_id::{RequestId, RequestIds};
 use super::tickets::Tickets;
 use super::upstream::replica::Replica;
+use super::upstream::shelf::Shelves;
 use crate::ids::{ServiceId, WorkerId};
 use crate::wall::addresses::Addresses;
 use crate::wall::epoch::Epoch;
 use crate::wall::link::{Open, Report, ReportSender};
 use crate::wall::rate::RateTable;
 use crate::wall::rewrite::RewriteScratch;
-use crate::wall::snapshot::Snapshot;
+use crate::wall::snapshot::{Address, Snapshot};
 
 /// What every worker of the process shares, read only but for the two exceptions named in it.
 #[derive(Clone)]
@@ -82,6 +83,7 @@ pub struct Shard {
     pub evenness: Evenness,
     epoch: RefCell<Option<Rc<ShardEpoch>>>,
     replicas: RefCell<HashMap<Box<str>, Rc<Replica>>>,
+    shelves: Shelves,
     leaving: Cell<bool>,
     goes_on: Cell<bool>,
     drain_ends_ms: Cell<Option<u64>>,
@@ -127,6 +129,7 @@ impl Shard {
             evenness: Evenness::new(worker),
             epoch: RefCell::default(),
             replicas: RefCell::default(),
+            shelves: Shelves::default(),
             leaving: Cell::new(false),
             goes_on: Cell::new(false),
             drain_ends_ms: Cell::new(None),
@@ -168,7 +171,11 @@ impl Shard {
         let mut known = self.replicas.borrow_mut();
         let core = usize::from(self.worker.0);
         let before = known.get(&definition.name);
-        let replica = Replica::build(&definition.upstream, &epoch.epoch().health, before, core, self.shared.workers);
+        // What a tcp service uses is never idle, and what is kept for HTTP is of no use to it.
+        let is_http = definition.tcp.is_none();
+        let shelf = |address: &Address| if is_http { self.shelves.of(address) } else { Rc::default() };
+        let (upstream, health) = (&definition.upstream, &epoch.epoch().health);
+        let replica = Replica::build(upstream, health, before, core, self.shared.workers, shelf);
         // A request that began before a reload must not put the old replica in the new one's place.
         if self.epoch().is_none_or(|current| current.epoch().id == epoch.epoch().id) {
             known.insert(definition.name.clone(), replica.clone());
@@ -183,16 +190,14 @@ impl Shard {
         let now_ms = self.clock.now_ms();
         let Some(epoch) = self.epoch() else { return false };
         let snapshot = epoch.snapshot();
-        let mut idle = 0;
         self.replicas.borrow_mut().retain(|name, replica| {
-            idle += replica.pools.iter().map(|pool| pool.sweep(now_ms)).sum::<usize>();
             let kept = snapshot.has_service(name);
             if !kept {
                 replica.pools.iter().for_each(|pool| pool.clear());
             }
             kept
         });
-        idle > 0
+        self.shelves.sweep(now_ms) > 0
     }
 
     /// The last line of the log: what was counted, and what is left when all have gone, which is nothing.

@@ -42,6 +42,14 @@ impl Upload {
         matches!(self, Self::Done)
     }
 
+    /// The class of buffer that suits what comes next.
+    fn class(&self) -> Class {
+        match self {
+            Self::Length(remaining) => Class::for_body(*remaining),
+            Self::Done | Self::Chunked(..) => Class::Large,
+        }
+    }
+
     /// Takes body bytes from the front of `bytes`, leaving their data at its front. What is not taken
     /// belongs to the next request.
     ///
@@ -136,10 +144,10 @@ async fn send_rest(source: &mut Source, up: &mut Sender, upload: &mut Upload, ta
 ///
 /// # Errors
 /// `End::ClientTruncated`, `End::BodyTimeout`, `End::BodyTooSlow`.
-pub async fn receive_body(source: &mut Source, pace: &Pace) -> Result<Lease, End> {
+pub async fn receive_body(source: &mut Source, class: Class, pace: &Pace) -> Result<Lease, End> {
     source.reading.arm(pace.wait_ms());
     let since_ms = source.reading.now_ms();
-    let received = source.next_in_time(Class::Large).await;
+    let received = source.next_in_time(class).await;
     let bytes = if let Some(Received::Data(lease)) = &received { lease.bytes().len() } else { 0 };
     pace.count(source.reading.now_ms() - since_ms, bytes);
     match received {
@@ -156,7 +164,7 @@ enum Stop {
 }
 
 async fn send_next(source: &mut Source, up: &mut Sender, upload: &mut Upload, talk: &Talk<'_>) -> Result<(), Stop> {
-    let mut lease = receive_body(source, &talk.body_pace).await.map_err(Stop::Client)?;
+    let mut lease = receive_body(source, upload.class(), &talk.body_pace).await.map_err(Stop::Client)?;
     let out = pass_on(source, upload, &mut lease, talk).map_err(Stop::Client)?;
     let sent = up.send(out.unwrap_or(lease), &source.reading, talk.terms.body_timeout_ms).await;
     sent.map(drop).map_err(|fault| if fault.late { Stop::Client(End::UpstreamWriteTimeout) } else { Stop::Upstream })

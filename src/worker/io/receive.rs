@@ -1,7 +1,8 @@
-//! The receiving half of a connection that HTTP runs on: one receive at a time.
+//! The receiving half of a connection that HTTP runs on: one receive at a time, or a stream of them.
 //!
 //! On a ring a pending receive holds no buffer: the kernel takes a provided one when bytes have come. Only one for a
-//! body that flows brings its own, a large one; so does every one on epoll. Out of scope: where buffers come from
+//! body that flows brings its own, a large one; so does every one on epoll. A peer that sends little at a time is
+//! received from by a stream, where that is allowed (`Receiver::may_stream`). Out of scope: where buffers come from
 //! (`buffer`, `runtime`).
 
 use std::future::{Future, poll_fn};
@@ -12,7 +13,7 @@ use std::task::{Context, Poll};
 use super::epoll::{Receiving, Source};
 use crate::limits::{SMALL_BUFFER_BYTES, TINY_BUFFER_BYTES};
 use crate::worker::buffer::{Buffers, Class, Lease};
-use crate::worker::runtime::{Descriptor, Operation, Outcome, Work};
+use crate::worker::runtime::{Descriptor, Flow, Group, Operation, Outcome, Streaming, Work};
 
 /// What a receive brought.
 #[derive(Debug)]
@@ -39,13 +40,31 @@ impl From<Outcome> for Received {
 pub struct Receiver {
     kind: Kind,
     habit: Habit,
-    /// The last receive left nothing behind.
-    quiet: bool,
 }
 
 enum Kind {
-    Ring { descriptor: Rc<Descriptor>, buffers: Buffers, pending: Option<Operation> },
+    Ring(Ringed),
     Epoll(Box<Receiving>),
+}
+
+/// The receiving half on a ring.
+struct Ringed {
+    descriptor: Rc<Descriptor>,
+    buffers: Buffers,
+    pending: Pending,
+    may_stream: bool,
+    group: Group,
+    /// The last receive left nothing behind.
+    quiet: bool,
+    /// The last receive left something behind: neither is known before the first.
+    more: bool,
+}
+
+/// What is in the kernel's hands.
+enum Pending {
+    Nothing,
+    Once(Operation),
+    Stream(Streaming),
 }
 
 /// How large a buffer suits a peer, by what it sent last, so that a receive that may wait for long holds no
@@ -74,13 +93,21 @@ impl Habit {
 
 impl Receiver {
     pub(super) fn on_ring(descriptor: Rc<Descriptor>, buffers: &Buffers) -> Self {
-        let kind = Kind::Ring { descriptor, buffers: buffers.clone(), pending: None };
-        Self { kind, habit: Habit(Class::Tiny), quiet: false }
+        let ringed = Ringed {
+            descriptor,
+            buffers: buffers.clone(),
+            pending: Pending::Nothing,
+            may_stream: false,
+            group: Group::Small,
+            quiet: false,
+            more: false,
+        };
+        Self { kind: Kind::Ring(ringed), habit: Habit(Class::Tiny) }
     }
 
     pub(super) fn on_epoll(source: Source, buffers: &Buffers) -> Self {
         let kind = Kind::Epoll(Box::new(Receiving::new(source, buffers)));
-        Self { kind, habit: Habit(Class::Tiny), quiet: false }
+        Self { kind, habit: Habit(Class::Tiny) }
     }
 
     /// Polls the pending receive, arming one of the class at most first if none is pending.
@@ -88,20 +115,7 @@ impl Receiver {
     pub fn poll(&mut self, cx: &mut Context<'_>, class: Class) -> Poll<Received> {
         let class = self.habit.class(class);
         let received = match &mut self.kind {
-            Kind::Ring { descriptor, buffers, pending } => {
-                let operation = pending.get_or_insert_with(|| {
-                    descriptor.begin(match class {
-                        Class::Tiny | Class::Small => Work::Receive { buffers: buffers.clone(), quiet: self.quiet },
-                        Class::Large | Class::Huge => Work::ReceiveInto(buffers.lease(class)),
-                    })
-                });
-                Pin::new(operation).poll(cx).map(|outcome| {
-                    *pending = None;
-                    // What was left behind is there at once; otherwise the next bytes take a while.
-                    self.quiet = !outcome.more;
-                    outcome.into()
-                })
-            }
+            Kind::Ring(ringed) => ringed.poll(cx, class, self.habit.0 != Class::Large),
             Kind::Epoll(receiving) => receiving.poll(cx, class),
         };
         if let Poll::Ready(received) = &received {
@@ -115,10 +129,51 @@ impl Receiver {
         self.habit.0 = if self.habit.0 == Class::Large { Class::Large } else { Class::Tiny };
     }
 
+    /// From now on a peer that sends little at a time is received from without being asked each time. So a receive is
+    /// always pending, and must be ended (`settle`) before the connection is used in another way.
+    pub fn may_stream(&mut self) {
+        if let Kind::Ring(ringed) = &mut self.kind {
+            ringed.may_stream = true;
+        }
+    }
+
+    /// The peer is one of few, and mostly sends more than a head.
+    pub fn expect_answers(&mut self) {
+        if let Kind::Ring(ringed) = &mut self.kind {
+            ringed.group = Group::Roomy;
+        }
+    }
+
+    /// Whether the last receive surely left bytes behind, so that another waits for nothing.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        matches!(&self.kind, Kind::Ring(Ringed { more: true, .. }))
+    }
+
+    /// Ends a stream of receives, and says what it had brought that was not taken. One receive that was asked for is
+    /// left alone.
+    pub async fn settle(&mut self) -> Option<Lease> {
+        let Kind::Ring(Ringed { pending, may_stream, .. }) = &mut self.kind else { return None };
+        *may_stream = false;
+        let mut came: Option<Lease> = None;
+        while let Pending::Stream(stream) = pending {
+            stream.stop();
+            match poll_fn(|cx| stream.poll(cx)).await {
+                Flow::Data(lease, _) => match &mut came {
+                    Some(before) => before.append(lease.bytes()),
+                    None => came = Some(lease),
+                },
+                // What has ended says so again to whoever asks next.
+                Flow::End | Flow::Stopped | Flow::Broken => *pending = Pending::Nothing,
+            }
+        }
+        came
+    }
+
     /// Whether the kernel may hold a buffer of this connection, or one that it filled waits to be taken.
     pub(super) fn is_pending(&self) -> bool {
         match &self.kind {
-            Kind::Ring { pending, .. } => pending.is_some(),
+            Kind::Ring(ringed) => !matches!(ringed.pending, Pending::Nothing),
             Kind::Epoll(receiving) => receiving.is_pending(),
         }
     }
@@ -126,6 +181,57 @@ impl Receiver {
     /// Waits for bytes.
     pub fn receive(&mut self, class: Class) -> impl Future<Output = Received> {
         poll_fn(move |cx| self.poll(cx, class))
+    }
+}
+
+impl Ringed {
+    #[inline]
+    fn poll(&mut self, cx: &mut Context<'_>, class: Class, sends_little: bool) -> Poll<Received> {
+        loop {
+            match &mut self.pending {
+                Pending::Nothing => self.begin(class, sends_little),
+                Pending::Once(operation) => {
+                    let Poll::Ready(outcome) = Pin::new(operation).poll(cx) else { return Poll::Pending };
+                    self.pending = Pending::Nothing;
+                    self.left(outcome.more);
+                    return Poll::Ready(outcome.into());
+                }
+                Pending::Stream(stream) => {
+                    let Poll::Ready(flow) = stream.poll(cx) else { return Poll::Pending };
+                    if let Flow::Data(lease, more) = flow {
+                        self.left(more);
+                        return Poll::Ready(Received::Data(lease));
+                    }
+                    self.pending = Pending::Nothing;
+                    self.quiet = false;
+                    match flow {
+                        Flow::End => return Poll::Ready(Received::End),
+                        Flow::Broken => return Poll::Ready(Received::Broken),
+                        Flow::Stopped | Flow::Data(..) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// What was left behind is there at once; otherwise the next bytes take a while.
+    fn left(&mut self, more: bool) {
+        (self.more, self.quiet) = (more, !more);
+    }
+
+    /// Asks the kernel for what comes.
+    fn begin(&mut self, class: Class, sends_little: bool) {
+        let Self { descriptor, buffers, group, quiet, .. } = self;
+        let stream = if self.may_stream && sends_little { descriptor.stream(buffers, *group) } else { None };
+        self.pending = match stream {
+            Some(stream) => Pending::Stream(stream),
+            None => Pending::Once(descriptor.begin(match class {
+                Class::Tiny | Class::Small => {
+                    Work::Receive { buffers: buffers.clone(), quiet: *quiet, group: *group }
+                }
+                Class::Large | Class::Huge => Work::ReceiveInto(buffers.lease(class)),
+            })),
+        };
     }
 }
 

@@ -32,6 +32,8 @@ pub struct SendFault {
 pub struct Sender {
     listed: Listed,
     kind: Kind,
+    /// Nothing is sent after what is sent next.
+    last: bool,
 }
 
 enum Kind {
@@ -41,11 +43,11 @@ enum Kind {
 
 impl Sender {
     pub(super) fn on_ring(descriptor: Rc<Descriptor>) -> Self {
-        Self { listed: Listed::new(descriptor.as_fd().as_raw_fd()), kind: Kind::Ring(descriptor) }
+        Self { listed: Listed::new(descriptor.as_fd().as_raw_fd()), kind: Kind::Ring(descriptor), last: false }
     }
 
     pub(super) fn on_epoll(half: Half, fd: RawFd) -> Self {
-        Self { listed: Listed::new(fd), kind: Kind::Epoll(Box::new(half)) }
+        Self { listed: Listed::new(fd), kind: Kind::Epoll(Box::new(half)), last: false }
     }
 
     /// Sends everything readable in the lease and gives the lease back. The peer must take some bytes
@@ -121,11 +123,18 @@ impl Sender {
     async fn send_once(&mut self, lease: Lease) -> (io::Result<usize>, Lease) {
         match &mut self.kind {
             Kind::Ring(descriptor) => {
-                let outcome = descriptor.begin(Work::Send(lease)).await;
+                let work = if self.last { Work::SendLast(lease) } else { Work::Send(lease) };
+                let outcome = descriptor.begin(work).await;
                 (outcome.result, outcome.lease.expect("a send gives its lease back"))
             }
             Kind::Epoll(half) => half.send(lease).await,
         }
+    }
+
+    /// What is sent next is the last, and `finish` or `sever` follows at once: so both may go out in one segment, which
+    /// costs half of two.
+    pub fn ends_next(&mut self) {
+        self.last = true;
     }
 
     /// Tells the peer that no more bytes come; what it sends is still received.

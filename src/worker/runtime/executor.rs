@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::ring::{Outcome, Ring, Wait, Work};
+use super::stream::Flow;
 use super::tasks::{Life, TaskId, Tasks, waker};
 use super::timers::{Due, Timers};
 use super::{Descriptor, operation::Key};
@@ -161,6 +162,21 @@ impl Executor {
     /// What became of an operation, once.
     pub(super) fn poll_operation(&self, key: Key, cx: &Context<'_>) -> Poll<Outcome> {
         self.ring.borrow_mut().poll(key, cx.waker())
+    }
+
+    /// What a stream brought, or its end.
+    pub(super) fn poll_stream(&self, key: Key, cx: &Context<'_>) -> Poll<Flow> {
+        self.ring.borrow_mut().poll_stream(key, cx.waker())
+    }
+
+    /// A stream is to end.
+    pub(super) fn stop(&self, key: Key) {
+        self.ring.borrow_mut().stop(key as usize);
+    }
+
+    /// Whether the kernel knows streams of receives.
+    pub(super) fn streams(&self) -> bool {
+        self.ring.borrow().streams()
     }
 
     /// Operations of which the outcome was not taken.

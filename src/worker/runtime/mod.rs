@@ -8,6 +8,7 @@ mod executor;
 mod operation;
 mod provided;
 mod ring;
+mod stream;
 mod tasks;
 #[cfg(test)]
 mod tests;
@@ -22,8 +23,9 @@ use monoio::LegacyDriver;
 use monoio::time::TimeDriver;
 
 pub(in crate::worker) use self::executor::Executor;
-pub(in crate::worker) use self::operation::{Descriptor, Operation};
-pub(in crate::worker) use self::ring::{Outcome, Ring, Sizes, Work};
+pub(in crate::worker) use self::operation::{Descriptor, Operation, Streaming};
+pub(in crate::worker) use self::ring::{Group, Outcome, Ring, Sizes, Work};
+pub(in crate::worker) use self::stream::Flow;
 use self::tasks::TaskId;
 
 /// What a worker runs on.

@@ -11,7 +11,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use super::executor::Executor;
-use super::ring::{Outcome, Work};
+use super::ring::{Group, Outcome, Work};
+use super::stream::{Flow, Stream};
+use crate::worker::buffer::Buffers;
 
 /// An operation's number.
 pub(super) type Key = u32;
@@ -33,6 +35,12 @@ impl Descriptor {
         let key = self.executor.begin(self, work);
         Operation { executor: self.executor, key: Some(key) }
     }
+
+    /// Begins a stream of receives. `None` where the kernel knows none.
+    pub(in crate::worker) fn stream(self: &Rc<Self>, buffers: &Buffers, group: Group) -> Option<Streaming> {
+        let known = self.executor.streams();
+        known.then(|| Streaming(self.begin(Work::Stream(Stream::new(buffers.clone(), group)))))
+    }
 }
 
 impl AsFd for Descriptor {
@@ -45,6 +53,28 @@ impl AsFd for Descriptor {
 pub(in crate::worker) struct Operation {
     executor: &'static Executor,
     key: Option<Key>,
+}
+
+/// A stream of receives in the kernel's hands, or one whose end was not seen yet.
+pub(in crate::worker) struct Streaming(Operation);
+
+impl Streaming {
+    /// What it brought, or its end; it is not to be asked again after that.
+    pub(in crate::worker) fn poll(&mut self, cx: &Context<'_>) -> Poll<Flow> {
+        let key = self.0.key.expect("the end of a stream is seen once");
+        let polled = self.0.executor.poll_stream(key, cx);
+        if polled.is_ready() && !matches!(polled, Poll::Ready(Flow::Data(..))) {
+            self.0.key = None;
+        }
+        polled
+    }
+
+    /// It is to end: brings what has come by then, and then its end.
+    pub(in crate::worker) fn stop(&self) {
+        if let Some(key) = self.0.key {
+            self.0.executor.stop(key);
+        }
+    }
 }
 
 impl Future for Operation {

@@ -2,7 +2,7 @@
 //!
 //! A buffer is out of the kernel's hands only while its completion is looked at: what it holds is copied into a lease
 //! and it is given again at once. So few are enough, they stay in the cache, and no slow peer can hold one.
-//! Out of scope: which operation takes one (`ring`).
+//! There are two groups, of small buffers and of roomy ones. Out of scope: which operation takes one (`ring`).
 
 use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
 use std::io;
@@ -12,14 +12,12 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use io_uring::Submitter;
 use io_uring::types::BufRingEntry;
 
-use crate::limits::SMALL_BUFFER_BYTES;
+use super::ring::Group;
 
 /// The kernel demands that the ring of entries begins on a page.
 const PAGE_BYTES: usize = 4096;
-/// The only group.
-pub(super) const GROUP: u16 = 0;
 
-/// The buffers of one ring, and the ring of entries through which the kernel is given them. They are never freed, like
+/// The buffers of one group of a ring, and the ring of entries through which the kernel is given them. They are never freed, like
 /// the ring they belong to.
 pub(super) struct Provided {
     entries: NonNull<BufRingEntry>,
@@ -27,6 +25,8 @@ pub(super) struct Provided {
     /// A power of two.
     count: u16,
     tail: u16,
+    /// Of each buffer.
+    bytes: usize,
 }
 
 impl Provided {
@@ -35,12 +35,13 @@ impl Provided {
     /// # Errors
     /// The kernel's, when it knows no rings of buffers (before Linux 5.19).
     #[expect(unsafe_code, reason = "the kernel is given memory")]
-    pub(super) fn register(submitter: &Submitter<'_>, count: u16) -> io::Result<Self> {
+    pub(super) fn register(submitter: &Submitter<'_>, group: Group, count: u16) -> io::Result<Self> {
+        let bytes = group.buffer_bytes();
         let entries = allocate(usize::from(count) * size_of::<BufRingEntry>()).cast::<BufRingEntry>();
         // SAFETY: the entries begin on a page, there are `count` of them, zeroed, and they are never freed.
-        unsafe { submitter.register_buf_ring_with_flags(entries.as_ptr() as u64, count, GROUP, 0)? };
-        let memory = allocate(usize::from(count) * SMALL_BUFFER_BYTES);
-        let mut provided = Self { entries, memory, count, tail: 0 };
+        unsafe { submitter.register_buf_ring_with_flags(entries.as_ptr() as u64, count, group as u16, 0)? };
+        let memory = allocate(usize::from(count) * bytes);
+        let mut provided = Self { entries, memory, count, tail: 0, bytes };
         for buffer in 0..count {
             provided.give(buffer);
         }
@@ -50,7 +51,7 @@ impl Provided {
     /// What the kernel put into a buffer that it has handed back.
     #[expect(unsafe_code, reason = "the kernel filled the memory")]
     pub(super) fn bytes(&self, buffer: u16, length: usize) -> &[u8] {
-        assert!(length <= SMALL_BUFFER_BYTES, "the kernel fills no more than a buffer");
+        assert!(length <= self.bytes, "the kernel fills no more than a buffer");
         // SAFETY: the buffer is inside the memory, which was zeroed when it was allocated and is never freed, and so
         // are its first `length` bytes. The kernel has handed it back and does not write to it before it is given
         // again, which takes `&mut self`.
@@ -67,7 +68,7 @@ impl Provided {
         // which this one is not: no more than `count` buffers exist, and each is given once at a time.
         let entry = unsafe { place.as_mut() };
         entry.set_addr(self.start(buffer).as_ptr() as u64);
-        entry.set_len(SMALL_BUFFER_BYTES as u32);
+        entry.set_len(u32::try_from(self.bytes).expect("a buffer of some KiB"));
         entry.set_bid(buffer);
         self.tail = self.tail.wrapping_add(1);
         // SAFETY: the pointer is to the entries that `register` made, the first of which carries the tail.
@@ -82,7 +83,7 @@ impl Provided {
     fn start(&self, buffer: u16) -> NonNull<u8> {
         assert!(buffer < self.count, "the kernel hands back what it was given");
         // SAFETY: the buffer's number is below `count`, so the offset is inside the allocation.
-        unsafe { self.memory.add(usize::from(buffer) * SMALL_BUFFER_BYTES) }
+        unsafe { self.memory.add(usize::from(buffer) * self.bytes) }
     }
 }
 

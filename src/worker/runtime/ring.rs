@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use io_uring::squeue::{Entry, Flags};
 use io_uring::types::{Fd, SubmitArgs, Timespec};
-use io_uring::{CompletionQueue, EnterFlags, IoUring, SubmissionQueue, Submitter, cqueue, opcode};
+use io_uring::{CompletionQueue, EnterFlags, IoUring, Probe, SubmissionQueue, Submitter, cqueue, opcode};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::SendFlags;
@@ -20,8 +20,11 @@ use slab::Slab;
 use socket2::SockAddr;
 
 use super::operation::{Descriptor, Key};
-use super::provided::{GROUP, Provided};
-use crate::limits::{COMPLETION_ENTRIES, PROVIDED_BUFFERS, SUBMISSION_ENTRIES, TINY_BUFFER_BYTES};
+use super::provided::Provided;
+use super::stream::{Flow, Stream};
+use crate::limits::{
+    COMPLETION_ENTRIES, PROVIDED_BUFFERS, ROOMY_BUFFER_BYTES, ROOMY_BUFFERS, SMALL_BUFFER_BYTES, SUBMISSION_ENTRIES,
+};
 use crate::worker::buffer::{Buffers, Class, Lease};
 
 /// How much of everything a ring has; powers of two.
@@ -31,24 +34,47 @@ pub(in crate::worker) struct Sizes {
     pub(in crate::worker) submissions: u32,
     /// Completions that wait to be seen; more wait in the kernel.
     pub(in crate::worker) completions: u32,
-    /// Provided buffers; none where 0.
-    pub(in crate::worker) buffers: u16,
+    /// Provided buffers of each group; none where 0.
+    pub(in crate::worker) buffers: [u16; 2],
 }
 
 impl Default for Sizes {
     fn default() -> Self {
-        Self { submissions: SUBMISSION_ENTRIES, completions: COMPLETION_ENTRIES, buffers: PROVIDED_BUFFERS }
+        Self { submissions: SUBMISSION_ENTRIES, completions: COMPLETION_ENTRIES, buffers: [PROVIDED_BUFFERS, ROOMY_BUFFERS] }
+    }
+}
+
+/// Of which provided buffers a receive takes one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::worker) enum Group {
+    /// For what anybody sends.
+    Small = 0,
+    /// For what services send.
+    Roomy = 1,
+}
+
+impl Group {
+    /// The size of its buffers.
+    pub(super) const fn buffer_bytes(self) -> usize {
+        match self {
+            Self::Small => SMALL_BUFFER_BYTES,
+            Self::Roomy => ROOMY_BUFFER_BYTES,
+        }
     }
 }
 
 /// What is asked of the kernel.
 pub(in crate::worker) enum Work {
     /// Receive into a provided buffer; `quiet` where nothing is expected to be there yet.
-    Receive { buffers: Buffers, quiet: bool },
+    Receive { buffers: Buffers, quiet: bool, group: Group },
     /// Receive into this empty lease.
     ReceiveInto(Lease),
+    /// Receive again and again into provided buffers, until it is stopped.
+    Stream(Stream),
     /// Send what is readable in the lease, or the first part of it.
     Send(Lease),
+    /// The same of the last that is sent: what fills no segment waits to go out with the end, in one.
+    SendLast(Lease),
     /// Wait until it is readable.
     Readable,
     /// Wait until it is writable.
@@ -60,7 +86,7 @@ pub(in crate::worker) enum Work {
 impl Work {
     /// Its lease is the kernel's for a while.
     fn lent(mut self) -> Self {
-        if let Self::ReceiveInto(lease) | Self::Send(lease) = &mut self {
+        if let Self::ReceiveInto(lease) | Self::Send(lease) | Self::SendLast(lease) = &mut self {
             lease.lend_in_place();
         }
         self
@@ -105,11 +131,12 @@ pub(in crate::worker) struct Ring {
     submitter: Submitter<'static>,
     submissions: SubmissionQueue<'static>,
     completions: CompletionQueue<'static>,
-    provided: Option<Provided>,
+    provided: Option<[Provided; 2]>,
     flights: Slab<Flight>,
     /// Who was woken before all completions were seen.
     early: Vec<Waker>,
     enter_flags: EnterFlags,
+    streams: bool,
 }
 
 /// The completion of a cancellation, which nobody waits for.
@@ -131,7 +158,7 @@ impl Ring {
 
     /// Takes the thread's ring over; it is never freed.
     #[must_use]
-    pub(in crate::worker) fn new(uring: IoUring, buffers: u16) -> Self {
+    pub(in crate::worker) fn new(uring: IoUring, buffers: [u16; 2]) -> Self {
         let no_iowait = uring.params().is_feature_no_iowait();
         let (mut submitter, submissions, completions) = Box::leak(Box::new(uring)).split();
         let mut enter_flags = EnterFlags::GETEVENTS;
@@ -141,8 +168,12 @@ impl Ring {
         }
         // Linux 5.18: spares a look-up on each call. Linux 5.19: waiting holds no buffer.
         let _ = submitter.register_ring_fd();
-        let provided = if buffers > 0 { Provided::register(&submitter, buffers).ok() } else { None };
-        Self { submitter, submissions, completions, provided, flights: Slab::new(), early: Vec::new(), enter_flags }
+        let provide = |group| Provided::register(&submitter, group, buffers[group as usize]);
+        let provided = || Some([provide(Group::Small).ok()?, provide(Group::Roomy).ok()?]);
+        let provided = if buffers.contains(&0) { None } else { provided() };
+        let streams = provided.is_some() && knows_streams(&submitter);
+        let (flights, early) = (Slab::new(), Vec::new());
+        Self { submitter, submissions, completions, provided, flights, early, enter_flags, streams }
     }
 
     /// Begins an operation; it goes to the kernel with the next turn.
@@ -245,14 +276,17 @@ impl Ring {
         let key = completion.user_data() as usize;
         let result = completion.result();
         let flight = self.flights.get_mut(key)?;
+        if let Work::Stream(_) = flight.work {
+            return self.flow(key, completion);
+        }
         if let Some(buffer) = cqueue::buffer_select(completion.flags())
             && let Some(provided) = &mut self.provided
         {
-            if let (Work::Receive { buffers, .. }, 1..) = (&flight.work, result)
-                && matches!(flight.stage, Stage::Under(_))
-            {
+            let Work::Receive { buffers, group, .. } = &flight.work else { return None };
+            let provided = &mut provided[*group as usize];
+            if result > 0 && matches!(flight.stage, Stage::Under(_)) {
                 let bytes = provided.bytes(buffer, result.unsigned_abs() as usize);
-                let mut lease = buffers.lease(if bytes.len() < TINY_BUFFER_BYTES { Class::Tiny } else { Class::Small });
+                let mut lease = buffers.lease(Class::holding(bytes.len()));
                 lease.append(bytes);
                 flight.work = Work::ReceiveInto(lease);
             }
@@ -272,6 +306,82 @@ impl Ring {
             Stage::Under(waker) => waker,
             Stage::Over { .. } | Stage::Abandoned => None,
         }
+    }
+
+    /// Sees what a stream brought, or its end.
+    fn flow(&mut self, key: usize, completion: &cqueue::Entry) -> Option<Waker> {
+        let Self { flights, provided, .. } = self;
+        let Flight { stage, work: Work::Stream(stream), .. } = flights.get_mut(key)? else { return None };
+        let (result, goes_on) = (completion.result(), cqueue::more(completion.flags()));
+        if let (Some(buffer), Some(provided)) = (cqueue::buffer_select(completion.flags()), provided) {
+            let provided = &mut provided[stream.group() as usize];
+            if let (Stage::Under(_), 1..) = (&stage, result) {
+                let bytes = provided.bytes(buffer, result.unsigned_abs() as usize);
+                stream.bring(bytes, cqueue::sock_nonempty(completion.flags()));
+            }
+            provided.give(buffer);
+        }
+        let waiting = match stage {
+            Stage::Under(waiting) => waiting,
+            Stage::Abandoned if goes_on => return None,
+            Stage::Abandoned | Stage::Over { .. } => {
+                flights.remove(key);
+                return None;
+            }
+        };
+        if result == -Errno::NOBUFS.raw_os_error() && !stream.stopping {
+            // As in `complete`: who waits goes on waiting.
+            self.submit(key);
+            return None;
+        }
+        let (waker, floods) = (waiting.take(), stream.floods());
+        if !goes_on {
+            *stage = Stage::Over { result, more: false };
+        } else if floods {
+            self.stop(key);
+        }
+        waker
+    }
+
+    /// What a stream brought, or what ended it; its slot is free then. Wakes the waker when there is either.
+    pub(super) fn poll_stream(&mut self, key: Key, waker: &Waker) -> Poll<Flow> {
+        let flight = &mut self.flights[key as usize];
+        let Work::Stream(stream) = &mut flight.work else { return Poll::Pending };
+        if let Some(lease) = stream.take() {
+            return Poll::Ready(Flow::Data(lease, stream.has_more()));
+        }
+        match &mut flight.stage {
+            Stage::Over { result, .. } => {
+                let result = *result;
+                self.flights.remove(key as usize);
+                Poll::Ready(Flow::of(result))
+            }
+            Stage::Under(Some(kept)) if kept.will_wake(waker) => Poll::Pending,
+            stage => {
+                *stage = Stage::Under(Some(waker.clone()));
+                Poll::Pending
+            }
+        }
+    }
+
+    /// A stream is to end; what it has brought, and what comes until it does, is still there to be taken.
+    pub(super) fn stop(&mut self, key: usize) {
+        if let Some(Flight { stage: Stage::Under(_), work: Work::Stream(stream), .. }) = self.flights.get_mut(key)
+            && !std::mem::replace(&mut stream.stopping, true)
+        {
+            self.cancel(key);
+        }
+    }
+
+    fn cancel(&mut self, key: usize) {
+        // Operations are handed over in order, so one that takes this slot later is not what is cancelled.
+        let cancel = opcode::AsyncCancel::new(key as u64).build();
+        self.push(&cancel.user_data(NOBODY));
+    }
+
+    /// Whether the kernel knows streams of receives (Linux 6.0).
+    pub(super) fn streams(&self) -> bool {
+        self.streams
     }
 
     /// What became of an operation; its slot is free then. Wakes the waker when there is an outcome.
@@ -299,9 +409,7 @@ impl Ring {
             return;
         }
         flight.stage = Stage::Abandoned;
-        // Operations are handed over in order, so one that takes this slot later is not what is cancelled.
-        let cancel = opcode::AsyncCancel::new(u64::from(key)).build();
-        self.push(&cancel.user_data(NOBODY));
+        self.cancel(key as usize);
     }
 
     /// Operations of which the outcome was not taken.
@@ -326,38 +434,47 @@ impl Outcome {
                 lease.regain();
                 Some(lease)
             }
-            Work::Send(mut lease) => {
+            Work::Send(mut lease) | Work::SendLast(mut lease) => {
                 lease.regain();
                 Some(lease)
             }
-            Work::Receive { .. } | Work::Readable | Work::Writable | Work::Connect(_) => None,
+            Work::Receive { .. } | Work::Stream(_) | Work::Readable | Work::Writable | Work::Connect(_) => None,
         };
         Self { result: count, lease, more }
     }
 }
 
+/// There is no asking for a flag of an operation; this operation came with the same Linux, 6.0.
+fn knows_streams(submitter: &Submitter<'_>) -> bool {
+    let mut probe = Probe::new();
+    submitter.register_probe(&mut probe).is_ok() && probe.is_supported(opcode::SendZc::CODE)
+}
+
 /// What the kernel is told of the work.
 fn entry(work: &mut Work, fd: Fd) -> Entry {
     match work {
-        Work::Receive { quiet, .. } => {
+        Work::Receive { quiet, group, .. } => {
             let first = if *quiet { POLL_FIRST } else { 0 };
-            let receive = opcode::Recv::new(fd, std::ptr::null_mut(), 0).buf_group(GROUP).ioprio(first);
+            let receive = opcode::Recv::new(fd, std::ptr::null_mut(), 0).buf_group(*group as u16).ioprio(first);
             receive.build().flags(Flags::BUFFER_SELECT)
         }
+        Work::Stream(stream) => opcode::RecvMulti::new(fd, stream.group() as u16).build(),
         Work::ReceiveInto(lease) => {
             let room = lease.vec().spare_capacity_mut();
             let length = u32::try_from(room.len()).unwrap_or(u32::MAX);
             opcode::Recv::new(fd, room.as_mut_ptr().cast(), length).build()
         }
-        Work::Send(lease) => {
-            let bytes = lease.bytes();
-            let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-            #[expect(clippy::cast_possible_wrap, reason = "a flag's bits")]
-            let flags = SendFlags::NOSIGNAL.bits() as i32;
-            opcode::Send::new(fd, bytes.as_ptr(), length).flags(flags).build()
-        }
+        Work::Send(lease) => send(fd, lease.bytes(), SendFlags::NOSIGNAL),
+        Work::SendLast(lease) => send(fd, lease.bytes(), SendFlags::NOSIGNAL | SendFlags::MORE),
         Work::Readable => opcode::PollAdd::new(fd, u32::from(PollFlags::IN.bits())).build(),
         Work::Writable => opcode::PollAdd::new(fd, u32::from(PollFlags::OUT.bits())).build(),
         Work::Connect(address) => opcode::Connect::new(fd, address.as_ptr().cast(), address.len()).build(),
     }
+}
+
+fn send(fd: Fd, bytes: &[u8], flags: SendFlags) -> Entry {
+    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    #[expect(clippy::cast_possible_wrap, reason = "a flag's bits")]
+    let flags = flags.bits() as i32;
+    opcode::Send::new(fd, bytes.as_ptr(), length).flags(flags).build()
 }

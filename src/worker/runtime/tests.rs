@@ -1,5 +1,7 @@
 //! The executor and the ring on real sockets, on every rung of the ladder where it may matter.
 
+mod streams;
+
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io::{Read, Write};
@@ -10,19 +12,19 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use super::{Descriptor, Executor, Sizes, Work, sleep, spawn};
+use super::{Descriptor, Executor, Group, Sizes, Work, sleep, spawn};
 use crate::limits::SMALL_BUFFER_BYTES;
 use crate::worker::buffer::{Buffers, Class};
 use crate::worker::driver::Driver;
 use crate::worker::io::{Connection, Received};
 
-const RINGS: [Driver; 3] = [Driver::UringDefer, Driver::UringCoop, Driver::UringPlain];
+pub(super) const RINGS: [Driver; 3] = [Driver::UringDefer, Driver::UringCoop, Driver::UringPlain];
 
-fn run<F: Future>(driver: Driver, sizes: Sizes, future: F) -> F::Output {
+pub(super) fn run<F: Future>(driver: Driver, sizes: Sizes, future: F) -> F::Output {
     driver.runtime_of(sizes).unwrap().block_on(future)
 }
 
-fn on_best<F: Future>(future: F) -> F::Output {
+pub(super) fn on_best<F: Future>(future: F) -> F::Output {
     run(Driver::UringDefer, Sizes::default(), future)
 }
 
@@ -30,16 +32,16 @@ fn descriptor(stream: UnixStream) -> Rc<Descriptor> {
     Descriptor::new(stream.into(), Executor::current().unwrap())
 }
 
-fn flights() -> usize {
+pub(super) fn flights() -> usize {
     Executor::current().unwrap().flights()
 }
 
-async fn pause(ms: u64) {
+pub(super) async fn pause(ms: u64) {
     sleep(Duration::from_millis(ms)).await;
 }
 
 /// Waits for what the kernel does in its own time.
-async fn eventually(what: impl Fn() -> bool) {
+pub(super) async fn eventually(what: impl Fn() -> bool) {
     for _ in 0..2_000 {
         if what() {
             return;
@@ -49,19 +51,19 @@ async fn eventually(what: impl Fn() -> bool) {
     assert!(what(), "not within four seconds");
 }
 
-fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+pub(super) fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
 /// A connection on the ring, and its peer.
-fn connection(buffers: &Buffers) -> (Connection, TcpStream) {
+pub(super) fn connection(buffers: &Buffers) -> (Connection, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (stream, _) = listener.accept().unwrap();
     (Connection::accepted(stream, buffers).unwrap(), peer)
 }
 
-fn bytes(received: Received) -> Vec<u8> {
+pub(super) fn bytes(received: Received) -> Vec<u8> {
     match received {
         Received::Data(lease) => lease.bytes().to_vec(),
         other => panic!("{other:?} instead of bytes"),
@@ -168,7 +170,7 @@ fn a_send_that_was_given_up_keeps_its_lease_until_it_completes() {
 #[test]
 fn more_receives_than_buffers_starve_nobody() {
     for driver in RINGS {
-        let sizes = Sizes { buffers: 2, ..Sizes::default() };
+        let sizes = Sizes { buffers: [2, 2], ..Sizes::default() };
         run(driver, sizes, async {
             let buffers = Buffers::default();
             let mut pairs: Vec<_> = (0..100).map(|_| connection(&buffers)).collect();
@@ -189,7 +191,7 @@ fn more_receives_than_buffers_starve_nobody() {
 
 #[test]
 fn without_provided_buffers_receives_bring_their_own() {
-    let sizes = Sizes { buffers: 0, ..Sizes::default() };
+    let sizes = Sizes { buffers: [0, 0], ..Sizes::default() };
     run(Driver::UringPlain, sizes, async {
         let buffers = Buffers::default();
         let (mut connection, mut peer) = connection(&buffers);
@@ -381,7 +383,7 @@ fn a_wake_on_another_thread_harms_nobody() {
 #[test]
 fn more_completions_than_the_queue_holds_are_all_seen() {
     for driver in RINGS {
-        let sizes = Sizes { submissions: 8, completions: 16, buffers: 4 };
+        let sizes = Sizes { submissions: 8, completions: 16, buffers: [4, 4] };
         run(driver, sizes, async {
             let (sockets, peers): (Vec<_>, Vec<_>) = (0..200)
                 .map(|_| {
@@ -419,8 +421,8 @@ fn ten_thousand_sockets_are_served() {
                 let (one, other) = (descriptor(one), descriptor(other));
                 let (buffers, served) = (buffers.clone(), served.clone());
                 spawn(async move {
-                    let there = Work::Receive { buffers: buffers.clone(), quiet: true };
-                    let back = Work::Receive { buffers: buffers.clone(), quiet: false };
+                    let there = Work::Receive { buffers: buffers.clone(), quiet: true, group: Group::Small };
+                    let back = Work::Receive { buffers: buffers.clone(), quiet: false, group: Group::Small };
                     let (there, back) = (other.begin(there), one.begin(back));
                     let mut word = buffers.lease(Class::Small);
                     word.append(b"word");

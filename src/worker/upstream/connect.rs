@@ -43,7 +43,9 @@ pub async fn acquire(
             }
             Grant::Kept(Kept { connection, seat }) => return Ok(Leased { connection, seat, reused: true }),
             Grant::Dial(seat) => {
-                let connection = dial(replica, endpoint, deadline, buffers).await?;
+                let mut connection = dial(replica, endpoint, deadline, buffers).await?;
+                connection.rx.may_stream();
+                connection.rx.expect_answers();
                 return Ok(Leased { connection, seat, reused: false });
             }
         }

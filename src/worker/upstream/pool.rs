@@ -1,12 +1,12 @@
-//! The pool of one endpoint on one core: idle connections last in first out, a bound on how many are
-//! open, a queue first in first out.
+//! The pool of one endpoint on one core: a bound on how many connections are open, a queue first in first out, and idle
+//! connections last in first out, on a shelf that it shares with the pools of other services at the same address.
 //!
 //! Last in first out keeps few connections hot and lets the rest expire. The bound is this core's share
 //! of the endpoint's `connections_max`; a client over it waits its turn, so that ten thousand clients use
 //! a few hundred upstream connections and run out of neither descriptors nor ports. An exchange that turns
 //! out slow (a stream) is moved from the bound to a share of its own, so that streams cannot starve requests.
 //! Each idle connection keeps one receive pending: a close is seen before reuse, and the same receive
-//! becomes the next response's first. Out of scope: dialling (`connect`), choosing the endpoint.
+//! becomes the next response's first. Out of scope: the shelf (`shelf`), dialling (`connect`), choosing the endpoint.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -17,6 +17,7 @@ use std::task::{Context, Poll, Waker};
 
 use slab::Slab;
 
+use super::shelf::{Idle, Shelf};
 use crate::end::End;
 use crate::limits::QUEUE_AT_EASE;
 use crate::worker::buffer::Class;
@@ -43,23 +44,20 @@ pub struct Bounds {
 /// The pool of one endpoint on one core.
 pub struct Pool {
     bounds: Cell<Bounds>,
+    shelf: Rc<Shelf>,
     state: RefCell<State>,
 }
 
 #[derive(Default)]
 struct State {
-    idle: Vec<Idle>,
+    /// How many on the shelf count here.
+    idle: usize,
     /// Connections under the bound: idle, in use and being dialled.
     open: usize,
     slow: usize,
     waiting: Slab<Waiting>,
     queue: VecDeque<(usize, u64)>,
     turn: u64,
-}
-
-struct Idle {
-    connection: Connection,
-    until_ms: u64,
 }
 
 struct Waiting {
@@ -102,8 +100,8 @@ enum Share {
 impl Pool {
     /// An empty pool.
     #[must_use]
-    pub fn new(bounds: Bounds) -> Rc<Self> {
-        Rc::new(Self { bounds: Cell::new(bounds), state: RefCell::default() })
+    pub fn new(bounds: Bounds, shelf: Rc<Shelf>) -> Rc<Self> {
+        Rc::new(Self { bounds: Cell::new(bounds), shelf, state: RefCell::default() })
     }
 
     /// New bounds; connections over them go as they are given back, and room they make is the queue's.
@@ -139,13 +137,23 @@ impl Pool {
 
     /// A kept connection, where there is one.
     pub fn take_kept(self: &Rc<Self>, now_ms: u64) -> Option<Kept> {
-        while let Some(idle) = self.pop_idle() {
-            if let Some(connection) = usable(idle, now_ms) {
-                return Some(Kept { connection, seat: self.seat() });
+        while let Some(mut idle) = self.shelf.take(self, !self.is_full()) {
+            let usable = idle.is_quiet() && idle.until_ms > now_ms;
+            idle.owner.left();
+            if usable {
+                self.state.borrow_mut().open += 1;
+                return Some(Kept { connection: idle.connection, seat: self.seat() });
             }
-            self.state.borrow_mut().open -= 1;
+            idle.connection.tx.sever();
         }
         None
+    }
+
+    /// One of its idle connections is gone, or goes to another pool or to use.
+    pub(super) fn left(&self) {
+        let mut state = self.state.borrow_mut();
+        state.idle -= 1;
+        state.open -= 1;
     }
 
     /// Whether there is no leave to dial another connection.
@@ -158,10 +166,6 @@ impl Pool {
     #[must_use]
     pub fn is_crowded(&self) -> bool {
         self.state.borrow().waiting.len() > QUEUE_AT_EASE
-    }
-
-    fn pop_idle(&self) -> Option<Idle> {
-        self.state.borrow_mut().idle.pop()
     }
 
     fn seat(self: &Rc<Self>) -> Seat {
@@ -191,13 +195,14 @@ impl Pool {
             .grant_next(|pool| connection.take().map(|connection| Grant::Kept(Kept { connection, seat: pool.seat() })));
         let Some(connection) = connection.filter(|_| !handed) else { return };
         let mut state = self.state.borrow_mut();
-        if state.idle.len() < bounds.idle {
-            let kept_ms = shorter(bounds.idle_timeout_ms, peer_timeout_ms);
-            let until_ms = if kept_ms == 0 { u64::MAX } else { now_ms + kept_ms };
-            state.idle.push(Idle { connection, until_ms });
-        } else {
+        if state.idle >= bounds.idle {
             state.open -= 1;
+            return;
         }
+        state.idle += 1;
+        let kept_ms = shorter(bounds.idle_timeout_ms, peer_timeout_ms);
+        let until_ms = if kept_ms == 0 { u64::MAX } else { now_ms + kept_ms };
+        self.shelf.put(Idle { connection, until_ms, owner: self.clone() });
     }
 
     /// A place under the bound is free: the next in the queue may dial.
@@ -222,25 +227,6 @@ impl Pool {
         false
     }
 
-    /// Lets go of idle connections that were closed or have waited long enough. How many are left.
-    pub fn sweep(&self, now_ms: u64) -> usize {
-        let mut state = self.state.borrow_mut();
-        let mut index = 0;
-        while index < state.idle.len() {
-            let idle = &mut state.idle[index];
-            let gone = idle.until_ms <= now_ms
-                || idle.connection.rx.poll(&mut Context::from_waker(Waker::noop()), Class::Small).is_ready();
-            if gone {
-                let idle = state.idle.remove(index);
-                idle.connection.tx.sever();
-                state.open -= 1;
-            } else {
-                index += 1;
-            }
-        }
-        state.idle.len()
-    }
-
     /// How many connections are open or being dialled.
     #[must_use]
     pub fn open(&self) -> usize {
@@ -249,8 +235,8 @@ impl Pool {
     }
 
     /// Lets go of every idle connection.
-    pub fn clear(&self) {
-        self.sweep(u64::MAX);
+    pub fn clear(self: &Rc<Self>) {
+        self.shelf.clear(self);
     }
 }
 
@@ -260,18 +246,6 @@ fn shorter(a: u64, b: u64) -> u64 {
         (0, other) | (other, 0) => other,
         (a, b) => a.min(b),
     }
-}
-
-/// The connection, unless its time is over, which the sweep may see a second late, or its pending receive
-/// already brought a close or bytes nobody asked for.
-fn usable(idle: Idle, now_ms: u64) -> Option<Connection> {
-    let Idle { mut connection, until_ms } = idle;
-    let pending = connection.rx.poll(&mut Context::from_waker(Waker::noop()), Class::Small).is_pending();
-    let usable = pending && until_ms > now_ms;
-    if !usable {
-        connection.tx.sever();
-    }
-    usable.then_some(connection)
 }
 
 impl Seat {
@@ -374,7 +348,7 @@ mod tests {
 
     #[test]
     fn those_who_gave_up_leave_the_queue() {
-        let pool = Pool::new(bounds(1));
+        let pool = Pool::new(bounds(1), Rc::default());
         let seat = pool.try_acquire(0);
         for _ in 0..100 {
             drop(Place::take(&pool, 8));
@@ -389,7 +363,7 @@ mod tests {
 
     #[test]
     fn room_made_by_new_bounds_is_given_to_those_who_wait() {
-        let pool = Pool::new(bounds(1));
+        let pool = Pool::new(bounds(1), Rc::default());
         let seat = pool.try_acquire(0);
         let places: Vec<_> = (0..3).map(|_| Place::take(&pool, 8).unwrap()).collect();
         pool.rebound(bounds(3));
@@ -401,7 +375,7 @@ mod tests {
 
     #[test]
     fn a_slow_exchange_gives_its_place_to_the_next_and_every_place_comes_back() {
-        let pool = Pool::new(bounds(1));
+        let pool = Pool::new(bounds(1), Rc::default());
         let Some(Grant::Dial(mut seat)) = pool.try_acquire(0) else { panic!("there is room") };
         let place = Place::take(&pool, 8).unwrap();
         seat.slow_down();
@@ -412,7 +386,7 @@ mod tests {
 
     #[test]
     fn a_grant_that_comes_too_late_goes_to_the_next() {
-        let pool = Pool::new(bounds(1));
+        let pool = Pool::new(bounds(1), Rc::default());
         let seat = pool.try_acquire(0);
         let (first, second) = (Place::take(&pool, 8).unwrap(), Place::take(&pool, 8).unwrap());
         drop(seat);

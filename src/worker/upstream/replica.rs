@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::pool::{Bounds, Pool};
+use super::shelf::Shelf;
 use crate::wall::health::{EndpointHealth, Health, Verdict};
 use crate::wall::snapshot::{Address, Upstream};
 use crate::worker::balance::Rotation;
@@ -93,6 +94,7 @@ impl Replica {
         before: Option<&Rc<Self>>,
         core: usize,
         cores: usize,
+        shelf: impl Fn(&Address) -> Rc<Shelf>,
     ) -> Rc<Self> {
         let states: Box<[_]> = upstream.endpoints.iter().map(|endpoint| health.of(endpoint.id).clone()).collect();
         if let Some(before) = before
@@ -108,7 +110,7 @@ impl Replica {
                     pool.rebound(bounds);
                     pool.clone()
                 }
-                None => Pool::new(bounds),
+                None => Pool::new(bounds, shelf(&endpoint.address)),
             }
         });
         let weights: Vec<_> = upstream.endpoints.iter().map(|endpoint| endpoint.weight).collect();

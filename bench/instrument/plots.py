@@ -9,7 +9,7 @@ from .scenarios import SCENARIOS
 from .svg import Bar
 from .targets import TARGETS, US
 
-COLOURS = {"floor": "#9a9a9a", US: "#0072b2", "nginx": "#009e73", "haproxy": "#e69f00", "haproxy-splice": "#f0c96b",
+COLOURS = {"floor": "#9a9a9a", US: "#0072b2", "nginx": "#009e73", "haproxy": "#e69f00", "haproxy-splice": "#b37700", "nginx-64k": "#00664b", "haproxy-64k": "#b37700",
            "nginx-new": "#7fcdb5", "haproxy-new": "#f2cc80", "envoy": "#cc79a7", "traefik": "#56b4e9"}
 MET, MISSED = "#0072b2", "#d55e00"
 

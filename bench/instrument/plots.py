@@ -17,7 +17,7 @@ MET, MISSED = "#0072b2", "#d55e00"
 def all_of(figures):
     """Every chart that the figures suffice for, by name."""
     makers = {"targets": targets, "small-replies": small, "bodies": bodies, "connections": connections, "latency": latency,
-              "idle-memory": idle, "system-calls": calls, "workers": workers}
+              "idle-memory": idle, "system-calls": calls, "workers-and-services": many, "workers": workers}
     drawn = {name: make(figures) for name, make in makers.items()}
     return {name: picture for name, picture in drawn.items() if picture}
 
@@ -128,7 +128,13 @@ def calls(figures):
                        "syscalls", "{:.2f}")
 
 
+def many(figures):
+    """Workers, services, rules and trouble."""
+    return plain_chart(figures, "More workers, more services, rules, trouble", "CPU per request of the gateway on one core",
+                       of_chapter(figures, "Workers", "Services", "Rules", "Trouble"), "cpu_us", "{:.1f} µs")
+
+
 def workers(figures):
     """Instructions by number of workers."""
-    return plain_chart(figures, "Instructions per request, by workers", "counted by callgrind on the epoll rung; as flat as it is, as "
-                       "little do workers share", of_chapter(figures, "Instructions"), "instructions", "{:,.0f}")
+    return plain_chart(figures, "Instructions per request, by workers", "counted by callgrind on the epoll rung; flat, "
+                       "as workers share nothing on the path", of_chapter(figures, "Instructions"), "instructions", "{:,.0f}")

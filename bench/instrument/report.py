@@ -88,7 +88,7 @@ KINDS = {
     "instructions": (("instructions/request", "instructions", "{:,.0f}"),),
 }
 # Where each chapter's chart stands.
-CHARTS = {"Small replies": "small-replies", "Bodies": "bodies", "Connections": "connections", "Latency": "latency",
+CHARTS = {"Small replies": "small-replies", "Bodies": "bodies", "Connections": "connections", "Workers": "workers-and-services", "Latency": "latency",
           "Idle memory": "idle-memory", "System calls": "system-calls", "Instructions": "workers"}
 
 

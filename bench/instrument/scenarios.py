@@ -171,7 +171,7 @@ def calls():
 def instructions():
     """More workers than this machine has cores."""
     for workers in (1, 4, 16, 48):
-        yield Scenario(f"instructions, {workers} workers", "Instructions", OneByOne(workers), OURS, kind="instructions",
+        yield Scenario(f"instructions, {workers} worker{'s' if workers > 1 else ''}", "Instructions", OneByOne(workers), OURS, kind="instructions",
                        rounds_max=1)
 
 

@@ -79,5 +79,5 @@ TARGETS = (
     Target("system calls, 64 connections", 0, field="futexes", what="futex"),
     Target("system calls, 1,000 connections", 0.5, field="enters", what="io_uring_enter"),
     Target("system calls, 1,000 connections", 0, field="futexes", what="futex"),
-    Target("instructions, 48 workers", 1.05, ("instructions, 1 workers", US), "instructions", "instructions"),
+    Target("instructions, 48 workers", 1.05, ("instructions, 1 worker", US), "instructions", "instructions"),
 )

@@ -5,12 +5,12 @@ import unittest
 import xml.etree.ElementTree
 from pathlib import Path
 
-from . import plots, record, report, svg
+from . import pages, plots, record, report, svg
 from .figures import Figures
-from .sample import Sample
+from .sample import Sample, read_csv
 from .scenarios import SCENARIOS
 
-FACTS = {"date": "2026-11-28", "rounds": 1, "window_s": 1.0, "took_min": 1.0, "peers": ["nginx", "haproxy"],
+FACTS = {"date": "2026-11-28", "rounds": 1, "window_s": 1.0, "took_min": 1.0, "peers": ["nginx", "haproxy"], "new_peers": [],
          "machine": [["processor", "one"]], "proxies": [["nginx", "1.22.1; released in October 2022, 4.1 years ago"]],
          "failures": ["small with nginx: it ended"]}
 
@@ -74,6 +74,27 @@ class Page(unittest.TestCase):
             for picture in plots.all_of(self.figures):
                 self.assertTrue(Path(folder, "matrix", f"{picture}.svg").exists())
                 self.assertIn(f"(matrix/{picture}.svg)", before)
+
+
+class Document(unittest.TestCase):
+    def test_the_parts_of_the_document_are_those_of_the_committed_record(self):
+        file = record.RECORD / "matrix.csv"
+        figures = Figures(read_csv(file), (facts := record.facts_of(record.RECORD, "matrix"))["peers"])
+        page = pages.PAGE.read_text(encoding="utf-8")
+        self.assertEqual(pages.refreshed(page, figures, facts, "../bench/record/matrix"), page, "run bench/report")
+
+    def test_a_peer_that_is_ahead_is_told_with_its_name(self):
+        made = [Sample("16 KiB down", "gatekeeper", 0, cpu_us=20.0), Sample("16 KiB down", "nginx", 0, cpu_us=10.0),
+                Sample("16 KiB up", "gatekeeper", 0, cpu_us=5.0), Sample("16 KiB up", "nginx", 0, cpu_us=10.0)]
+        told = pages.better(Figures(made, ["nginx"]))
+        self.assertIn("| 16 KiB down | CPU µs per request | 20.0       | 10.0      | nginx | 2.00  |", told)
+        self.assertNotIn("16 KiB up", told)
+
+    def test_what_people_wrote_stays(self):
+        text = "a\n<!-- made by bench/report: estimate -->\nold\n<!-- end -->\nz\n"
+        new = pages.refreshed(text, Figures([], ()), FACTS, "c")
+        self.assertTrue(new.startswith("a\n<!-- made by") and new.endswith("<!-- end -->\nz\n"), new)
+        self.assertNotIn("old", new)
 
 
 class Charts(unittest.TestCase):

@@ -94,7 +94,9 @@ mod tests {
 
     #[test]
     fn what_is_not_one_answer_is_strange() {
-        for bytes in [&b"HTTP/1.1 200 OK\r\n\r\n"[..], b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nab", b"hello\r\n\r\n"] {
+        for bytes in
+            [&b"HTTP/1.1 200 OK\r\n\r\n"[..], b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nab", b"hello\r\n\r\n"]
+        {
             assert_eq!(Answer::default().take(bytes), Step::Strange);
         }
     }

@@ -158,11 +158,71 @@ impl Load {
 
 /// The requests to draw from.
 fn requests(args: &Args) -> Vec<Vec<u8>> {
-    let request = |prefix: String| {
-        format!("GET {prefix}{} HTTP/1.1\r\nHost: {}\r\n\r\n", args.path, args.connect).into_bytes()
-    };
+    let request =
+        |prefix: String| format!("GET {prefix}{} HTTP/1.1\r\nHost: {}\r\n\r\n", args.path, args.connect).into_bytes();
     match args.services {
         0 => vec![request(String::new())],
         services => (0..services).map(|number| request(format!("/s{number}"))).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::net::{SocketAddr, TcpListener};
+
+    /// A server of one connection that answers `status` and is not there for `pause` once, after the first request.
+    fn server(status: &'static str, pause: Duration) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let (mut client, _) = listener.accept().unwrap();
+            client.set_nodelay(true).unwrap();
+            let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\nok");
+            let mut scratch = [0; 4096];
+            let mut pause = Some(pause);
+            while client.read(&mut scratch).is_ok_and(|bytes| bytes > 0) {
+                std::thread::sleep(pause.take().unwrap_or_default());
+                if client.write_all(answer.as_bytes()).is_err() {
+                    return;
+                }
+            }
+        });
+        address
+    }
+
+    /// Half a second of 200 requests a second on one connection; its figures as text.
+    fn figures(status: &'static str, pause: Duration) -> String {
+        let line = format!("--connect {} --rate 200 --connections 1 --warm 0 --seconds 0.5", server(status, pause));
+        let mut load = Load::new(crate::args::parse(line.split(' ').map(str::to_owned)).unwrap()).unwrap();
+        load.run().unwrap();
+        load.tally().to_string()
+    }
+
+    fn figure(told: &str, name: &str) -> u64 {
+        let (_, rest) = told.split_once(&format!("\"{name}\": ")).unwrap();
+        rest[..rest.find([',', '}']).unwrap()].parse().unwrap()
+    }
+
+    #[test]
+    fn a_pause_is_seen_by_every_request_that_was_due_in_it() {
+        let told = figures("200 OK", Duration::from_millis(300));
+        assert_eq!((figure(&told, "requests"), figure(&told, "errors")), (100, 0), "{told}");
+        // 60 of the 100 were due while nobody answered; the one in the middle waited for half of that time.
+        assert!(figure(&told, "p50_us") > 10_000, "{told}");
+        assert!(figure(&told, "p90_us") > 200_000, "{told}");
+    }
+
+    #[test]
+    fn refusals_are_errors() {
+        let told = figures("503 Service Unavailable", Duration::ZERO);
+        assert_eq!((figure(&told, "requests"), figure(&told, "errors")), (100, 100), "{told}");
+    }
+
+    #[test]
+    fn what_is_never_answered_is_an_error() {
+        let told = figures("200 OK", Duration::from_secs(60));
+        assert_eq!((figure(&told, "requests"), figure(&told, "errors")), (0, 100), "{told}");
     }
 }

@@ -51,7 +51,10 @@ mod tests {
     fn nothing_is_due_at_the_end() {
         let mut schedule = Schedule::new(10.0, Duration::from_millis(150));
         let late = Duration::from_secs(9);
-        assert_eq!([schedule.take(late), schedule.take(late)], [Some(Duration::ZERO), Some(Duration::from_millis(100))]);
+        assert_eq!(
+            [schedule.take(late), schedule.take(late)],
+            [Some(Duration::ZERO), Some(Duration::from_millis(100))]
+        );
         assert_eq!((schedule.take(late), schedule.peek()), (None, None));
     }
 }

@@ -31,8 +31,10 @@ pub const HUGE_BUFFERS_MAX: usize = 24;
 pub const LONG_HEADS_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Engines that run nothing a core keeps for reuse, some 3 KiB each.
 pub const ENGINES_KEPT: usize = 1_024;
+/// Accounts of exchanges a core keeps room for, some 200 bytes each.
+pub const ACCOUNTS_KEPT: usize = 1_024;
 /// Huge buffers a core keeps for reuse.
-pub const HUGE_BUFFERS_KEPT: usize = 8;
+pub const HUGE_BUFFERS_KEPT: usize = HUGE_BUFFERS_MAX;
 
 /// The largest request head a user may allow (`max_header_bytes` = 20 in GateKeeper's files).
 pub const HEAD_BYTES_CEILING: usize = 1024 * 1024;
@@ -156,6 +158,8 @@ pub const COMPLETION_ENTRIES: u32 = 4_096;
 /// Buffers of `SMALL_BUFFER_BYTES` that each worker's ring takes from when bytes come; they are back before the next
 /// turn of its loop.
 pub const PROVIDED_BUFFERS: u16 = 64;
+/// Bursts in a row that filled no buffer, from which on a peer is received from by a stream.
+pub const CALM_BURSTS_MIN: u8 = 4;
 /// As many of another size for what services send: they are few, asked for it, and mostly answer with more.
 pub const ROOMY_BUFFERS: u16 = 32;
 /// That size: an answer of 16 KiB comes at once with its head.
@@ -197,6 +201,14 @@ pub const REPLACE_GAP_MAX_MS: u64 = 30_000;
 pub const REPLACE_CALM_MS: u64 = 60_000;
 /// Reports that wait for control; one that may be lost is, when there are more.
 pub const REPORTS_WAITING_MAX: usize = 4_096;
+/// Services that the stats file has rows for; further ones are counted by core only.
+pub const STATS_SERVICES_MAX: usize = 8_192;
+/// Endpoints that it has rows for, over all services.
+pub const STATS_ENDPOINTS_MAX: usize = 32_768;
+/// Tenants that it has rows for.
+pub const STATS_TENANTS_MAX: usize = 8_192;
+/// Rows that are given memory at a time.
+pub const STATS_ROWS_STEP: usize = 64;
 /// Workers at most.
 pub const WORKERS_MAX: usize = 1_024;
 /// Endpoints of one service at most.

@@ -26,6 +26,8 @@ use crate::wall::addresses::Addresses;
 use crate::wall::link;
 use crate::wall::listen::{Entrance, Listen};
 use crate::wall::rate::RateTable;
+use crate::wall::slot::StatsFile;
+use crate::wall::slot::read::Stats;
 use crate::worker::driver::Driver;
 use crate::worker::handover::Handovers;
 use crate::worker::shard::Shared;
@@ -64,16 +66,10 @@ pub fn run(options: &cli::Run, inherited: Inherited) -> Result<ExitCode, String>
     let address = listening[0].address();
     print_start(&describe_start(&loaded, &listening, workers, &cores, descriptors));
 
+    let stats = open_stats(process.stats_dir.as_deref(), workers)?;
     let (up, reports) = link::report_channel().map_err(|error| format!("cannot link the workers: {error}"))?;
-    let shared = Shared {
-        workers,
-        pseudonym: format!("gatekeeper-{:016x}", RandomState::new().hash_one(Instant::now())).into(),
-        rates: Arc::new(RateTable::new(process.rate_keys_max)),
-        addresses: Addresses::new(client_connections(descriptors)),
-        connections_max: (client_connections(descriptors) / workers).max(1),
-        handovers: Arc::new(Handovers::new(workers).map_err(|error| format!("cannot link the workers: {error}"))?),
-        origin: Instant::now(),
-    };
+    let shared = shared(process, workers, client_connections(descriptors), stats)
+        .map_err(|error| format!("cannot link the workers: {error}"))?;
     let spawn = move |worker: WorkerId| {
         let (control, link) = link::connect(worker, &up)?;
         let core = (!cores.is_empty()).then(|| cores[worker.index() % cores.len()]);
@@ -100,6 +96,7 @@ pub fn run(options: &cli::Run, inherited: Inherited) -> Result<ExitCode, String>
             succession,
             pid_file: options.pid_file.clone(),
         },
+        stats,
     };
     let outcome = control::run(office).map_err(|error| error.to_string())?;
     Ok(if outcome.clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -111,6 +108,39 @@ fn given(predecessor: Option<&Line>, passed: Vec<OwnedFd>) -> Result<Given, Stri
     let until = Instant::now() + Duration::from_millis(UPGRADE_TAKE_MS);
     let taken = line.take_over(until).map_err(|error| format!("the old process hands no sockets over: {error}"))?;
     Ok(taken.into())
+}
+
+/// What all workers have in common.
+fn shared(
+    process: &config::Process,
+    workers: usize,
+    connections: usize,
+    stats: &'static StatsFile,
+) -> io::Result<Shared> {
+    Ok(Shared {
+        workers,
+        pseudonym: format!("gatekeeper-{:016x}", RandomState::new().hash_one(Instant::now())).into(),
+        rates: Arc::new(RateTable::new(process.rate_keys_max)),
+        addresses: Addresses::new(connections),
+        connections_max: (connections / workers).max(1),
+        handovers: Arc::new(Handovers::new(workers)?),
+        origin: Instant::now(),
+        stats,
+    })
+}
+
+/// Where everybody can see what the workers count.
+fn open_stats(folder: Option<&Path>, workers: usize) -> Result<&'static StatsFile, String> {
+    let folders = folder.map_or_else(Stats::folders, |folder| vec![folder.to_path_buf()]);
+    let opened = StatsFile::open(&folders, workers);
+    let (stats, refused) = opened.map_err(|error| format!("no room for the workers' counters: {error}"))?;
+    if stats.path().is_none() {
+        for why in refused {
+            tracing::warn!("{why}");
+        }
+        tracing::warn!("counters are in this process's memory alone: tools that read the stats file will not see it");
+    }
+    Ok(stats)
 }
 
 /// How this process would be started again: the same program by the same name, whatever stands there then.

@@ -11,6 +11,7 @@ use gatekeeper::control::{self, Life, Office};
 use gatekeeper::ids::WorkerId;
 use gatekeeper::wall::link::{self, Order, Report};
 use gatekeeper::wall::listen::Listen;
+use gatekeeper::wall::slot::StatsFile;
 use rustix::process::{Signal, getpid, kill_process};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -69,6 +70,7 @@ fn hangup_reloads_and_terminate_drains() {
             let _ = ready.send(drivers.to_owned());
         }),
         life: Life::default(),
+        stats: StatsFile::anonymous(1).expect("room"),
     };
     let running = thread::spawn(move || control::run(office));
 

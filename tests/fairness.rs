@@ -19,6 +19,7 @@ use gatekeeper::wall::health::{EndpointHealth, Health, Verdict};
 use gatekeeper::wall::link;
 use gatekeeper::wall::listen::Entrance;
 use gatekeeper::wall::rate::RateTable;
+use gatekeeper::wall::slot::StatsFile;
 use gatekeeper::worker::accept;
 use gatekeeper::worker::driver::Driver;
 use gatekeeper::worker::handover::Handovers;
@@ -88,7 +89,7 @@ fn epoch(origin: SocketAddr) -> Arc<Epoch> {
     let snapshot = config::load(&file).unwrap().snapshot;
     let up = EndpointHealth { verdict: Verdict::Up, addresses: [].into() };
     let health = Health { endpoints: vec![up; snapshot.endpoints].into() };
-    Arc::new(Epoch { id: EpochId(1), snapshot: Arc::new(snapshot), health: Arc::new(health) })
+    Arc::new(Epoch { id: EpochId(1), snapshot: Arc::new(snapshot), health: Arc::new(health), rows: Arc::default() })
 }
 
 /// How late each timer of one second fired, beside two busy connections.
@@ -109,10 +110,11 @@ fn delays(driver: Driver) -> Vec<Duration> {
             connections_max: 1_000,
             handovers,
             origin: Instant::now(),
+            stats: StatsFile::anonymous(1).unwrap(),
         };
-        let shard: Rc<Shard> = Shard::new(WorkerId(0), shared, up);
+        let shard: Rc<Shard> = Shard::new(WorkerId(0), shared, up, None);
         shard.adopt(epoch);
-        runtime::spawn(shard.deadlines.clone().sweep(|| false));
+        runtime::spawn(shard.deadlines.clone().sweep(|| false, |_| ()));
         listener.set_nonblocking(true).unwrap();
         let door = accept::Door::open(listener, Entrance::Http, EpochId(1)).unwrap();
         runtime::spawn(accept::run(shard.clone(), door, Rc::new(accept::Gate::default())));

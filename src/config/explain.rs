@@ -171,7 +171,7 @@ impl<'q> Stages<'q, '_> {
         }
         let claim = app_id.map(|app_id| Claim { app_id, sign });
         let snapshot = self.snapshot;
-        let admitted = snapshot.tenants.admit(claim, self.peer.client, path);
+        let admitted = snapshot.tenants.admit(claim, self.peer.client, path).map(|(_, tenant)| tenant);
         let named = story::text(app_id.unwrap_or_default());
         let told = match admitted {
             Ok(tenant) if tenant.white.contains(self.peer.client) => {

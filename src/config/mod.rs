@@ -59,6 +59,8 @@ pub struct Process {
     pub upgrade_timeout_ms: u64,
     /// `base.user` and `base.group`: whom the process becomes. Fixed at start.
     pub account: Option<Account>,
+    /// `base.stats_dir`; `None` is where it is usual. Fixed at start.
+    pub stats_dir: Option<PathBuf>,
     /// `http.rate_keys_max`. Fixed at start.
     pub rate_keys_max: usize,
     /// `[dns] servers`; empty is the system's.

@@ -15,6 +15,7 @@ mod reload;
 mod reports;
 mod signals;
 mod state;
+mod stats_file;
 pub mod systemd;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ use bind::Group;
 use crate::config::{Fault, Loaded};
 use crate::ids::WorkerId;
 use crate::wall::link::{ControlEnd, Reports};
+use crate::wall::slot::StatsFile;
 pub use passage::Life;
 
 /// Reads the module file and what lies beside it, unless the text is the one this fingerprint stands for;
@@ -63,6 +65,8 @@ pub struct Office {
     pub ready: Box<Ready>,
     /// What the process is born into, and what comes after it.
     pub life: Life,
+    /// Where everybody can see what is in force.
+    pub stats: &'static StatsFile,
 }
 
 impl fmt::Debug for Office {

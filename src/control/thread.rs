@@ -18,12 +18,14 @@ use super::dns::Names;
 use super::health::Checkers;
 use super::passage::Passage;
 use super::state::{Birth, Effect, Event, Level, Opening, Pace, State};
+use super::stats_file::Chart;
 use super::watch::Watch;
 use super::{Office, Outcome, Ready, Spawn, bind, reload, reports, signals};
 use crate::ids::{ListenerId, WorkerId};
 use crate::wall::epoch::Epoch;
 use crate::wall::link::{ControlEnd, Order};
 use crate::wall::listen::Entrance;
+use crate::wall::slot::StatsFile;
 
 /// Events that wait for the loop; whoever has one more waits instead.
 const EVENTS_MAX: usize = 1_024;
@@ -40,13 +42,13 @@ pub(super) async fn serve(office: Office) -> io::Result<Outcome> {
 
 /// The loop without its signals, so that a test can be the one who gives them.
 pub(super) async fn turn(office: Office, pace: Pace, (events, mut inbox): Channel) -> io::Result<Outcome> {
-    let Office { file, load, loaded, listening, links, spawn, reports, ready, life } = office;
+    let Office { file, load, loaded, listening, links, spawn, reports, ready, life, stats } = office;
     reports::listen(reports, events.clone())?;
     let reader = reload::Reader::new(file, load.into());
     let workers: Vec<WorkerId> = links.iter().map(|link| link.worker).collect();
     let birth = Birth { has_predecessor: life.predecessor.is_some(), watchdog: life.systemd.watchdog() };
     let passage = Passage::new(life, &events)?;
-    let mut hands = Hands::new(links, spawn, reader, passage, events, ready);
+    let mut hands = Hands::new(links, spawn, reader, passage, events, ready, stats);
     let (mut state, mut effects) = State::open(loaded, listening, workers, Instant::now(), pace, birth);
     loop {
         for effect in effects {
@@ -80,6 +82,7 @@ struct Hands {
     names: Names,
     watch: Watch,
     passage: Passage,
+    chart: Chart,
     events: mpsc::Sender<Event>,
     ready: Option<Box<Ready>>,
 }
@@ -92,6 +95,7 @@ impl Hands {
         passage: Passage,
         events: mpsc::Sender<Event>,
         ready: Box<Ready>,
+        stats: &'static StatsFile,
     ) -> Self {
         Self {
             links: links.into_iter().map(|link| (link.worker, link)).collect(),
@@ -102,6 +106,7 @@ impl Hands {
             names: Names::new(events.clone()),
             watch: Watch::default(),
             passage,
+            chart: Chart::new(stats),
             events,
             ready: Some(ready),
         }
@@ -124,6 +129,8 @@ impl Hands {
             Effect::Resolve(name) => self.names.follow(name),
             Effect::Forget(name) => self.names.forget(&name),
             Effect::Watch(files) => self.watch.follow(files, self.events.clone()),
+            Effect::Chart(epoch) => self.chart.show(&epoch),
+            Effect::CountReload { loaded } => self.chart.count_reload(loaded),
             Effect::Free(epoch) => free(epoch),
             Effect::Say(level, line) => say(level, &line),
             Effect::Ready(drivers) => {

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::health::Health;
+use super::slot::RowIds;
 use super::snapshot::Snapshot;
 use crate::ids::EpochId;
 
@@ -18,4 +19,6 @@ pub struct Epoch {
     pub snapshot: Arc<Snapshot>,
     /// The endpoints' state; as long as the snapshot has endpoints.
     pub health: Arc<Health>,
+    /// Where each of them is counted in the stats file.
+    pub rows: Arc<RowIds>,
 }

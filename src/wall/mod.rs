@@ -2,7 +2,7 @@
 //!
 //! Down go frozen epochs and orders, up come reports. In scope: those types and the lookups that
 //! share their invariants. Out of scope: where they come from (`config`, `control`), who acts on
-//! them (`worker`), any I/O.
+//! them (`worker`), any I/O but the making and reading of the stats file (`slot`).
 
 pub mod access;
 pub mod addresses;
@@ -14,5 +14,6 @@ pub mod listen;
 pub mod rate;
 pub mod rewrite;
 pub mod routes;
+pub mod slot;
 pub mod snapshot;
 pub mod tenants;

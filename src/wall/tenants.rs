@@ -12,6 +12,7 @@ use super::access::AddressSet;
 use super::rate::Rate;
 use super::routes::covers;
 use crate::end::End;
+use crate::ids::TenantId;
 
 /// One `[[authirized_apps]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,16 +99,17 @@ impl Tenants {
     ///
     /// # Errors
     /// `End::TenantMissing`, `End::TenantUnknown`, `End::TenantSign`, `End::TenantPath`.
-    pub fn admit(&self, claim: Option<Claim<'_>>, client: IpAddr, path: &[u8]) -> Result<&Tenant, End> {
+    pub fn admit(&self, claim: Option<Claim<'_>>, client: IpAddr, path: &[u8]) -> Result<(TenantId, &Tenant), End> {
         let claim = claim.filter(|claim| !claim.app_id.is_empty()).ok_or(End::TenantMissing)?;
-        let tenant = self.find(claim.app_id).ok_or(End::TenantUnknown)?;
+        let position = *self.index.get(claim.app_id).ok_or(End::TenantUnknown)?;
+        let tenant = &self.tenants[position];
         if !tenant.white.contains(client) && !tenant.sign_matches(claim.sign) {
             return Err(End::TenantSign);
         }
         if !tenant.may_call(path) {
             return Err(End::TenantPath);
         }
-        Ok(tenant)
+        Ok((TenantId(u32::try_from(position).unwrap_or(u32::MAX)), tenant))
     }
 }
 

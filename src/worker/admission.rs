@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 
+use super::account::settle_refused;
 use super::buffer::Class;
 use super::shard::Shard;
 use crate::end::End;
@@ -77,7 +78,7 @@ impl Admission {
 
 /// Turns a connection away: it is told why, where it speaks HTTP, and closed.
 pub fn turn_away(shard: &Shard, stream: impl AsFd, speaks_http: bool, end: End) {
-    shard.meter.refused(end);
+    settle_refused(shard, end);
     // A core without connections does not look at the time.
     shard.clock.refresh();
     if speaks_http && shard.admission.may_tell(shard.clock.unix_s()) {

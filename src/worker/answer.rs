@@ -81,6 +81,8 @@ pub async fn answer_half(
     talk: &Talk<'_>,
 ) -> Result<Answered, End> {
     let (shape, lease, out) = way.receive_head(talk).await?;
+    talk.first_us.set(talk.shard.clock.now_us());
+    talk.status.set(shape.status);
     // A relayed body keeps only what it needs.
     *epoch = None;
     if shape.status == 101 {

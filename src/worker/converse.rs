@@ -10,6 +10,7 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 
+use super::account::Account;
 use super::answer::{self, Answered, Way};
 use super::buffer::{Class, Lease};
 use super::deadline::Deadline;
@@ -37,6 +38,12 @@ pub struct Talk<'t> {
     pub uploaded: Cell<bool>,
     /// Bytes of the final answer were given to the client.
     pub begun: Cell<bool>,
+    /// When the request had gone up whole; 0 is not yet.
+    pub sent_us: Cell<u64>,
+    /// When the final head came; 0 is not yet.
+    pub first_us: Cell<u64>,
+    /// Its status, once the client is sent it.
+    pub status: Cell<u16>,
     /// Grows with every piece of the answer that the client took.
     pub progress: Cell<u64>,
     /// How slowly the client may send its body.
@@ -64,11 +71,20 @@ impl<'t> Talk<'t> {
             terms,
             go: Cell::new(!terms.expects_continue || body_begun),
             uploaded: Cell::new(uploaded),
+            sent_us: Cell::new(0),
+            first_us: Cell::new(0),
+            status: Cell::new(0),
             begun: Cell::new(false),
             progress: Cell::new(0),
             body_pace: terms.body_pace(),
             answer_pace: terms.answer_pace(),
         }
+    }
+
+    fn write_down(&self, account: &mut Account) {
+        account.status = self.status.get();
+        account.timing.sent_us = self.sent_us.get();
+        account.timing.first_us = self.first_us.get();
     }
 }
 
@@ -105,11 +121,14 @@ pub async fn attempt(
         let end = not_taken(fault, reused, down.whole.as_ref());
         return Err(Failed { end, begun: false, unsent: !fault.partly, replayable });
     }
+    if upload.is_done() {
+        talk.sent_us.set(shard.clock.now_us());
+    }
 
     #[cfg(debug_assertions)]
     super::fault::at("attempt", head.bytes());
 
-    let Downstream { source, tx, writing, whole, .. } = down;
+    let Downstream { source, tx, writing, whole, tab, .. } = down;
     let Connection { rx: up_rx, tx: up_tx } = &mut connection;
     let ways = Way { from: up_rx, to: tx, deadline: writing, seat: &mut seat, reused, awaited_since_ms: None };
     let answered = join(
@@ -120,6 +139,7 @@ pub async fn attempt(
         whole.as_ref(),
     )
     .await;
+    talk.write_down(tab.get());
     let uploaded = talk.uploaded.get();
     let answered = answered.map_err(|end| {
         connection.tx.sever();
@@ -142,12 +162,17 @@ pub async fn attempt(
             } else {
                 connection.tx.sever();
             }
-            Ok(match (uploaded, close) {
-                (false, _) => After::Linger,
-                (true, true) => After::Close,
-                (true, false) => After::Keep,
-            })
+            Ok(after(uploaded, close))
         }
+    }
+}
+
+/// What becomes of the client's connection after a whole answer.
+fn after(uploaded: bool, close: bool) -> After {
+    match (uploaded, close) {
+        (false, _) => After::Linger,
+        (true, true) => After::Close,
+        (true, false) => After::Keep,
     }
 }
 

@@ -114,13 +114,16 @@ impl Deadlines {
     }
 
     /// Sweeps for ever. `every_second` runs about once a second; while nobody has a deadline and it says that
-    /// it has no more to do, the sweep sleeps.
-    pub async fn sweep(self: Rc<Self>, every_second: impl Fn() -> bool) {
+    /// it has no more to do, the sweep sleeps. `every_tick` is told how many microseconds late each tick is: how long
+    /// the loop was busy with something else.
+    pub async fn sweep(self: Rc<Self>, every_second: impl Fn() -> bool, every_tick: impl Fn(u64)) {
         for tick in 0_u64.. {
             if tick.is_multiple_of(1_000 / DEADLINE_TICK_MS) && !every_second() {
                 poll_fn(|cx| self.poll_in_use(cx)).await;
             }
+            let due_ns = self.clock.precise_ns() + DEADLINE_TICK_MS * 1_000_000;
             runtime::sleep(std::time::Duration::from_millis(DEADLINE_TICK_MS)).await;
+            every_tick(self.clock.precise_ns().saturating_sub(due_ns) / 1_000);
             self.wake_due();
         }
     }
@@ -186,6 +189,12 @@ impl Deadline {
     #[must_use]
     pub fn now_ms(&self) -> u64 {
         self.deadlines.clock.now_ms()
+    }
+
+    /// The core's time in microseconds, as fine as a turn of its loop.
+    #[must_use]
+    pub fn now_us(&self) -> u64 {
+        self.deadlines.clock.now_us()
     }
 
     /// Ready when the time has come.

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 
+use super::account::Tab;
 use super::buffer::{Class, Lease};
 use super::deadline::{Deadline, Deadlines};
 use super::io::{Connection, Received, Receiver, Sender};
@@ -38,6 +39,8 @@ pub struct Downstream {
     pub whole: Option<Deadline>,
     /// Who it is: the socket's peer.
     pub peer: Peer,
+    /// The account of the request in hand.
+    pub tab: Tab,
     /// The connection's place among those of its address.
     pub counted: Option<Counted>,
     /// The other end of the tunnel that the connection becomes.
@@ -59,6 +62,8 @@ pub struct Switched {
 /// What a client sends.
 pub struct Source {
     rx: Receiver,
+    /// Bytes received that no account has yet, `carried` among them.
+    unaccounted_bytes: u64,
     /// Bytes received and not consumed yet.
     pub carried: Option<Lease>,
     /// It sends no more.
@@ -104,9 +109,16 @@ impl Downstream {
     #[must_use]
     pub fn new(caller: Caller, deadlines: &Rc<Deadlines>) -> Self {
         let Caller { connection: Connection { rx, tx }, peer, counted } = caller;
-        let source = Source { rx, carried: None, ended: false, ahead: false, reading: deadlines.register() };
+        let source = Source {
+            rx,
+            unaccounted_bytes: 0,
+            carried: None,
+            ended: false,
+            ahead: false,
+            reading: deadlines.register(),
+        };
         let (writing, peer) = (deadlines.register(), Peer::new(peer.ip().to_canonical()));
-        Self { source, tx, writing, whole: None, peer, counted, switched: None }
+        Self { source, tx, writing, whole: None, peer, tab: Tab::default(), counted, switched: None }
     }
 
     /// The request in hand must be over within this; 0 is no limit.
@@ -125,6 +137,13 @@ impl Downstream {
         self.whole.as_ref().map_or(timeout_ms, |whole| whole.shorter(timeout_ms))
     }
 
+    /// Writes down what went over the connection since the last time.
+    pub fn account_bytes(&mut self) {
+        let account = self.tab.get();
+        account.bytes_in += self.source.take_consumed();
+        account.bytes_out += self.tx.take_sent();
+    }
+
     /// Ends what is received without being asked on both sides of the tunnel to be; what has come goes with it.
     pub async fn settle(&mut self) {
         if let Some(more) = self.source.rx.settle().await {
@@ -141,12 +160,12 @@ impl Downstream {
 
     /// Becomes the tunnel that was agreed on.
     pub fn become_tunnel(self, shard: &Rc<Shard>) {
-        let Self { source, tx, counted, switched, .. } = self;
+        let Self { source, tx, tab, counted, switched, .. } = self;
         let Some(switched) = switched else { return };
         let Switched { connection, seat, early, terms } = *switched;
         let down = Connection { rx: source.rx, tx };
         let (early_down, early_up, seat) = (source.carried, early, Some(seat));
-        let ends = tunnel::Ends { down, up: connection, early_down, early_up, seat, counted };
+        let ends = tunnel::Ends { down, up: connection, early_down, early_up, seat, tab, counted };
         tunnel::start(shard, ends, terms);
     }
 }
@@ -157,8 +176,24 @@ impl Source {
         match self.carried.take() {
             Some(lease) => Received::Data(lease),
             None if self.ended => Received::End,
-            None => self.rx.receive(class).await,
+            None => {
+                let received = self.rx.receive(class).await;
+                self.count(&received);
+                received
+            }
         }
+    }
+
+    fn count(&mut self, received: &Received) {
+        if let Received::Data(lease) = received {
+            self.unaccounted_bytes += lease.bytes().len() as u64;
+        }
+    }
+
+    /// Bytes consumed since the last time this was asked.
+    pub fn take_consumed(&mut self) -> u64 {
+        let ahead = self.carried.as_ref().map_or(0, |lease| lease.bytes().len() as u64);
+        std::mem::replace(&mut self.unaccounted_bytes, ahead).saturating_sub(ahead)
     }
 
     /// As `next`, within a deadline that is armed already; `None` when it fires.
@@ -168,7 +203,11 @@ impl Source {
             None if self.ended => Some(Received::End),
             None => {
                 let Self { rx, reading, .. } = self;
-                reading.bound(pin!(rx.receive(class))).await
+                let received = reading.bound(pin!(rx.receive(class))).await;
+                if let Some(received) = &received {
+                    self.count(received);
+                }
+                received
             }
         }
     }
@@ -213,7 +252,9 @@ impl Source {
     /// long as `progress` grows within the grace.
     pub async fn watch(&mut self, grace_ms: u64, progress: &Cell<u64>) -> End {
         while self.carried.is_none() && !self.ended && !self.ahead {
-            match self.rx.receive(Class::Tiny).await {
+            let received = self.rx.receive(Class::Tiny).await;
+            self.count(&received);
+            match received {
                 Received::Data(lease) => self.carried = Some(lease),
                 Received::End => self.ended = true,
                 Received::Broken => return End::ClientLeft,

@@ -141,7 +141,10 @@ pub async fn run(shard: &Rc<Shard>, down: &mut Downstream, request: Request) -> 
     };
     if waited.is_none() {
         match dispatch.start(shard) {
-            Start::With(leased) => waited = Some(Ok(leased)),
+            Start::With(leased) => {
+                begin_attempt(shard, down, &dispatch.forward);
+                waited = Some(Ok(leased));
+            }
             Start::Dial => {}
             Start::Queue => return Served::Queued(Box::new(dispatch)),
         }
@@ -186,6 +189,7 @@ pub async fn refuse_broken(shard: &Shard, down: &mut Downstream, head: Lease, en
     drop(head);
     let Some(epoch) = shard.epoch() else { return Done { outcome: Err(end), after: After::Close } };
     let terms = Terms::unread(shard, &epoch.snapshot().http);
+    down.tab.get().planned(epoch.epoch(), &terms, 0);
     drop(epoch);
     refuse(shard, down, &terms, end.into(), After::Linger).await
 }
@@ -229,14 +233,17 @@ pub async fn serve_rare(shard: &Rc<Shard>, down: &mut Downstream, rare: Rare) ->
 fn plan_again(
     shard: &Shard,
     epoch: Option<&ShardEpoch>,
-    down: &Downstream,
+    down: &mut Downstream,
     head: &Lease,
     form: Option<&Lease>,
     tried: &Tried,
     admitted_as: Option<RequestId>,
 ) -> Option<Plan> {
     let question = Question { bytes: head.bytes(), form: form.map(Lease::bytes), peer: &down.peer, tried, admitted_as };
-    plan(shard, epoch?, &question)
+    let epoch = epoch?;
+    let plan = plan(shard, epoch, &question)?;
+    down.tab.get().planned(epoch.epoch(), plan.terms(), shard.clock.now_us());
+    Some(plan)
 }
 
 /// What becomes of the connection after an answer of our own: it is kept where no body is, or can be, in
@@ -348,6 +355,7 @@ async fn attempts(
         };
         let failed = match leased {
             Ok(leased) => {
+                down.tab.get().connected(leased.reused, shard.clock.now_us());
                 let out = std::mem::replace(&mut forward.out, head.nothing());
                 match converse::attempt(shard, down, epoch, head, out, terms, leased).await {
                     Ok(after) => {
@@ -368,6 +376,7 @@ async fn attempts(
         if !may_try_again(&failed, terms, &tried, fresh) {
             return give_up(shard, down, head.take(), terms, &failed).await;
         }
+        shard.meter.retry(down.tab.get(), failed.end);
         fresh = failed.end.meaning().retry == Retry::Idempotent;
         match plan_again(shard, epoch.as_deref(), down, head, form.as_ref(), &tried, Some(terms.request_id)) {
             Some(Plan::Forward(next, _)) => *forward = next,
@@ -406,10 +415,12 @@ async fn acquire(
     terms: &Terms,
     fresh: bool,
 ) -> Result<Leased, End> {
+    begin_attempt(shard, down, forward);
     let Forward { replica, endpoint, out } = forward;
-    let Downstream { source, writing, whole, .. } = down;
+    let Downstream { source, writing, whole, tab, .. } = down;
+    let timing = &mut tab.get().timing;
     let unmoving = Cell::new(0);
-    let mut acquire = pin!(connect::acquire(replica, *endpoint, fresh, writing, &shard.buffers));
+    let mut acquire = pin!(connect::acquire(replica, *endpoint, fresh, writing, &shard.buffers, timing));
     let mut watch = pin!(source.watch(terms.half_close_grace_ms, &unmoving));
     poll_fn(|cx| match acquire.as_mut().poll(cx) {
         Poll::Pending if shard.is_cut() => Poll::Ready(Err(End::Drained)),
@@ -426,6 +437,14 @@ async fn acquire(
         }
     })
     .await
+}
+
+/// Another connection is wanted.
+fn begin_attempt(shard: &Shard, down: &mut Downstream, forward: &Forward) {
+    let endpoint = forward.replica.upstream.endpoints[forward.endpoint].id;
+    let row = forward.replica.pools[forward.endpoint].row_id();
+    down.tab.get().begin_attempt(endpoint, row, shard.clock.now_us());
+    shard.meter.attempt(row);
 }
 
 fn report_failed_dial(shard: &Shard, epoch: Option<&ShardEpoch>, forward: &Forward) {

@@ -1,10 +1,11 @@
 //! ROOM 3, the data plane: one pinned thread per core, nothing shared, nothing that waits but on its ring.
 //!
 //! A request's way: `accept` → `session` → `arrival` → `engine` → `exchange` → (`plan`: head, route, `policy`, `balance`) →
-//! `upstream` → `converse` (`upload` and `answer`) → the session's meter. Only `io` awaits a socket. Out of
+//! `upstream` → `converse` (`upload` and `answer`) → the session's account, which goes to the meter. Only `io` awaits a socket. Out of
 //! scope: files, names, locks, logs, health; those are control's.
 
 pub mod accept;
+pub mod account;
 pub mod admission;
 pub mod answer;
 pub mod arrival;
@@ -35,6 +36,7 @@ pub mod shard;
 pub mod tcp;
 pub mod thread;
 pub mod tickets;
+pub mod timing;
 pub mod tunnel;
 pub mod upload;
 pub mod upstream;

@@ -133,7 +133,7 @@ pub async fn wind_up(shard: &Rc<Shard>, loops: &AcceptLoops) {
     shard.cut();
     loops.take().iter().for_each(|one| one.gate.close());
     // The one that ran may be what died.
-    runtime::spawn(shard.deadlines.clone().sweep(|| false));
+    runtime::spawn(shard.deadlines.clone().sweep(|| false, |_| ()));
     shard.let_go();
     let until_ns = shard.clock.precise_ns() + CUT_GRACE_MS * 1_000_000;
     while shard.open() != Open::default() && shard.clock.precise_ns() < until_ns {

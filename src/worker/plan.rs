@@ -4,6 +4,7 @@
 //! bytes lives and dies here; what later stages need is copied into `Terms`. Out of scope: carrying it out
 //! (`exchange`), answering (`reply`).
 
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::rc::Rc;
 
@@ -15,6 +16,7 @@ use super::request_id::RequestId;
 use super::shard::{Scratch, Shard, ShardEpoch};
 use super::upstream::replica::{Replica, Tried};
 use crate::end::End;
+use crate::ids::{ServiceId, TenantId};
 use crate::proto::forward::{self, Onward};
 use crate::proto::framing::Framed;
 use crate::proto::head::{self, Body, HeadLimits, Method, RequestHead, Storage, Version};
@@ -33,6 +35,16 @@ pub enum Plan {
     Forward(Forward, Terms),
     /// It is refused.
     Refused(Denied, Terms),
+}
+
+impl Plan {
+    /// What holds for the exchange.
+    #[must_use]
+    pub fn terms(&self) -> &Terms {
+        match self {
+            Self::Local(_, terms) | Self::Form(terms) | Self::Forward(_, terms) | Self::Refused(_, terms) => terms,
+        }
+    }
 }
 
 /// What this gateway answers itself.
@@ -59,6 +71,10 @@ pub struct Forward {
 /// What holds for one exchange, copied out of the head and the rules.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms {
+    /// The service that was found.
+    pub service: Option<ServiceId>,
+    /// On whose behalf, where the service demands a tenant.
+    pub tenant: Option<TenantId>,
     /// `didi-header-rid` onward, `trace_id` in our own answers.
     pub request_id: RequestId,
     /// The request's method.
@@ -110,6 +126,8 @@ impl Terms {
     #[must_use]
     pub fn unread(shard: &Shard, rules: &HttpRules) -> Self {
         Self {
+            service: None,
+            tenant: None,
             request_id: shard.request_id(),
             method: Method::Other,
             version: Version::Http11,
@@ -270,9 +288,13 @@ impl Desk<'_> {
         }
         let route = self.route(path).ok_or(End::NoRoute)?;
         let service = self.epoch.snapshot().service(route.service);
+        terms.service = Some(route.service);
         terms.serve(service, self.head);
         let client = self.client();
-        let permit = match self.admit(service, path, client)? {
+        let named = Cell::new(None);
+        let verdict = self.admit(service, path, client, &named);
+        terms.tenant = named.get();
+        let permit = match verdict? {
             Verdict::Admitted(permit) => permit,
             Verdict::NeedForm => return Ok(Decision::Form),
         };
@@ -319,10 +341,16 @@ impl Desk<'_> {
         forwarded::client(peer, self.head.fields, &self.rules.trusted_proxies)
     }
 
-    fn admit(&self, service: &Service, path: &[u8], client: IpAddr) -> Result<Verdict<'_>, Denied> {
+    fn admit(
+        &self,
+        service: &Service,
+        path: &[u8],
+        client: IpAddr,
+        named: &Cell<Option<TenantId>>,
+    ) -> Result<Verdict<'_>, Denied> {
         // The lifetime of a tenant is the snapshot's, not the service reference's.
         let snapshot = self.epoch.snapshot();
-        let applicant = Applicant { head: self.head, path, form: self.question.form, client };
+        let applicant = Applicant { head: self.head, path, form: self.question.form, client, named };
         policy::admit(self.shard, snapshot, service, &applicant, self.question.admitted_as.is_some())
     }
 

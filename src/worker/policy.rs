@@ -3,10 +3,12 @@
 //! Black list → white list → host name → tenant (identity, path, its rate) → the client address's rate.
 //! In scope: asking the frozen rules (`wall`) and the limits table. Out of scope: what the rules are.
 
+use std::cell::Cell;
 use std::net::IpAddr;
 
 use super::shard::{Scratch, Shard};
 use crate::end::End;
+use crate::ids::TenantId;
 use crate::proto::form;
 use crate::proto::head::{Method, RequestHead};
 use crate::wall::access::Admission;
@@ -67,6 +69,8 @@ pub struct Applicant<'a> {
     pub form: Option<&'a [u8]>,
     /// The client, as far as proxies in between are trusted.
     pub client: IpAddr,
+    /// The tenant, once it has proven who it is.
+    pub named: &'a Cell<Option<TenantId>>,
 }
 
 /// Asks every rule of the service. `spent` spares the rates of a request that is tried again.
@@ -119,7 +123,9 @@ fn identify<'e>(shard: &Shard, snapshot: &'e Snapshot, applicant: &Applicant<'_>
     let places = [applicant.form, applicant.head.query];
     let Some(app_id) = credential(places, b"app_id", value) else { return Err(End::TenantMissing) };
     let sign = credential(places, b"sign", other).unwrap_or_default();
-    snapshot.tenants.admit(Some(Claim { app_id, sign }), applicant.client, applicant.path)
+    let (id, tenant) = snapshot.tenants.admit(Some(Claim { app_id, sign }), applicant.client, applicant.path)?;
+    applicant.named.set(Some(id));
+    Ok(tenant)
 }
 
 /// The first place's value that has the name.

@@ -44,6 +44,7 @@ pub async fn send(shard: &Shard, down: &mut Downstream, terms: &Terms, own: &Own
         fields: own.fields,
     };
     reply::render(out.vec(), &reply);
+    down.tab.get().status = own.status;
     if own.close {
         down.tx.ends_next();
     }

@@ -1,12 +1,13 @@
 //! A client connection's life: one exchange after another, then the close.
 //!
-//! In scope: the keep-alive loop, metering, lingering. Only here is an exchange counted, so no path can
-//! forget. Out of scope: what happens in an exchange.
+//! In scope: the keep-alive loop, lingering, and that every exchange is settled (`account`): here alone, so no path
+//! can forget. Out of scope: what happens in an exchange.
 
 use std::future::Future;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use super::account::{Kind, settle, settle_refused};
 use super::arrival::{self, Partial};
 use super::buffer::Class;
 use super::downstream::{Caller, Downstream, Peer};
@@ -41,47 +42,34 @@ pub struct Done {
 
 /// Serves a client connection to its end. Not a future of its own, which would keep room for what it is given.
 pub fn run(shard: Rc<Shard>, caller: Caller) -> impl Future<Output = ()> {
-    let peer = caller.peer;
     let down = Box::new(Downstream::new(caller, &shard.deadlines));
-    serve(shard, down, peer)
+    serve(shard, down)
 }
 
-async fn serve(shard: Rc<Shard>, mut down: Box<Downstream>, peer: SocketAddr) {
-    if let Err(end) = name_client(&shard, &mut down, peer).await {
-        shard.meter.refused(end);
+async fn serve(shard: Rc<Shard>, mut down: Box<Downstream>) {
+    if let Err(end) = name_client(&shard, &mut down).await {
+        settle_refused(&shard, end);
         return down.tx.sever();
     }
     down.source.may_stream();
     let mut first = true;
     let mut after = After::Close;
     while let Some(head) = arrival::first_bytes(&shard, &mut down, first).await {
-        let mut partial = Partial::default();
-        let mut request = Request::Fresh(head);
+        shard.accounts.open(&mut down.tab, shard.clock.now_us());
         // An engine is held only while a request is on its way to a service and back.
-        let done = loop {
-            let (back, served) = engine::serve(&shard, down, request).await;
-            down = back;
-            request = match served {
-                Served::Done(done) => break done,
-                Served::Incomplete(mut head) => match partial.receive(&shard, &mut down, &mut head).await {
-                    Ok(()) => Request::Fresh(head),
-                    Err(end) => break Box::pin(exchange::refuse_broken(&shard, &mut down, head, end)).await,
-                },
-                Served::Rare(rare) => match Box::pin(exchange::serve_rare(&shard, &mut down, *rare)).await {
-                    Ok(dispatch) => Request::Ready(Box::new(dispatch)),
-                    Err(done) => break done,
-                },
-                Served::Queued(mut dispatch) => {
-                    let waited = Box::pin(dispatch.wait(&shard, &mut down)).await;
-                    if let Some(end) = Dispatch::is_over(&waited) {
-                        break Box::pin(dispatch.refuse(&shard, &mut down, end)).await;
-                    }
-                    Request::Queued(dispatch, waited)
-                }
-            };
+        let (back, served) = engine::serve(&shard, down, Request::Fresh(head)).await;
+        down = back;
+        let done = match served {
+            Served::Done(done) => done,
+            // In a box, because a waiting session would carry room for it.
+            served => {
+                let (back, done) = Box::pin(serve_further(&shard, down, served)).await;
+                down = back;
+                done
+            }
         };
         down.whole = None;
-        shard.meter.exchange(done.outcome);
+        over(&shard, &mut down, &done);
         first = false;
         after = done.after;
         if after != After::Keep {
@@ -99,14 +87,51 @@ async fn serve(shard: Rc<Shard>, mut down: Box<Downstream>, peer: SocketAddr) {
     down.tx.sever();
 }
 
+/// An exchange is over.
+fn over(shard: &Shard, down: &mut Downstream, done: &Done) {
+    down.account_bytes();
+    down.tab.get().end = done.outcome.err();
+    settle(shard, &mut down.tab, if done.after == After::Tunnel { Kind::Switch } else { Kind::Exchange });
+}
+
+/// Serves a request that was not served at once.
+async fn serve_further(shard: &Rc<Shard>, mut down: Box<Downstream>, mut served: Served) -> (Box<Downstream>, Done) {
+    let mut partial = Partial::default();
+    let done = loop {
+        let request = match served {
+            Served::Done(done) => break done,
+            Served::Incomplete(mut head) => match partial.receive(shard, &mut down, &mut head).await {
+                Ok(()) => Request::Fresh(head),
+                Err(end) => break Box::pin(exchange::refuse_broken(shard, &mut down, head, end)).await,
+            },
+            Served::Rare(rare) => match Box::pin(exchange::serve_rare(shard, &mut down, *rare)).await {
+                Ok(dispatch) => Request::Ready(Box::new(dispatch)),
+                Err(done) => break done,
+            },
+            Served::Queued(mut dispatch) => {
+                let waited = dispatch.wait(shard, &mut down).await;
+                if let Some(end) = Dispatch::is_over(&waited) {
+                    break Box::pin(dispatch.refuse(shard, &mut down, end)).await;
+                }
+                Request::Queued(dispatch, waited)
+            }
+        };
+        (down, served) = engine::serve(shard, down, request).await;
+    };
+    (down, done)
+}
+
 /// The client is whom a trusted proxy says it is, where its connections begin with saying so.
-async fn name_client(shard: &Shard, down: &mut Downstream, peer: SocketAddr) -> Result<(), End> {
+async fn name_client(shard: &Shard, down: &mut Downstream) -> Result<(), End> {
     let Some(epoch) = shard.epoch() else { return Ok(()) };
     let rules = &epoch.snapshot().http;
-    if rules.proxy_from.contains(peer.ip()) {
+    if rules.proxy_from.contains(down.peer.address) {
         let timeout_ms = u64::from(rules.head_timeout_ms);
         drop(epoch);
+        let peer = SocketAddr::new(down.peer.address, 0);
         let client = Box::pin(proxied::client(&mut down.source, peer, timeout_ms)).await?;
+        // The header is no part of the first request.
+        down.source.take_consumed();
         down.peer = Peer::new(client.ip().to_canonical());
     }
     Ok(())

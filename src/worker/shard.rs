@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::account::Accounts;
 use super::admission::Admission;
 use super::arrival::LongHeads;
 use super::buffer::Buffers;
@@ -20,7 +21,8 @@ use super::io::Pipes;
 use super::meter::Meter;
 use super::request_id::{RequestId, RequestIds};
 use super::tickets::Tickets;
-use super::upstream::replica::Replica;
+use super::upstream::pool::Pool;
+use super::upstream::replica::{Core, Replica};
 use super::upstream::shelf::Shelves;
 use crate::ids::{ServiceId, WorkerId};
 use crate::wall::addresses::Addresses;
@@ -28,6 +30,7 @@ use crate::wall::epoch::Epoch;
 use crate::wall::link::{Open, Report, ReportSender};
 use crate::wall::rate::RateTable;
 use crate::wall::rewrite::RewriteScratch;
+use crate::wall::slot::StatsFile;
 use crate::wall::snapshot::{Address, Snapshot};
 
 /// What every worker of the process shares, read only but for the two exceptions named in it.
@@ -47,6 +50,8 @@ pub struct Shared {
     pub handovers: Arc<Handovers>,
     /// Where every worker's clock starts.
     pub origin: Instant,
+    /// The stats file, each worker's slot of which is its own.
+    pub stats: &'static StatsFile,
 }
 
 /// What one core owns.
@@ -63,6 +68,8 @@ pub struct Shard {
     pub deadlines: Rc<Deadlines>,
     /// Buffers.
     pub buffers: Buffers,
+    /// Room for accounts.
+    pub accounts: Accounts,
     /// Engines that run nothing now.
     pub engines: Engines,
     /// Room for long request heads.
@@ -108,10 +115,10 @@ pub struct Scratch {
 }
 
 impl Shard {
-    /// A shard without an epoch yet.
+    /// A shard without an epoch yet, on a loop that counts its turns, or not.
     #[must_use]
-    pub fn new(worker: WorkerId, shared: Shared, reports: ReportSender) -> Rc<Self> {
-        let clock = Rc::new(Clock::new(shared.origin));
+    pub fn new(worker: WorkerId, shared: Shared, reports: ReportSender, turns: Option<&'static Cell<u64>>) -> Rc<Self> {
+        let clock = Rc::new(Clock::new(shared.origin, turns));
         Rc::new(Self {
             worker,
             deadlines: Deadlines::new(clock.clone()),
@@ -119,10 +126,11 @@ impl Shard {
             reports: Rc::new(reports),
             buffers: Buffers::default(),
             admission: Admission::default(),
+            accounts: Accounts::default(),
             engines: Engines::default(),
             long_heads: LongHeads::default(),
             pipes: Pipes::default(),
-            meter: Meter::default(),
+            meter: Meter::new(shared.stats.slot(worker)),
             tickets: Tickets::default(),
             rewriting: RefCell::default(),
             scratch: RefCell::default(),
@@ -150,6 +158,7 @@ impl Shard {
             Rc::new(ShardEpoch { epoch: Some(epoch), replicas, reports: self.reports.clone(), worker: self.worker });
         *self.epoch.borrow_mut() = Some(next);
         self.shared.handovers.adopted(self.worker, id);
+        self.meter.adopted(id);
         self.publish_load();
         self.reports.send(Report::Adopted { worker: self.worker, epoch: id });
     }
@@ -169,13 +178,12 @@ impl Shard {
         }
         let definition = epoch.snapshot().service(service);
         let mut known = self.replicas.borrow_mut();
-        let core = usize::from(self.worker.0);
+        let core = Core { number: usize::from(self.worker.0), of: self.shared.workers, meter: self.meter };
         let before = known.get(&definition.name);
         // What a tcp service uses is never idle, and what is kept for HTTP is of no use to it.
         let is_http = definition.tcp.is_none();
         let shelf = |address: &Address| if is_http { self.shelves.of(address) } else { Rc::default() };
-        let (upstream, health) = (&definition.upstream, &epoch.epoch().health);
-        let replica = Replica::build(upstream, health, before, core, self.shared.workers, shelf);
+        let replica = Replica::build(&definition.upstream, epoch.epoch(), before, core, shelf);
         // A request that began before a reload must not put the old replica in the new one's place.
         if self.epoch().is_none_or(|current| current.epoch().id == epoch.epoch().id) {
             known.insert(definition.name.clone(), replica.clone());
@@ -193,7 +201,7 @@ impl Shard {
         self.replicas.borrow_mut().retain(|name, replica| {
             let kept = snapshot.has_service(name);
             if !kept {
-                replica.pools.iter().for_each(|pool| pool.clear());
+                replica.pools.iter().for_each(Pool::clear);
             }
             kept
         });
@@ -205,7 +213,7 @@ impl Shard {
     pub fn last_words(&self) -> String {
         let mut upstream = 0;
         for replica in self.replicas.borrow().values() {
-            replica.pools.iter().for_each(|pool| pool.clear());
+            replica.pools.iter().for_each(Pool::clear);
             upstream += replica.pools.iter().map(|pool| pool.open()).sum::<usize>();
         }
         let Open { idle, exchanges, tunnels } = self.open();
@@ -221,7 +229,7 @@ impl Shard {
     /// Lets go of the epoch and of idle upstream connections: this worker serves no more.
     pub fn let_go(&self) {
         self.epoch.take();
-        self.replicas.take().values().flat_map(|replica| &replica.pools).for_each(|pool| pool.clear());
+        self.replicas.take().values().flat_map(|replica| &replica.pools).for_each(Pool::clear);
     }
 
     /// Whether this worker is about to end: it may still accept, but wants no connection kept and no request sent.
@@ -286,6 +294,7 @@ impl Shard {
     pub fn publish_load(&self) {
         let open = (!self.draining()).then(|| self.connections());
         self.shared.handovers.publish(self.worker, open);
+        self.meter.open(self.open());
     }
 
     /// What is open.
@@ -310,8 +319,13 @@ impl Shard {
     /// Counts a session as idle for as long as the guard lives.
     #[must_use]
     pub fn rest(&self) -> Rest<'_> {
-        self.idle.set(self.idle.get() + 1);
+        self.set_idle(self.idle.get() + 1);
         Rest(self)
+    }
+
+    fn set_idle(&self, idle: usize) {
+        self.idle.set(idle);
+        self.meter.open(self.open());
     }
 
     /// A new request id: 32 hexadecimal digits, in the shape of GateKeeper's trace ids.
@@ -348,7 +362,7 @@ pub struct Rest<'s>(&'s Shard);
 
 impl Drop for Rest<'_> {
     fn drop(&mut self) {
-        self.0.idle.set(self.0.idle.get() - 1);
+        self.0.set_idle(self.0.idle.get() - 1);
     }
 }
 

@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use super::account::{Account, Kind, settle};
 use super::buffer::Class;
 use super::downstream::{Caller, Downstream, Switched};
 use super::io::Connection;
@@ -25,13 +26,16 @@ use crate::wall::snapshot::{ProxyHeader, TcpRules};
 pub async fn run(shard: Rc<Shard>, caller: Caller, service: Box<str>) {
     let peer = caller.peer;
     let mut down = Downstream::new(caller, &shard.deadlines);
+    shard.accounts.open(&mut down.tab, shard.clock.now_us());
     match open(&shard, &mut down, peer, &service).await {
         Ok(switched) => {
             down.switched = Some(Box::new(switched));
             down.become_tunnel(&shard);
         }
         Err(end) => {
-            shard.meter.refused(end);
+            down.account_bytes();
+            down.tab.get().end = Some(end);
+            settle(&shard, &mut down.tab, Kind::Connection);
             down.tx.sever();
         }
     }
@@ -49,6 +53,7 @@ async fn open(shard: &Rc<Shard>, down: &mut Downstream, peer: SocketAddr, name: 
         client = Box::pin(proxied::client(&mut down.source, peer, timeout_ms)).await?;
     }
     let service = snapshot.service(id);
+    known(down.tab.get(), &epoch, id, shard.clock.now_us());
     policy::admit_connection(shard, service, client.ip().to_canonical())?;
     let Leased { mut connection, mut seat, .. } = dial(shard, &epoch, id, down).await?;
     connection.tx.guard(rules.keepalive_ms, rules.user_timeout_ms);
@@ -58,18 +63,35 @@ async fn open(shard: &Rc<Shard>, down: &mut Downstream, peer: SocketAddr, name: 
     Ok(Switched { connection, seat, early: None, terms })
 }
 
+/// Whom the connection is for is known.
+fn known(account: &mut Account, epoch: &ShardEpoch, id: ServiceId, now_us: u64) {
+    account.belongs_to(epoch.epoch(), Some(id));
+    account.timing.head_us = now_us;
+}
+
 /// A connection to an endpoint, or to another where the first cannot be reached.
-async fn dial(shard: &Rc<Shard>, epoch: &ShardEpoch, id: ServiceId, down: &Downstream) -> Result<Leased, End> {
+async fn dial(shard: &Rc<Shard>, epoch: &ShardEpoch, id: ServiceId, down: &mut Downstream) -> Result<Leased, End> {
     let replica = shard.replica(epoch, id);
     let mut tried = Tried::default();
     let mut last = End::NoEndpoint;
     while tried.may_go_on() {
         let Some(endpoint) = replica.pick(&tried) else { break };
-        match connect::acquire(&replica, endpoint, false, &down.writing, &shard.buffers).await {
-            Ok(leased) => return Ok(leased),
+        let account = down.tab.get();
+        let row = replica.pools[endpoint].row_id();
+        account.begin_attempt(replica.upstream.endpoints[endpoint].id, row, shard.clock.now_us());
+        shard.meter.attempt(row);
+        let timing = &mut account.timing;
+        match connect::acquire(&replica, endpoint, false, &down.writing, &shard.buffers, timing).await {
+            Ok(leased) => {
+                account.connected(leased.reused, shard.clock.now_us());
+                return Ok(leased);
+            }
             Err(end) if end.meaning().retry == Retry::Unsent => {
                 report_failed_dial(shard, epoch, &replica, endpoint);
                 tried.add(endpoint);
+                if tried.may_go_on() {
+                    shard.meter.retry(account, end);
+                }
                 last = end;
             }
             Err(end) => return Err(end),

@@ -50,23 +50,23 @@ pub fn spawn(post: Post) -> std::io::Result<JoinHandle<()>> {
 
 /// Runs the shard until it has drained, or winds it up where it dies.
 fn serve(post: Post) -> std::io::Result<Report> {
-    if let Some(core) = post.core {
-        // A core that went away since start is no reason not to serve.
-        core_affinity::set_for_current(core);
-    }
+    // A core that went away since start is no reason not to serve.
+    let core = post.core.filter(|core| core_affinity::set_for_current(*core)).map(|core| core.id);
     let (driver, engine) = build(post.driver, post.may_descend)?;
     // However this worker ends, operations of its connections may still be in the kernel's hands: the runtime
     // is leaked, never dropped under them. Where it ends well, the process ends next.
     let mut engine = ManuallyDrop::new(engine);
     let Post { link, shared, .. } = post;
     let worker = link.worker;
-    let shard = Shard::new(worker, shared, link.reports.try_clone()?);
+    let shard = Shard::new(worker, shared, link.reports.try_clone()?, engine.turns());
+    shard.meter.pinned(core);
     let loops = AcceptLoops::default();
     let ended = catch_unwind(AssertUnwindSafe(|| {
         engine.block_on(async {
             shard.reports.send(Report::Ready { worker, driver: driver.name() });
-            let sweeping = shard.clone();
-            runtime::spawn(shard.deadlines.clone().sweep(move || sweeping.sweep()));
+            let (sweeping, ticking) = (shard.clone(), shard.clone());
+            let tick = move |late_us| ticking.meter.tick(late_us, ticking.clock.cpu_us());
+            runtime::spawn(shard.deadlines.clone().sweep(move || sweeping.sweep(), tick));
             orders::obey(&shard, link, &loops).await
         })
     }));

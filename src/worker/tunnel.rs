@@ -18,6 +18,7 @@ use std::task::{Context, Poll};
 use futures_util::FutureExt;
 
 use self::farewell::Farewell;
+use super::account::{Kind, Tab, settle};
 use super::buffer::{Class, Lease};
 use super::deadline::Deadline;
 use super::io::{Connection, Moved, Pipe, Sender, Socket, Turn};
@@ -27,6 +28,7 @@ use super::upstream::pool::Seat;
 use crate::end::End;
 use crate::limits::{DEADLINE_TICK_MS, TUNNEL_TURN_BYTES};
 use crate::wall::addresses::Counted;
+use crate::wall::slot::RowId;
 
 /// The two ends of a tunnel to be.
 pub struct Ends {
@@ -40,6 +42,8 @@ pub struct Ends {
     pub early_up: Option<Lease>,
     /// The place in the pool that the service's connection holds.
     pub seat: Option<Seat>,
+    /// The account of what it began with.
+    pub tab: Tab,
     /// The client connection's place among those of its address.
     pub counted: Option<Counted>,
 }
@@ -70,15 +74,18 @@ impl Terms {
 }
 
 /// Gives the tunnel a task of its own.
-pub fn start(shard: &Rc<Shard>, ends: Ends, terms: Terms) {
+pub fn start(shard: &Rc<Shard>, mut ends: Ends, terms: Terms) {
     shard.meter.tunnel_opened();
-    let Some((tunnel, upward, downward)) = Tunnel::new(shard, ends, terms) else {
-        return shard.meter.tunnel(Err(End::ClientLeft));
+    let mut tab = std::mem::take(&mut ends.tab);
+    let row = tab.get().rows.service;
+    let Some((tunnel, upward, downward)) = Tunnel::new(shard, ends, terms, row) else {
+        tab.get().end = Some(End::ClientLeft);
+        return settle(shard, &mut tab, Kind::Tunnel);
     };
     runtime::spawn(async move {
         let outcome = AssertUnwindSafe(pin!(tunnel.run(upward, downward))).catch_unwind().await;
         match outcome {
-            Ok(outcome) => tunnel.shard.meter.tunnel(outcome),
+            Ok(outcome) => tunnel.over(&mut tab, outcome.err()),
             Err(_) => tunnel.shard.meter.panic(),
         }
         tunnel.sides.iter().for_each(|side| side.socket.sever());
@@ -93,6 +100,10 @@ struct Tunnel {
     opened_ms: u64,
     /// When a byte last moved.
     moved_ms: Cell<u64>,
+    /// Bytes of the client that the service took, and the other way.
+    delivered_bytes: [Cell<u64>; 2],
+    /// Where the service is counted.
+    row: RowId,
     deadline: Deadline,
     farewell: Option<Box<Farewell>>,
     _presence: Presence,
@@ -137,8 +148,8 @@ impl Side {
 }
 
 impl Tunnel {
-    fn new(shard: &Rc<Shard>, ends: Ends, terms: Terms) -> Option<(Self, Box<Way>, Box<Way>)> {
-        let Ends { down, up, early_down, early_up, seat, counted } = ends;
+    fn new(shard: &Rc<Shard>, ends: Ends, terms: Terms, row: RowId) -> Option<(Self, Box<Way>, Box<Way>)> {
+        let Ends { down, up, early_down, early_up, seat, tab: _, counted } = ends;
         let (down, up) = (down.into_socket(), up.into_socket());
         let ((down, to_down), (up, to_up)) = (down?, up?);
         let opened_ms = shard.clock.now_ms();
@@ -147,6 +158,8 @@ impl Tunnel {
             terms,
             opened_ms,
             moved_ms: Cell::new(opened_ms),
+            delivered_bytes: Default::default(),
+            row,
             deadline: shard.deadlines.register(),
             farewell: terms.websocket.then(Box::default),
             _presence: shard.enter_tunnel(),
@@ -157,6 +170,21 @@ impl Tunnel {
         let upward = Way { early: early_down, sink: to_up };
         let downward = Way { early: early_up, sink: to_down };
         Some((tunnel, Box::new(upward), Box::new(downward)))
+    }
+
+    fn over(&self, tab: &mut Tab, end: Option<End>) {
+        let account = tab.get();
+        account.end = end;
+        account.bytes_in += self.delivered_bytes[DOWN].get();
+        account.bytes_out += self.delivered_bytes[UP].get();
+        settle(&self.shard, tab, Kind::Tunnel);
+    }
+
+    /// Bytes from one side were taken by the other.
+    fn delivered(&self, from: usize, bytes: usize) {
+        let total = &self.delivered_bytes[from];
+        total.set(total.get() + bytes as u64);
+        self.shard.meter.tunnel_bytes(self.row, from == DOWN, bytes as u64);
     }
 
     /// Both directions to their end, or the first fault of either, or the end of its time.
@@ -215,8 +243,9 @@ impl Tunnel {
                 }
                 Turned::InHand(lease) => {
                     stuck_since_ms.set(Some(self.shard.clock.now_ms()));
-                    let (_, rest) = way.sink.send_some(lease).await.map_err(|_| self.broken(1 - from))?;
+                    let (sent, rest) = way.sink.send_some(lease).await.map_err(|_| self.broken(1 - from))?;
                     stuck_since_ms.set(None);
+                    self.delivered(from, sent);
                     self.moved_ms.set(self.shard.clock.now_ms());
                     if rest.is_empty() { Turned::Waits } else { Turned::InHand(rest) }
                 }
@@ -265,7 +294,10 @@ impl Tunnel {
                     return Ok(Turned::InHand(lease));
                 }
                 match self.sides[1 - from].socket.send(lease.bytes()) {
-                    Moved::Some(bytes) => lease.advance(bytes),
+                    Moved::Some(bytes) => {
+                        self.delivered(from, bytes);
+                        lease.advance(bytes);
+                    }
                     Moved::None => {}
                     Moved::End | Moved::Broken => return Err(self.broken(1 - from)),
                 }
@@ -294,7 +326,8 @@ impl Tunnel {
     fn drain(&self, from: usize, mut pipe: Pipe) -> Result<Turned, End> {
         self.moved_ms.set(self.shard.clock.now_ms());
         match self.sides[1 - from].socket.drain(&mut pipe) {
-            Moved::Some(_) | Moved::None => {}
+            Moved::Some(bytes) => self.delivered(from, bytes),
+            Moved::None => {}
             Moved::End | Moved::Broken => return Err(self.broken(1 - from)),
         }
         Ok(if pipe.is_empty() { Turned::Waits } else { Turned::Piped(pipe) })

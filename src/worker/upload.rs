@@ -127,7 +127,9 @@ pub async fn client_half(source: &mut Source, up: &mut Sender, upload: &mut Uplo
             Err(Stop::Upstream) => return pending().await,
         }
     }
-    talk.uploaded.set(true);
+    if !talk.uploaded.replace(true) {
+        talk.sent_us.set(talk.shard.clock.now_us());
+    }
     source.watch(talk.terms.half_close_grace_ms, &talk.progress).await
 }
 

@@ -17,6 +17,8 @@ mod reload;
 #[cfg(test)]
 mod rules;
 #[cfg(test)]
+mod stats;
+#[cfg(test)]
 mod strict;
 #[cfg(test)]
 mod support;

@@ -80,6 +80,7 @@ pub(super) fn process(page: &Page, faults: &mut Faults) -> Process {
         drain_window_ms: base.ms("drain_window").into(),
         upgrade_timeout_ms: base.ms("upgrade_timeout").into(),
         account,
+        stats_dir: (!base.text("stats_dir").is_empty()).then(|| base.text("stats_dir").into()),
         rate_keys_max: desk.section.count("rate_keys_max"),
         dns_servers: dns,
     }

@@ -80,6 +80,14 @@ const BASE: &[Key] = &[
     .example("65534")
     .ours(),
     text("group", "", "The group likewise. Empty takes the user's own group. Fixed at start.").example("65534").ours(),
+    text(
+        "stats_dir",
+        "",
+        "The folder, on a tmpfs, of the file in which every worker counts and which tools read. Empty takes `/run` where \
+         that can be written to, else `/dev/shm`. Fixed at start.",
+    )
+    .example("/dev/shm")
+    .ours(),
     flag("watch", true, "The files are read again when one of them changes.").ours(),
 ];
 

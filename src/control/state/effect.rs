@@ -63,6 +63,13 @@ pub(crate) enum Effect {
     Watch(Vec<PathBuf>),
     /// Drop this off the loop, if this is the last of it.
     Free(Arc<Epoch>),
+    /// Show this epoch in the stats file, and give its rows memory.
+    Chart(Arc<Epoch>),
+    /// A reload has ended: a configuration was loaded, or none.
+    CountReload {
+        /// Whether one was.
+        loaded: bool,
+    },
     /// Write a line to the log.
     Say(Level, String),
     /// Every worker has started, on these rungs of the driver ladder.

@@ -11,6 +11,7 @@ mod place;
 mod publish;
 mod reload;
 mod roll;
+mod rows;
 mod stop;
 mod tally;
 #[cfg(test)]
@@ -21,12 +22,14 @@ mod workers;
 
 use std::mem;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use doors::Doors;
 use publish::Publisher;
 use reload::Reload;
 use roll::Roll;
+use rows::RowBook;
 use stop::Stop;
 use upgrade::Upgrade;
 use vigil::Vigil;
@@ -101,6 +104,7 @@ pub(crate) struct State {
     fingerprint: u64,
     publisher: Publisher,
     roll: Roll,
+    rows: RowBook,
     workers: Workers,
     doors: Doors,
     /// Good, but for the listeners it wants, which are being opened.
@@ -133,13 +137,16 @@ impl State {
         let Loaded { snapshot, process, warnings: _, files, fingerprint } = loaded;
         let (mut roll, mut duties) = (Roll::default(), Vec::new());
         roll.take_up(&snapshot, EpochId(1), &mut duties);
-        let publisher = Publisher::open(snapshot, roll.publish(EpochId(1)), now, pace.health_gap);
+        let mut rows = RowBook::default();
+        let row_ids = rows.assign(&snapshot);
+        let publisher = Publisher::open(snapshot, roll.publish(EpochId(1)), row_ids, now, pace.health_gap);
         let mut state = Self {
             pace,
             files: Vec::new(),
             fingerprint,
             publisher,
             roll,
+            rows,
             workers: Workers::new(workers, now),
             doors: Doors::default(),
             opening: None,
@@ -155,6 +162,7 @@ impl State {
             out: Vec::new(),
             process,
         };
+        state.chart();
         state.workers.offer(state.publisher.current(), &mut state.out);
         state.doors.replace(&state.process.listens, listening, EpochId(1), &state.workers, &mut state.out);
         state.out.push(Effect::UseServers(state.process.dns_servers.clone()));
@@ -230,6 +238,7 @@ impl State {
         if self.publisher.due().is_some_and(|due| now >= due) {
             let health = self.roll.publish(self.publisher.next_id());
             let replaced = self.publisher.publish_health(health, now);
+            self.chart();
             self.out.push(Effect::Free(replaced));
         }
         if self.stop.is_none() {
@@ -336,6 +345,11 @@ impl State {
         }
     }
 
+    /// What is in force is shown before any worker runs on it: their counts need memory.
+    fn chart(&mut self) {
+        self.out.push(Effect::Chart(Arc::clone(self.publisher.current())));
+    }
+
     fn outdate_if(&mut self, changed: bool) {
         if changed {
             self.publisher.outdate();
@@ -399,12 +413,16 @@ impl State {
 
     fn in_force(&mut self, now: Instant, changed: bool) {
         let Some(run) = self.reload.ended() else { return };
+        if changed {
+            self.out.push(Effect::CountReload { loaded: true });
+        }
         self.reload.await_adoption(run, self.publisher.current().id, changed, now + self.pace.answer);
         self.start_load(now);
     }
 
     fn not_loaded(&mut self, now: Instant, reasons: &str) {
         let Some(run) = self.reload.ended() else { return };
+        self.out.push(Effect::CountReload { loaded: false });
         let line = format!("configuration not loaded; epoch {} stays in force", self.publisher.current().id);
         self.out.push(Effect::Say(Level::Error, line));
         run.refuse(reasons, &mut self.out);
@@ -419,7 +437,9 @@ impl State {
         let first = self.publisher.next_id();
         self.roll.take_up(&snapshot, first, &mut self.out);
         let health = self.roll.publish(first);
-        let replaced = self.publisher.publish(snapshot, health, now);
+        let row_ids = self.rows.assign(&snapshot);
+        let replaced = self.publisher.publish(snapshot, health, row_ids, now);
+        self.chart();
         self.out.push(Effect::Free(replaced));
         let epoch = self.publisher.current().id;
         self.doors.replace(&self.process.listens, opened, epoch, &self.workers, &mut self.out);
@@ -437,6 +457,11 @@ impl State {
             let line = "base.user and base.group are others now and need a restart".to_owned();
             self.out.push(Effect::Say(Level::Warn, line));
             process.account.clone_from(&self.process.account);
+        }
+        if process.stats_dir != self.process.stats_dir {
+            let line = "base.stats_dir is another now and needs a restart".to_owned();
+            self.out.push(Effect::Say(Level::Warn, line));
+            process.stats_dir.clone_from(&self.process.stats_dir);
         }
         if process.dns_servers != self.process.dns_servers {
             self.out.push(Effect::UseServers(process.dns_servers.clone()));

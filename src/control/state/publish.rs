@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::ids::EpochId;
 use crate::wall::epoch::Epoch;
 use crate::wall::health::Health;
+use crate::wall::slot::RowIds;
 use crate::wall::snapshot::Snapshot;
 
 /// The epoch in force.
@@ -21,8 +22,9 @@ pub(super) struct Publisher {
 
 impl Publisher {
     /// The first epoch of the process.
-    pub(super) fn open(snapshot: Snapshot, health: Health, now: Instant, gap: Duration) -> Self {
-        let current = Arc::new(Epoch { id: EpochId(1), snapshot: Arc::new(snapshot), health: Arc::new(health) });
+    pub(super) fn open(snapshot: Snapshot, health: Health, rows: RowIds, now: Instant, gap: Duration) -> Self {
+        let (snapshot, health, rows) = (Arc::new(snapshot), Arc::new(health), Arc::new(rows));
+        let current = Arc::new(Epoch { id: EpochId(1), snapshot, health, rows });
         Self { current, gap, free_at: now, stale: false }
     }
 
@@ -48,18 +50,18 @@ impl Publisher {
 
     /// Publishes a health table with the snapshot in force; returns the epoch replaced.
     pub(super) fn publish_health(&mut self, health: Health, now: Instant) -> Arc<Epoch> {
-        self.replace(Arc::clone(&self.current.snapshot), health, now)
+        self.replace(Arc::clone(&self.current.snapshot), health, Arc::clone(&self.current.rows), now)
     }
 
     /// Publishes a new configuration; returns the epoch replaced.
-    pub(super) fn publish(&mut self, snapshot: Snapshot, health: Health, now: Instant) -> Arc<Epoch> {
-        self.replace(Arc::new(snapshot), health, now)
+    pub(super) fn publish(&mut self, snapshot: Snapshot, health: Health, rows: RowIds, now: Instant) -> Arc<Epoch> {
+        self.replace(Arc::new(snapshot), health, Arc::new(rows), now)
     }
 
-    fn replace(&mut self, snapshot: Arc<Snapshot>, health: Health, now: Instant) -> Arc<Epoch> {
+    fn replace(&mut self, snapshot: Arc<Snapshot>, health: Health, rows: Arc<RowIds>, now: Instant) -> Arc<Epoch> {
         self.stale = false;
         self.free_at = now + self.gap;
-        let next = Epoch { id: self.next_id(), snapshot, health: Arc::new(health) };
+        let next = Epoch { id: self.next_id(), snapshot, health: Arc::new(health), rows };
         std::mem::replace(&mut self.current, Arc::new(next))
     }
 }

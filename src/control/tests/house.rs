@@ -23,6 +23,7 @@ use crate::wall::health::{EndpointHealth, Verdict};
 use crate::wall::link::{self, Order, Report, ReportSender, WorkerEnd};
 use crate::wall::listen::{Entrance, Listen};
 use crate::wall::routes::Routes;
+use crate::wall::slot::StatsFile;
 use crate::wall::snapshot::{Address, Check, CheckMethod, Endpoint, HostMode, HttpRules, Service, Snapshot, Upstream};
 use crate::wall::tenants::Tenants;
 
@@ -107,6 +108,7 @@ pub(crate) fn process() -> Process {
         drain_window_ms: 1_000,
         upgrade_timeout_ms: 1_000,
         account: None,
+        stats_dir: None,
         rate_keys_max: 32,
         dns_servers: Vec::new(),
     }
@@ -297,7 +299,8 @@ impl House {
         let listening = unserved(&loaded.process.listens);
         let (spawn, ready) = (Box::new(|_| Err(io::ErrorKind::Unsupported.into())), Box::new(|_: &str| {}));
         let (copy, life) = (file.clone(), Life::default());
-        let office = Office { file: copy, load, loaded, listening, links, spawn, reports, ready, life };
+        let stats = StatsFile::anonymous(1).expect("room");
+        let office = Office { file: copy, load, loaded, listening, links, spawn, reports, ready, life, stats };
         let channel = mpsc::channel(64);
         let events = channel.0.clone();
         let running = Some(thread::spawn(move || {

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use super::epoll::{Receiving, Source};
-use crate::limits::{SMALL_BUFFER_BYTES, TINY_BUFFER_BYTES};
+use crate::limits::{CALM_BURSTS_MIN, SMALL_BUFFER_BYTES, TINY_BUFFER_BYTES};
 use crate::worker::buffer::{Buffers, Class, Lease};
 use crate::worker::runtime::{Descriptor, Flow, Group, Operation, Outcome, Streaming, Work};
 
@@ -71,19 +71,36 @@ enum Pending {
 /// larger one than it will need: whoever has just filled a buffer gets what is asked for, any other a tiny one, or
 /// a small one when its last burst filled more.
 #[derive(Debug)]
-struct Habit(Class);
+struct Habit {
+    class: Class,
+    /// Bursts in a row that filled no buffer.
+    calm: u8,
+}
 
 impl Habit {
+    /// Of a peer that has sent nothing yet, as most do: little.
+    const fn new() -> Self {
+        Self { class: Class::Tiny, calm: CALM_BURSTS_MIN }
+    }
+
     fn class(&self, wanted: Class) -> Class {
-        if self.0 == Class::Large { wanted } else { self.0 }
+        if self.class == Class::Large { wanted } else { self.class }
+    }
+
+    /// Whether a stream suits the peer: it brings what comes in small pieces, so whoever sends much now and then is
+    /// asked each time.
+    fn sends_little(&self) -> bool {
+        self.calm >= CALM_BURSTS_MIN
     }
 
     fn learn(&mut self, received: &Received) {
         let Received::Data(lease) = received else { return };
         let bytes = lease.bytes().len();
-        self.0 = if bytes == lease.capacity() || bytes >= SMALL_BUFFER_BYTES {
+        self.calm = self.calm.saturating_add(1);
+        self.class = if bytes == lease.capacity() || bytes >= SMALL_BUFFER_BYTES {
+            self.calm = 0;
             Class::Large
-        } else if bytes > TINY_BUFFER_BYTES || self.0 == Class::Large {
+        } else if bytes > TINY_BUFFER_BYTES || self.class == Class::Large {
             Class::Small
         } else {
             Class::Tiny
@@ -102,12 +119,12 @@ impl Receiver {
             quiet: false,
             more: false,
         };
-        Self { kind: Kind::Ring(ringed), habit: Habit(Class::Tiny) }
+        Self { kind: Kind::Ring(ringed), habit: Habit::new() }
     }
 
     pub(super) fn on_epoll(source: Source, buffers: &Buffers) -> Self {
         let kind = Kind::Epoll(Box::new(Receiving::new(source, buffers)));
-        Self { kind, habit: Habit(Class::Tiny) }
+        Self { kind, habit: Habit::new() }
     }
 
     /// Polls the pending receive, arming one of the class at most first if none is pending.
@@ -115,7 +132,7 @@ impl Receiver {
     pub fn poll(&mut self, cx: &mut Context<'_>, class: Class) -> Poll<Received> {
         let class = self.habit.class(class);
         let received = match &mut self.kind {
-            Kind::Ring(ringed) => ringed.poll(cx, class, self.habit.0 != Class::Large),
+            Kind::Ring(ringed) => ringed.poll(cx, class, self.habit.sends_little()),
             Kind::Epoll(receiving) => receiving.poll(cx, class),
         };
         if let Poll::Ready(received) = &received {
@@ -126,7 +143,7 @@ impl Receiver {
 
     /// What comes next is little, unless it flows already.
     pub fn expect_little(&mut self) {
-        self.habit.0 = if self.habit.0 == Class::Large { Class::Large } else { Class::Tiny };
+        self.habit.class = if self.habit.class == Class::Large { Class::Large } else { Class::Tiny };
     }
 
     /// From now on a peer that sends little at a time is received from without being asked each time. So a receive is
@@ -226,9 +243,7 @@ impl Ringed {
         self.pending = match stream {
             Some(stream) => Pending::Stream(stream),
             None => Pending::Once(descriptor.begin(match class {
-                Class::Tiny | Class::Small => {
-                    Work::Receive { buffers: buffers.clone(), quiet: *quiet, group: *group }
-                }
+                Class::Tiny | Class::Small => Work::Receive { buffers: buffers.clone(), quiet: *quiet, group: *group },
                 Class::Large | Class::Huge => Work::ReceiveInto(buffers.lease(class)),
             })),
         };
@@ -247,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_peer_that_fills_its_buffer_gets_what_is_asked_for() {
-        let (buffers, mut habit) = (Buffers::default(), Habit(Class::Tiny));
+        let (buffers, mut habit) = (Buffers::default(), Habit::new());
         assert_eq!(habit.class(Class::Large), Class::Tiny);
         after(&buffers, &mut habit, Class::Tiny, TINY_BUFFER_BYTES);
         assert_eq!(habit.class(Class::Large), Class::Large);
@@ -256,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_peer_waits_with_a_buffer_that_would_have_held_its_last_burst() {
-        let (buffers, mut habit) = (Buffers::default(), Habit(Class::Tiny));
+        let (buffers, mut habit) = (Buffers::default(), Habit::new());
         after(&buffers, &mut habit, Class::Tiny, TINY_BUFFER_BYTES);
         after(&buffers, &mut habit, Class::Small, 100);
         assert_eq!(habit.class(Class::Large), Class::Small);
@@ -265,8 +280,20 @@ mod tests {
     }
 
     #[test]
+    fn who_sends_much_now_and_then_is_asked_each_time() {
+        let (buffers, mut habit) = (Buffers::default(), Habit::new());
+        assert!(habit.sends_little());
+        for burst in [SMALL_BUFFER_BYTES, 100, 100] {
+            after(&buffers, &mut habit, Class::Small, burst);
+            assert!(!habit.sends_little());
+        }
+        (2..CALM_BURSTS_MIN).for_each(|_| after(&buffers, &mut habit, Class::Small, 100));
+        assert!(habit.sends_little());
+    }
+
+    #[test]
     fn a_stream_of_large_pieces_keeps_flowing() {
-        let (buffers, mut habit) = (Buffers::default(), Habit(Class::Large));
+        let (buffers, mut habit) = (Buffers::default(), Habit { class: Class::Large, calm: 0 });
         after(&buffers, &mut habit, Class::Large, SMALL_BUFFER_BYTES);
         assert_eq!(habit.class(Class::Large), Class::Large);
     }

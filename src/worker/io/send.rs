@@ -32,6 +32,8 @@ pub struct SendFault {
 pub struct Sender {
     listed: Listed,
     kind: Kind,
+    /// Bytes the kernel took that nobody has asked for yet.
+    sent_bytes: u64,
     /// Nothing is sent after what is sent next.
     last: bool,
 }
@@ -43,11 +45,12 @@ enum Kind {
 
 impl Sender {
     pub(super) fn on_ring(descriptor: Rc<Descriptor>) -> Self {
-        Self { listed: Listed::new(descriptor.as_fd().as_raw_fd()), kind: Kind::Ring(descriptor), last: false }
+        let listed = Listed::new(descriptor.as_fd().as_raw_fd());
+        Self { listed, kind: Kind::Ring(descriptor), sent_bytes: 0, last: false }
     }
 
     pub(super) fn on_epoll(half: Half, fd: RawFd) -> Self {
-        Self { listed: Listed::new(fd), kind: Kind::Epoll(Box::new(half)), last: false }
+        Self { listed: Listed::new(fd), kind: Kind::Epoll(Box::new(half)), sent_bytes: 0, last: false }
     }
 
     /// Sends everything readable in the lease and gives the lease back. The peer must take some bytes
@@ -98,6 +101,7 @@ impl Sender {
                 return Err(SendFault { late: false, partly });
             }
             lease.advance(taken);
+            self.sent_bytes += taken as u64;
             partly = true;
         }
         deadline.disarm();
@@ -129,6 +133,11 @@ impl Sender {
             }
             Kind::Epoll(half) => half.send(lease).await,
         }
+    }
+
+    /// Bytes that `send` and `send_paced` had the kernel take since the last time this was asked.
+    pub fn take_sent(&mut self) -> u64 {
+        std::mem::take(&mut self.sent_bytes)
     }
 
     /// What is sent next is the last, and `finish` or `sever` follows at once: so both may go out in one segment, which

@@ -30,6 +30,8 @@ pub struct Executor {
     ring: RefCell<Ring>,
     /// As of the last look at the clock.
     now: Cell<Instant>,
+    /// Calls into the kernel so far.
+    turns: Cell<u64>,
 }
 
 /// Makes an executor the thread's own for as long as it runs.
@@ -50,12 +52,18 @@ impl Executor {
             timers: RefCell::default(),
             ring: RefCell::new(ring),
             now: Cell::new(Instant::now()),
+            turns: Cell::new(0),
         }))
     }
 
     /// The one that runs on this thread.
     pub(in crate::worker) fn current() -> Option<&'static Self> {
         CURRENT.get()
+    }
+
+    /// How often the loop has turned.
+    pub(super) fn turns(&'static self) -> &'static Cell<u64> {
+        &self.turns
     }
 
     /// Runs the future to its end, and meanwhile what it spawns.
@@ -114,6 +122,7 @@ impl Executor {
             Some(at) => Wait::For(at.saturating_duration_since(self.now.get())),
         };
         self.ring.borrow_mut().enter(wait);
+        self.turns.set(self.turns.get() + 1);
         while let Some(waker) = self.reap() {
             waker.wake();
         }

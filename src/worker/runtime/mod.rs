@@ -14,6 +14,7 @@ mod tasks;
 mod tests;
 mod timers;
 
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -37,6 +38,15 @@ pub enum Runtime {
 }
 
 impl Runtime {
+    /// How often its loop has turned, where that is counted.
+    #[must_use]
+    pub fn turns(&self) -> Option<&'static Cell<u64>> {
+        match self {
+            Self::Ring(executor) => Some(executor.turns()),
+            Self::Epoll(_) => None,
+        }
+    }
+
     /// Runs the future to its end, and meanwhile what it spawns.
     pub fn block_on<F: Future>(&mut self, future: F) -> F::Output {
         match self {

@@ -40,7 +40,11 @@ pub(in crate::worker) struct Sizes {
 
 impl Default for Sizes {
     fn default() -> Self {
-        Self { submissions: SUBMISSION_ENTRIES, completions: COMPLETION_ENTRIES, buffers: [PROVIDED_BUFFERS, ROOMY_BUFFERS] }
+        Self {
+            submissions: SUBMISSION_ENTRIES,
+            completions: COMPLETION_ENTRIES,
+            buffers: [PROVIDED_BUFFERS, ROOMY_BUFFERS],
+        }
     }
 }
 

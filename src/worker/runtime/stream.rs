@@ -18,7 +18,7 @@ pub(in crate::worker) struct Stream {
     group: Group,
     came: Option<Lease>,
     /// What came after that, where it floods.
-    later: VecDeque<Lease>,
+    later: Option<Box<VecDeque<Lease>>>,
     /// The socket held more.
     more: bool,
     /// More came than is to be taken without being asked.
@@ -54,7 +54,7 @@ impl Stream {
     /// A stream that has brought nothing yet.
     #[must_use]
     pub(in crate::worker) fn new(buffers: Buffers, group: Group) -> Self {
-        Self { buffers, group, came: None, later: VecDeque::new(), more: false, floods: false, stopping: false }
+        Self { buffers, group, came: None, later: None, more: false, floods: false, stopping: false }
     }
 
     pub(super) fn group(&self) -> Group {
@@ -65,14 +65,16 @@ impl Stream {
     pub(super) fn bring(&mut self, bytes: &[u8], more: bool) {
         self.more = more;
         self.floods = self.came.is_some() || bytes.len() == self.group.buffer_bytes();
-        match self.later.back_mut().or(self.came.as_mut()) {
+        match self.later.as_mut().and_then(|later| later.back_mut()).or(self.came.as_mut()) {
             Some(last) if last.bytes().len() + bytes.len() <= last.capacity() => return last.append(bytes),
             _ => {}
         }
-        let mut lease = self.buffers.lease(Class::holding(bytes.len()));
+        // A flood is gathered in few large pieces, because each is sent on by itself.
+        let class = if self.came.is_some() { Class::Large } else { Class::holding(bytes.len()) };
+        let mut lease = self.buffers.lease(class);
         lease.append(bytes);
         match &self.came {
-            Some(_) => self.later.push_back(lease),
+            Some(_) => self.later.get_or_insert_default().push_back(lease),
             None => self.came = Some(lease),
         }
     }
@@ -89,7 +91,10 @@ impl Stream {
 
     /// What has come, or the first of it.
     pub(super) fn take(&mut self) -> Option<Lease> {
-        let next = self.later.pop_front();
+        let next = self.later.as_mut().and_then(|later| later.pop_front());
+        if next.is_none() {
+            self.later = None;
+        }
         std::mem::replace(&mut self.came, next)
     }
 }

@@ -11,6 +11,7 @@ use crate::end::End;
 use crate::worker::buffer::Buffers;
 use crate::worker::deadline::Deadline;
 use crate::worker::io::Connection;
+use crate::worker::timing::Timing;
 
 /// An upstream connection in use.
 pub struct Leased {
@@ -22,7 +23,7 @@ pub struct Leased {
     pub reused: bool,
 }
 
-/// A connection to the endpoint, kept or new.
+/// A connection to the endpoint, kept or new. Says when it begins to dial.
 ///
 /// # Errors
 /// `QueueFull`, `QueueTimeout`, `ConnectRefused`, `ConnectTimeout`, `Exhausted`.
@@ -32,6 +33,7 @@ pub async fn acquire(
     fresh: bool,
     deadline: &Deadline,
     buffers: &Buffers,
+    timing: &mut Timing,
 ) -> Result<Leased, End> {
     let pool = &replica.pools[endpoint];
     loop {
@@ -43,6 +45,7 @@ pub async fn acquire(
             }
             Grant::Kept(Kept { connection, seat }) => return Ok(Leased { connection, seat, reused: true }),
             Grant::Dial(seat) => {
+                timing.dialled_us = deadline.now_us();
                 let mut connection = dial(replica, endpoint, deadline, buffers).await?;
                 connection.rx.may_stream();
                 connection.rx.expect_answers();

@@ -20,9 +20,11 @@ use slab::Slab;
 use super::shelf::{Idle, Shelf};
 use crate::end::End;
 use crate::limits::QUEUE_AT_EASE;
+use crate::wall::slot::RowId;
 use crate::worker::buffer::Class;
 use crate::worker::deadline::Deadline;
 use crate::worker::io::Connection;
+use crate::worker::meter::PoolMeter;
 
 /// This core's share of an endpoint's bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +46,7 @@ pub struct Bounds {
 /// The pool of one endpoint on one core.
 pub struct Pool {
     bounds: Cell<Bounds>,
+    meter: PoolMeter,
     shelf: Rc<Shelf>,
     state: RefCell<State>,
 }
@@ -100,8 +103,14 @@ enum Share {
 impl Pool {
     /// An empty pool.
     #[must_use]
-    pub fn new(bounds: Bounds, shelf: Rc<Shelf>) -> Rc<Self> {
-        Rc::new(Self { bounds: Cell::new(bounds), shelf, state: RefCell::default() })
+    pub fn new(bounds: Bounds, shelf: Rc<Shelf>, meter: PoolMeter) -> Rc<Self> {
+        Rc::new(Self { bounds: Cell::new(bounds), meter, shelf, state: RefCell::default() })
+    }
+
+    /// Where the endpoint is counted.
+    #[must_use]
+    pub fn row_id(&self) -> RowId {
+        self.meter.row_id()
     }
 
     /// New bounds; connections over them go as they are given back, and room they make is the queue's.
@@ -131,6 +140,7 @@ impl Pool {
         let mut state = self.state.borrow_mut();
         (state.open < self.bounds.get().connections).then(|| {
             state.open += 1;
+            self.meter.miss();
             Grant::Dial(self.seat())
         })
     }
@@ -141,9 +151,11 @@ impl Pool {
             let usable = idle.is_quiet() && idle.until_ms > now_ms;
             idle.owner.left();
             if usable {
+                self.meter.hit();
                 self.state.borrow_mut().open += 1;
                 return Some(Kept { connection: idle.connection, seat: self.seat() });
             }
+            self.meter.stale();
             idle.connection.tx.sever();
         }
         None
@@ -154,6 +166,7 @@ impl Pool {
         let mut state = self.state.borrow_mut();
         state.idle -= 1;
         state.open -= 1;
+        self.meter.idle(-1);
     }
 
     /// Whether there is no leave to dial another connection.
@@ -169,6 +182,7 @@ impl Pool {
     }
 
     fn seat(self: &Rc<Self>) -> Seat {
+        self.meter.busy(1);
         Seat { pool: self.clone(), share: Share::Quick }
     }
 
@@ -178,7 +192,10 @@ impl Pool {
         deadline.arm(bounds.queue_timeout_ms);
         let granted = deadline.bound(pin!(poll_fn(|cx| place.poll(cx)))).await;
         deadline.disarm();
-        granted.ok_or(End::QueueTimeout)
+        granted.ok_or_else(|| {
+            self.meter.queue_timeout();
+            End::QueueTimeout
+        })
     }
 
     /// Takes a connection back, for the next in the queue or for the shelf.
@@ -202,6 +219,7 @@ impl Pool {
         state.idle += 1;
         let kept_ms = shorter(bounds.idle_timeout_ms, peer_timeout_ms);
         let until_ms = if kept_ms == 0 { u64::MAX } else { now_ms + kept_ms };
+        self.meter.idle(1);
         self.shelf.put(Idle { connection, until_ms, owner: self.clone() });
     }
 
@@ -277,6 +295,7 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
+        self.pool.meter.busy(-1);
         match self.share {
             Share::Quick => self.pool.vacate(),
             Share::Slow => self.pool.state.borrow_mut().slow -= 1,
@@ -301,6 +320,7 @@ impl<'a> Place<'a> {
         let turn = state.turn;
         let key = state.waiting.insert(Waiting { turn, waker: None, grant: None });
         state.queue.push_back((key, turn));
+        pool.meter.queued();
         Some(Self { pool, key })
     }
 
@@ -329,6 +349,7 @@ impl Drop for Place<'_> {
             }
             left
         };
+        self.pool.meter.unqueued();
         // A grant that came too late goes back: its seat's drop serves the next in the queue.
         drop(waiting.grant);
     }
@@ -342,13 +363,19 @@ mod tests {
         Bounds { connections, slow: 1, idle: 1, idle_timeout_ms: 0, queue: 8, queue_timeout_ms: 0 }
     }
 
+    fn pool(connections: usize) -> Rc<Pool> {
+        let stats = crate::wall::slot::StatsFile::anonymous(1).unwrap();
+        let meter = crate::worker::meter::Meter::new(stats.slot(crate::ids::WorkerId(0)));
+        Pool::new(bounds(connections), Rc::default(), PoolMeter::new(meter, RowId::NONE))
+    }
+
     fn is_granted(place: &Place<'_>) -> bool {
         place.poll(&Context::from_waker(Waker::noop())).is_ready()
     }
 
     #[test]
     fn those_who_gave_up_leave_the_queue() {
-        let pool = Pool::new(bounds(1), Rc::default());
+        let pool = pool(1);
         let seat = pool.try_acquire(0);
         for _ in 0..100 {
             drop(Place::take(&pool, 8));
@@ -363,7 +390,7 @@ mod tests {
 
     #[test]
     fn room_made_by_new_bounds_is_given_to_those_who_wait() {
-        let pool = Pool::new(bounds(1), Rc::default());
+        let pool = pool(1);
         let seat = pool.try_acquire(0);
         let places: Vec<_> = (0..3).map(|_| Place::take(&pool, 8).unwrap()).collect();
         pool.rebound(bounds(3));
@@ -375,7 +402,7 @@ mod tests {
 
     #[test]
     fn a_slow_exchange_gives_its_place_to_the_next_and_every_place_comes_back() {
-        let pool = Pool::new(bounds(1), Rc::default());
+        let pool = pool(1);
         let Some(Grant::Dial(mut seat)) = pool.try_acquire(0) else { panic!("there is room") };
         let place = Place::take(&pool, 8).unwrap();
         seat.slow_down();
@@ -386,7 +413,7 @@ mod tests {
 
     #[test]
     fn a_grant_that_comes_too_late_goes_to_the_next() {
-        let pool = Pool::new(bounds(1), Rc::default());
+        let pool = pool(1);
         let seat = pool.try_acquire(0);
         let (first, second) = (Place::take(&pool, 8).unwrap(), Place::take(&pool, 8).unwrap());
         drop(seat);

@@ -11,9 +11,11 @@ use std::rc::Rc;
 
 use super::pool::{Bounds, Pool};
 use super::shelf::Shelf;
-use crate::wall::health::{EndpointHealth, Health, Verdict};
+use crate::wall::epoch::Epoch;
+use crate::wall::health::{EndpointHealth, Verdict};
 use crate::wall::snapshot::{Address, Upstream};
 use crate::worker::balance::Rotation;
+use crate::worker::meter::{Meter, PoolMeter};
 
 /// Endpoints tried for one request at most.
 pub const ATTEMPTS_MAX: usize = 3;
@@ -29,6 +31,17 @@ pub struct Replica {
     /// Which of a name's addresses is dialled next.
     dials: Cell<usize>,
     any_up: bool,
+}
+
+/// The core that a replica is for.
+#[derive(Clone, Copy)]
+pub struct Core {
+    /// Its number.
+    pub number: usize,
+    /// How many there are.
+    pub of: usize,
+    /// Its counters.
+    pub meter: Meter,
 }
 
 /// What to dial.
@@ -90,27 +103,29 @@ impl Replica {
     #[must_use]
     pub fn build(
         upstream: &Upstream,
-        health: &Health,
+        epoch: &Epoch,
         before: Option<&Rc<Self>>,
-        core: usize,
-        cores: usize,
+        core: Core,
         shelf: impl Fn(&Address) -> Rc<Shelf>,
     ) -> Rc<Self> {
-        let states: Box<[_]> = upstream.endpoints.iter().map(|endpoint| health.of(endpoint.id).clone()).collect();
+        let states: Box<[_]> = upstream.endpoints.iter().map(|endpoint| epoch.health.of(endpoint.id).clone()).collect();
         if let Some(before) = before
             && before.upstream == *upstream
             && before.health == states
         {
             return before.clone();
         }
-        let bounds = bounds(upstream, cores);
+        let bounds = bounds(upstream, core.of);
         let pools = upstream.endpoints.iter().map(|endpoint| {
             match before.and_then(|before| before.pool_of(&endpoint.address)) {
                 Some(pool) => {
                     pool.rebound(bounds);
                     pool.clone()
                 }
-                None => Pool::new(bounds, shelf(&endpoint.address)),
+                None => {
+                    let meter = PoolMeter::new(core.meter, epoch.rows.endpoint(endpoint.id));
+                    Pool::new(bounds, shelf(&endpoint.address), meter)
+                }
             }
         });
         let weights: Vec<_> = upstream.endpoints.iter().map(|endpoint| endpoint.weight).collect();
@@ -122,8 +137,8 @@ impl Replica {
         Rc::new(Self {
             pools: pools.collect(),
             health: states,
-            rotation: RefCell::new(Rotation::new(&weights, core)),
-            dials: Cell::new(core),
+            rotation: RefCell::new(Rotation::new(&weights, core.number)),
+            dials: Cell::new(core.number),
             any_up,
             upstream: upstream.clone(),
         })

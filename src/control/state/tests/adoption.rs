@@ -105,3 +105,21 @@ fn a_report_of_an_unknown_worker_is_harmless() {
     desk.report(Report::Died { worker: WorkerId(9), cause: "test".into() });
     assert_eq!(desk.did(), ["Error: worker 9 has died: test"]);
 }
+
+#[test]
+fn an_epoch_is_shown_with_its_rows_before_a_worker_is_sent_it() {
+    let mut desk = Desk::unadopted(loaded(&["10.0.0.1:80"]));
+    desk.all_adopt(1);
+    desk.ask(1);
+    desk.load(loaded(&["10.0.0.1:80", "10.0.0.2:80"]));
+    let shown = |id| desk.effects.iter().position(|effect| matches!(effect, Effect::Chart(epoch) if epoch.id.0 == id));
+    let sent = |id| {
+        let adopts =
+            |effect: &Effect| matches!(effect, Effect::Send { order: Order::Adopt(epoch), .. } if epoch.id.0 == id);
+        desk.effects.iter().position(adopts)
+    };
+    for epoch in 1..=2 {
+        assert!(shown(epoch).is_some() && shown(epoch) < sent(epoch), "epoch {epoch}");
+    }
+    assert!(desk.state.publisher.current().rows.endpoints.iter().all(|row| row.generation > 0));
+}

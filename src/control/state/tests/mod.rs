@@ -183,6 +183,7 @@ fn word(effect: &Effect) -> Option<String> {
         Effect::Resolve(name) => format!("resolve {name}"),
         Effect::Forget(name) => format!("forget {name}"),
         Effect::Watch(files) => format!("watch {files:?}"),
+        Effect::Chart(_) | Effect::CountReload { .. } => return None,
         Effect::Free(epoch) => format!("free {}", epoch.id),
         Effect::Say(Level::Debug | Level::Info, _) => return None,
         Effect::Say(level, line) => format!("{level:?}: {line}"),

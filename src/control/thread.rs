@@ -58,7 +58,22 @@ pub(super) async fn turn(office: Office, pace: Pace, (events, mut inbox): Channe
     let passage = Passage::new(life, &events)?;
     let (mut state, mut effects) = State::open(loaded, listening, workers, Instant::now(), pace, birth);
     watchers.begin(state.subject()).await;
-    let mut hands = Hands::new(links, spawn, reader, passage, watchers, events, ready, stats, notes);
+    let mut hands = Hands {
+        links: links.into_iter().map(|link| (link.worker, link)).collect(),
+        spawn,
+        sockets: HashMap::new(),
+        reader,
+        checkers: Checkers::new(events.clone()),
+        names: Names::new(events.clone()),
+        watch: Watch::default(),
+        passage,
+        watchers,
+        events,
+        ready: Some(ready),
+        notes,
+        stats,
+        statistics: None,
+    };
     loop {
         for effect in effects {
             if let Some(end) = hands.perform(effect) {
@@ -102,35 +117,6 @@ struct Hands {
 }
 
 impl Hands {
-    fn new(
-        links: Vec<ControlEnd>,
-        spawn: Box<Spawn>,
-        reader: reload::Reader,
-        passage: Passage,
-        watchers: Watchers,
-        events: mpsc::Sender<Event>,
-        ready: Box<Ready>,
-        stats: &'static StatsFile,
-        notes: Notes,
-    ) -> Self {
-        Self {
-            links: links.into_iter().map(|link| (link.worker, link)).collect(),
-            spawn,
-            sockets: HashMap::new(),
-            reader,
-            checkers: Checkers::new(events.clone()),
-            names: Names::new(events.clone()),
-            watch: Watch::default(),
-            passage,
-            watchers,
-            events,
-            ready: Some(ready),
-            notes,
-            stats,
-            statistics: None,
-        }
-    }
-
     /// Does one thing; the last one is to end.
     fn perform(&mut self, effect: Effect) -> Option<io::Result<Outcome>> {
         match effect {

@@ -18,6 +18,10 @@ pub(in crate::worker) struct Stream {
     group: Group,
     came: Option<Lease>,
     /// What came after that, where it floods.
+    #[expect(
+        clippy::box_collection,
+        reason = "streams are many, floods are few: a pointer instead of a queue in each"
+    )]
     later: Option<Box<VecDeque<Lease>>>,
     /// The socket held more.
     more: bool,

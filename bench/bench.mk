@@ -1,21 +1,29 @@
-# Benchmarks, included by the Makefile. `make bench` measures everything and writes bench/record/small-replies and tunnels;
-# `make bench QUICK=1` or `make bench-quick` takes a few minutes and writes nothing that is committed. `make bench-replies` and
-# `make bench-tunnels` are its halves. `make bench-gate` counts instructions per request and fails when there are more than
-# recorded.
+# Benchmarks, included by the Makefile.
+#
+# make bench              the whole matrix, 45 to 80 minutes; writes bench/record/matrix
+#   QUICK=1               a part of it, once, under 5 minutes; writes target/bench/last
+#   PEERS=new             also nginx, HAProxy, Envoy and Traefik of PyPI's wheels
+#   ONLY=a,b              only these proxies; SCENARIOS='a|b' only scenarios with one of these in their name: target/bench/last
+# make bench-report       the record's page and charts anew from its samples
+# make bench-scale        instructions per request at 1, 4, 16 and 48 workers
+# make bench-gate         fails when a request takes 3 % more instructions than recorded; bench-gate-update records them
+# make bench-runtimes     one relay on several runtimes; monoio-http's decoder over the corpus
+# make bench-test         tests of the instrument: parsing, statistics, aims, tables, charts, and that nothing is left behind
+# make attack             10,000 connections of each kind that costs an attacker nothing
 
-.PHONY: bench bench-quick bench-replies bench-tunnels bench-gate bench-gate-update bench-runtimes bench-build bench-origin bench-test attack
+.PHONY: bench bench-report bench-scale bench-gate bench-gate-update bench-runtimes bench-build bench-origin bench-test attack
 
-bench: bench-replies bench-tunnels
+BENCH_PART = $(QUICK)$(ONLY)$(SCENARIOS)
 
-bench-replies: bench-build
-	bench/run $(if $(QUICK),--quick,--record small-replies)
+bench: bench-build
+	bench/run $(if $(QUICK),--quick) $(if $(PEERS),--peers $(PEERS)) $(if $(ONLY),--only $(ONLY)) \
+		$(if $(SCENARIOS),--scenarios '$(SCENARIOS)') $(if $(BENCH_PART),,--record matrix)
 
-bench-tunnels: bench-build
-	bench/tunnels $(if $(QUICK),--quick,--record tunnels)
+bench-report:
+	bench/report
 
-bench-quick: bench-build
-	bench/run --quick
-	bench/tunnels --quick
+bench-scale: bench-build
+	bench/run --scenarios instructions --rounds 1
 
 bench-gate: bench-build
 	bench/gate/run
@@ -23,19 +31,17 @@ bench-gate: bench-build
 bench-gate-update: bench-build
 	bench/gate/run --update
 
-# One relay on several runtimes, and monoio-http's decoder over the corpus; writes record/rt-compare and monoio-http.
 bench-runtimes:
 	bench/rt-compare/run --record
 
-# 10,000 connections of each kind that costs an attacker nothing: memory, a good client's wait, what is left.
 attack: bench-build
 	bench/attack/run
 
-bench-test:
+bench-test: bench-build
 	PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover -q -s bench -t bench -p 'test_*.py'
 
 bench-build:
-	cargo build --release --locked -p gatekeeper -p bench-origin -p bench-floor -p bench-messages
+	cargo build --release --locked -p gatekeeper -p bench-origin -p bench-floor -p bench-messages -p bench-steady
 
 bench-origin:
 	cargo build --release --locked -p bench-origin

@@ -10,13 +10,13 @@ many requests one turn of the loop finds then does not depend on the clock.
 import re
 import socket
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .measure import serves
+from .loads import serves
 from .processes import Process, wait_until
-from .tunnels import FIGURES, carries
 
 CORE = 0
 CONNECTIONS = 16
@@ -32,34 +32,35 @@ class Case:
     send: Callable
 
 
-def http_case(command, port, path):
+def http_case(command, port, path, connections=CONNECTIONS):
     """Requests for a path."""
-    return Case(command, lambda: serves(port, path), lambda requests: send(port, path, requests))
+    return Case(command, lambda: serves(port, path), lambda requests, lasting_s: send(port, path, requests, connections, lasting_s))
 
 
-def message_case(command, port, scenario):
+def message_case(command, port, messages):
     """Messages of a tunnel, all on one connection."""
-    def exchange_all(exchanges):
-        load = [*scenario.load_command(port, START_S * 5, connections=1), "--exchanges", str(exchanges)]
+    def exchange_all(exchanges, _lasting_s):
+        load = [*messages.command(port, START_S * 5, connections=1), "--exchanges", str(exchanges)]
         run = subprocess.run(load, capture_output=True, text=True, check=False)
-        figures = FIGURES.search(run.stdout)
-        if figures is None or (int(figures[1]), int(figures[2])) != (exchanges, 0):
+        figures = messages.figures(run.stdout)
+        if figures is None or (figures.requests, figures.errors) != (exchanges, 0):
             raise RuntimeError(f"the load says: {run.stdout} {run.stderr}")
 
-    return Case(command, lambda: carries(scenario, port), exchange_all)
+    return Case(command, lambda: messages.is_ready(port), exchange_all)
 
 
-def instructions_per_request(case, mark, scratch, first=500, second=2500):
-    """The difference of two runs over the difference of their requests, so that starting and stopping cancel out.
+def instructions_per_request(case, mark, scratch, first=500, second=2500, lasting_s=0.0):
+    """The difference of two runs over the difference of their requests, so that starting and stopping cancel out, and, where
+    both last equally long, what threads do as time goes by.
 
     `mark` is a pattern of function names that only the counted threads run.
     """
-    counts = [count(case, mark, Path(scratch) / str(requests), requests) for requests in (first, second)]
+    counts = [count(case, mark, Path(scratch) / str(requests), requests, lasting_s) for requests in (first, second)]
     return (counts[1] - counts[0]) / (second - first)
 
 
-def count(case, mark, folder, requests):
-    """Instructions of the marked threads in a run of `requests` requests."""
+def count(case, mark, folder, requests, lasting_s=0.0):
+    """Instructions of the marked threads in a run of `requests` requests, which lasts so long at least."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.iterdir():
         old.unlink()
@@ -67,7 +68,7 @@ def count(case, mark, folder, requests):
     with Process("callgrind", [*valgrind, *case.command], CORE, f"{folder}/log") as process:
         try:
             wait_until(case.is_ready, START_S, "the server under valgrind serves")
-            case.send(requests)
+            case.send(requests, lasting_s)
             process.popen.terminate()
             process.popen.wait(timeout=START_S)
         except (RuntimeError, OSError, subprocess.TimeoutExpired) as fault:
@@ -89,13 +90,18 @@ def marked_instructions(folder, mark):
     return total
 
 
-def send(port, path, requests):
-    """Sends exactly so many requests, one at a time, over connections taken in turn."""
+def send(port, path, requests, count, lasting_s):
+    """Sends exactly so many requests, one at a time, over `count` connections taken in turn, which stay open that long."""
+    began_s = time.monotonic()
     request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
-    connections = [socket.create_connection(("127.0.0.1", port), timeout=START_S) for _ in range(CONNECTIONS)]
+    connections = [socket.create_connection(("127.0.0.1", port), timeout=START_S) for _ in range(count)]
     try:
         for number in range(requests):
-            exchange(connections[number % CONNECTIONS], request)
+            exchange(connections[number % count], request)
+        left_s = lasting_s - (time.monotonic() - began_s)
+        if lasting_s and left_s < 0:
+            raise RuntimeError(f"{requests} requests take longer than {lasting_s:.0f} s")
+        time.sleep(max(left_s, 0.0))
     finally:
         for connection in connections:
             connection.close()

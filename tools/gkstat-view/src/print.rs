@@ -54,7 +54,7 @@ pub(crate) fn totals(flow: &Flow) -> String {
     let quantiles = &flow.quantiles;
     let (p50, p99, p999) = (duration(quantiles.p50_us), duration(quantiles.p99_us), duration(quantiles.p999_us));
     format!(
-        "{} req/s · errors {}/s · p50 {p50} · p99 {p99} · p999 {p999} · {} in flight",
+        "{} req/s · {} err/s · p50 {p50} · p99 {p99} · p999 {p999} · {} in flight",
         count(flow.qps),
         count(flow.errors_per_s),
         flow.in_flight

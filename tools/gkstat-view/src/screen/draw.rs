@@ -46,9 +46,10 @@ fn draw_head(screen: &mut Screen<'_>, area: Rect, frame: &Frame) {
     };
     let flow = &frame.total;
     let (coming, going) = (bytes(flow.bytes_in_per_s), bytes(flow.bytes_out_per_s));
-    let more = format!("  in {coming} out {going}  {} idle {} tunnels {} queued", flow.idle, flow.tunnels, flow.queued);
-    let second = Line::from(vec![Span::styled(totals(flow), STRONG.fg(Color::Green)), Span::styled(more, DIM)]);
-    screen.render_widget(Paragraph::new(vec![Line::styled(headline(frame), style), second]), area);
+    let more = format!(" · in {coming} · out {going} · {} tunnels · {} queued", flow.tunnels, flow.queued);
+    let first = Line::from(vec![Span::styled(headline(frame), style), Span::styled(more, DIM)]);
+    let second = Line::styled(totals(flow), STRONG.fg(Color::Green));
+    screen.render_widget(Paragraph::new(vec![first, second]), area);
 }
 
 fn draw_body(screen: &mut Screen<'_>, area: Rect, view: &View, frame: &Frame, histories: &[History]) {

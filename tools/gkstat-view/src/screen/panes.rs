@@ -139,31 +139,33 @@ pub(super) fn services(screen: &mut Screen<'_>, area: Rect, view: &View, frame: 
 /// Endpoints with their health, weight and what is in flight.
 pub(super) fn endpoints(screen: &mut Screen<'_>, area: Rect, view: &View, frame: &Frame, scroll: usize) {
     let endpoints = view.endpoints(frame);
-    let wide = area.width >= 76;
+    let (named, columns) = match area.width {
+        ..64 => (false, 5),
+        64..76 => (true, 5),
+        76..90 => (true, 7),
+        _ => (true, 9),
+    };
     let rows = endpoints.iter().skip(above(scroll, endpoints.len(), area)).map(|endpoint| {
         let colour = match endpoint.health {
             "up" => Color::Green,
             "down" => Color::Red,
             _ => Color::Yellow,
         };
-        let name = if wide { format!("{} {}", endpoint.service, endpoint.node) } else { endpoint.node.clone() };
-        let mut cells = vec![
+        let name = if named { format!("{} {}", endpoint.service, endpoint.node) } else { endpoint.node.clone() };
+        let cells = [
             aligned(name, false),
             aligned(Span::styled(endpoint.health, Style::new().fg(colour)), true),
             aligned(endpoint.weight.to_string(), true),
             aligned(Span::styled(count(endpoint.attempts_per_s), STRONG), true),
             aligned(endpoint.in_flight.to_string(), true),
+            aligned(count(endpoint.failures_per_s), true),
+            aligned(duration(endpoint.response_us), true),
+            aligned(endpoint.idle.to_string(), true),
+            aligned(endpoint.queued.to_string(), true),
         ];
-        if wide {
-            cells.push(aligned(count(endpoint.failures_per_s), true));
-            cells.push(aligned(duration(endpoint.response_us), true));
-            cells.push(aligned(endpoint.idle.to_string(), true));
-            cells.push(aligned(endpoint.queued.to_string(), true));
-        }
-        Row::new(cells)
+        Row::new(cells.into_iter().take(columns))
     });
     let names = ["endpoint", "health", "weight", "qps", "busy", "fail/s", "response", "idle", "queued"];
-    let columns = if wide { names.len() } else { 5 };
     let widths = [0, 9, 6, 7, 5, 7, 9, 5, 6];
     let widths = widths[..columns].iter().map(|width| match width {
         0 => Constraint::Fill(1),
@@ -178,15 +180,19 @@ pub(super) fn endpoints(screen: &mut Screen<'_>, area: Rect, view: &View, frame:
 
 /// Why exchanges ended early.
 pub(super) fn reasons(screen: &mut Screen<'_>, area: Rect, frame: &Frame, scroll: usize) {
+    // The longest reasons have 22 letters.
+    let columns = if area.width >= 40 { 3 } else { 2 };
     let rows = frame.reasons.iter().skip(above(scroll, frame.reasons.len(), area)).map(|reason| {
         let fresh = if reason.per_s > 0.0 { Style::new().fg(Color::Yellow) } else { DIM };
-        Row::new([
+        let cells = [
             aligned(Span::styled(reason.reason.clone(), fresh), false),
             aligned(Span::styled(count(reason.per_s), STRONG), true),
             aligned(count(reason.total as f64).trim_end_matches(".0").to_owned(), true),
-        ])
+        ];
+        Row::new(cells.into_iter().take(columns))
     });
     let widths = [Constraint::Fill(1), Constraint::Length(6), Constraint::Length(6)];
-    let table = Table::new(rows, widths).header(head(&["reason", "per s", "total"]));
+    let widths = widths.into_iter().take(columns);
+    let table = Table::new(rows, widths).header(head(&["reason", "per s", "total"][..columns]));
     screen.render_widget(table.block(bordered(" Reasons ".to_owned())), area);
 }

@@ -56,25 +56,15 @@ pub fn run(options: &cli::Run, inherited: Inherited) -> Result<ExitCode, String>
     let (driver, may_descend) = choose_driver(options.driver)?;
     let process = &loaded.process;
     let predecessor = inherited.line;
-    let mut given = given(predecessor.as_ref(), inherited.passed)?;
-    let opened = process.listens.iter().map(|listen| given.group(listen, workers));
-    let listening = opened.collect::<Result<Vec<_>, _>>()?;
-    let admin = match &process.admin {
-        Some(admin) => given.admin(admin)?,
-        None => None,
-    };
-    for left in given.unclaimed() {
-        tracing::warn!("was given a listening socket that nothing in the files asks for: {left}");
-    }
-    drop(given);
+    let listening = listen(given(predecessor.as_ref(), inherited.passed)?, process, workers)?;
     if let Some(account) = &process.account {
-        let sockets: Vec<_> = listening.iter().flat_map(|group| &group.sockets).map(AsFd::as_fd).collect();
+        let sockets: Vec<_> = listening.groups.iter().flat_map(|group| &group.sockets).map(AsFd::as_fd).collect();
         privileges::take_on(account, &sockets)?;
         warn_unreadable(&loaded);
     }
-    let address = listening[0].address();
-    print_start(&describe_start(&loaded, &listening, workers, &cores, descriptors));
-    if let Some(address) = admin.as_ref().and_then(|socket| socket.local_addr().ok()) {
+    let address = listening.groups[0].address();
+    print_start(&describe_start(&loaded, &listening.groups, workers, &cores, descriptors));
+    if let Some(address) = listening.admin.as_ref().and_then(|socket| socket.local_addr().ok()) {
         print_start(&format!("  admin      http://{address}\n"));
     }
 
@@ -97,7 +87,7 @@ pub fn run(options: &cli::Run, inherited: Inherited) -> Result<ExitCode, String>
         file: options.file.clone(),
         load: Box::new(config::load_if_changed),
         loaded,
-        listening: Opened { groups: listening, admin },
+        listening,
         links,
         spawn: Box::new(spawn),
         reports,
@@ -117,6 +107,19 @@ pub fn run(options: &cli::Run, inherited: Inherited) -> Result<ExitCode, String>
     journal.finish(Duration::from_millis(JOURNAL_END_MS + TRACE_FLUSH_MS + TRACE_FLUSH_GRACE_MS));
     let outcome = outcome?;
     Ok(if outcome.clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Every listener that the files want: those given, and the rest opened.
+fn listen(mut given: Given, process: &config::Process, workers: usize) -> Result<Opened, String> {
+    let groups = process.listens.iter().map(|listen| given.group(listen, workers)).collect::<Result<Vec<_>, _>>()?;
+    let admin = match &process.admin {
+        Some(admin) => given.admin(admin)?,
+        None => None,
+    };
+    for left in given.unclaimed() {
+        tracing::warn!("was given a listening socket that nothing in the files asks for: {left}");
+    }
+    Ok(Opened { groups, admin })
 }
 
 /// What writes the logs and sends spans.

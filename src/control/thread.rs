@@ -17,7 +17,7 @@ use tracing::{debug, error, info, warn};
 use super::bind::Wanted;
 use super::dns::Names;
 use super::health::Checkers;
-use super::journal::{self, CHECK, Journal, Notes};
+use super::journal::{self, CHECK, Journal};
 use super::passage::Passage;
 use super::state::{Birth, Effect, Event, Level, Pace, State};
 use super::watch::Watch;
@@ -29,7 +29,6 @@ use crate::ids::{ListenerId, WorkerId};
 use crate::wall::epoch::Epoch;
 use crate::wall::link::{ControlEnd, Order};
 use crate::wall::listen::Entrance;
-use crate::wall::slot::StatsFile;
 
 /// Events that wait for the loop; whoever has one more waits instead.
 const EVENTS_MAX: usize = 1_024;
@@ -48,32 +47,17 @@ pub(super) async fn serve(office: Office) -> io::Result<Outcome> {
 pub(super) async fn turn(office: Office, pace: Pace, (events, mut inbox): Channel) -> io::Result<Outcome> {
     let Office { file, load, loaded, listening, links, spawn, reports, ready, life, stats, notes } = office;
     reports::listen(reports, events.clone())?;
-    let mut watchers = Watchers::open(stats, &file, &events)?;
     if let Some(journal) = notes.journal() {
         tokio::spawn(journal::watch(journal.clone()));
     }
+    let mut watchers = Watchers::open(stats, notes, &file, &events)?;
     let reader = reload::Reader::new(file, load.into());
     let workers: Vec<WorkerId> = links.iter().map(|link| link.worker).collect();
     let birth = Birth { has_predecessor: life.predecessor.is_some(), watchdog: life.systemd.watchdog() };
     let passage = Passage::new(life, &events)?;
     let (mut state, mut effects) = State::open(loaded, listening, workers, Instant::now(), pace, birth);
     watchers.begin(state.subject()).await;
-    let mut hands = Hands {
-        links: links.into_iter().map(|link| (link.worker, link)).collect(),
-        spawn,
-        sockets: HashMap::new(),
-        reader,
-        checkers: Checkers::new(events.clone()),
-        names: Names::new(events.clone()),
-        watch: Watch::default(),
-        passage,
-        watchers,
-        events,
-        ready: Some(ready),
-        notes,
-        stats,
-        statistics: None,
-    };
+    let mut hands = Hands::new(links, spawn, reader, passage, watchers, events, ready);
     loop {
         for effect in effects {
             if let Some(end) = hands.perform(effect) {
@@ -110,13 +94,36 @@ struct Hands {
     watchers: Watchers,
     events: mpsc::Sender<Event>,
     ready: Option<Box<Ready>>,
-    notes: Notes,
-    stats: &'static StatsFile,
     /// How often statistics are logged, and by whom.
     statistics: Option<(Duration, AbortHandle)>,
 }
 
 impl Hands {
+    fn new(
+        links: Vec<ControlEnd>,
+        spawn: Box<Spawn>,
+        reader: reload::Reader,
+        passage: Passage,
+        watchers: Watchers,
+        events: mpsc::Sender<Event>,
+        ready: Box<Ready>,
+    ) -> Self {
+        Self {
+            links: links.into_iter().map(|link| (link.worker, link)).collect(),
+            spawn,
+            sockets: HashMap::new(),
+            reader,
+            checkers: Checkers::new(events.clone()),
+            names: Names::new(events.clone()),
+            watch: Watch::default(),
+            passage,
+            watchers,
+            events,
+            ready: Some(ready),
+            statistics: None,
+        }
+    }
+
     /// Does one thing; the last one is to end.
     fn perform(&mut self, effect: Effect) -> Option<io::Result<Outcome>> {
         match effect {
@@ -146,7 +153,7 @@ impl Hands {
             Effect::SayOfHealth(level, line) => say_of_health(level, &line),
             Effect::UseLogs(logs) => self.use_logs(*logs),
             Effect::Export(export) => self.export(export),
-            Effect::ReopenLogs => self.notes.journal().into_iter().for_each(Journal::reopen),
+            Effect::ReopenLogs => self.watchers.notes.journal().into_iter().for_each(Journal::reopen),
             Effect::Ready(drivers) => {
                 if let Some(ready) = self.ready.take() {
                     ready(&drivers);
@@ -199,20 +206,21 @@ impl Hands {
     }
 
     fn use_logs(&mut self, logs: Logs) {
-        self.notes.follow(&logs);
+        self.watchers.notes.follow(&logs);
         let every = logs.stat.any().then(|| Duration::from_secs(logs.stat_interval_s.into()));
         if self.statistics.as_ref().map(|(every, _)| *every) != every {
             self.statistics.take().into_iter().for_each(|(_, telling)| telling.abort());
-            self.statistics =
-                every.map(|every| (every, tokio::spawn(journal::tell_statistics(self.stats, every)).abort_handle()));
+            self.statistics = every.map(|every| {
+                (every, tokio::spawn(journal::tell_statistics(self.watchers.stats, every)).abort_handle())
+            });
         }
-        if let Some(journal) = self.notes.journal() {
+        if let Some(journal) = self.watchers.notes.journal() {
             journal.use_logs(logs);
         }
     }
 
     fn export(&self, export: Option<Box<Export>>) {
-        if let Some(journal) = self.notes.journal() {
+        if let Some(journal) = self.watchers.notes.journal() {
             journal.export(export.map(|export| *export));
         }
     }

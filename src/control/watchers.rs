@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::Notes;
 use super::admin::Admin;
 use super::books::{Books, Subject};
 use super::state::Event;
@@ -18,6 +19,10 @@ use crate::wall::slot::read::Stats;
 
 /// Everything that looks on.
 pub(super) struct Watchers {
+    /// The stats file.
+    pub(super) stats: &'static StatsFile,
+    /// What is logged, and by whom it is written.
+    pub(super) notes: Notes,
     /// Control's part of the stats file.
     pub(super) chart: Chart,
     /// Totals and quotas.
@@ -28,11 +33,16 @@ pub(super) struct Watchers {
 
 impl Watchers {
     /// Opens them.
-    pub(super) fn open(file: &'static StatsFile, module_file: &Path, events: &mpsc::Sender<Event>) -> io::Result<Self> {
+    pub(super) fn open(
+        file: &'static StatsFile,
+        notes: Notes,
+        module_file: &Path,
+        events: &mpsc::Sender<Event>,
+    ) -> io::Result<Self> {
         let stats = Arc::new(Stats::own(file)?);
         let books = Books::open(stats.clone(), module_file)?;
         let admin = Admin::new(events.clone(), stats, books.page());
-        Ok(Self { chart: Chart::new(file), books, admin })
+        Ok(Self { stats: file, notes, chart: Chart::new(file), books, admin })
     }
 
     /// Quotas go on where they stopped, from the first request on: waits a moment for the store to tell.

@@ -101,9 +101,7 @@ fn each_key_without_effect_is_said_once() {
 #[test]
 fn what_protects_and_is_not_built_is_said() {
     let warnings = gatekeeper_files().warnings;
-    for part in ["sends its secret"] {
-        assert!(warnings.iter().any(|fault| fault.message.contains(part)), "{part}: {warnings:#?}");
-    }
+    assert!(warnings.iter().any(|fault| fault.message.contains("sends its secret")), "{warnings:#?}");
 }
 
 #[test]

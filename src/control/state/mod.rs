@@ -8,6 +8,7 @@ mod admin;
 mod doors;
 mod effect;
 mod event;
+mod pace;
 mod place;
 mod publish;
 mod reload;
@@ -42,6 +43,7 @@ use workers::Workers;
 pub(crate) use doors::Opening;
 pub(crate) use effect::{Effect, Level};
 pub(crate) use event::{Event, Reading};
+pub(crate) use pace::Pace;
 pub(crate) use place::{CheckerId, Spot, Target};
 pub(crate) use reload::Asker;
 pub(crate) use upgrade::{Predecessor, Successor, Wisher};
@@ -56,39 +58,6 @@ use crate::config::{Fault, Loaded, Process};
 use crate::ids::{EpochId, WorkerId};
 use crate::limits;
 use crate::wall::link::{Order, Report};
-
-/// The times that tests shorten.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Pace {
-    /// Between two health epochs.
-    pub(crate) health_gap: Duration,
-    /// Whoever asked for a reload is answered after this, whether or not every worker has adopted.
-    pub(crate) answer: Duration,
-    /// A watched directory has to be quiet this long.
-    pub(crate) settle: Duration,
-    /// A change is read after this at the latest.
-    pub(crate) settle_max: Duration,
-    /// How long a worker may overrun the drain window.
-    pub(crate) grace: Duration,
-    /// When a stop first says what it waits for.
-    pub(crate) first_notice: Duration,
-    /// Between two such lines.
-    pub(crate) notice: Duration,
-}
-
-impl Default for Pace {
-    fn default() -> Self {
-        Self {
-            health_gap: Duration::from_millis(limits::HEALTH_EPOCH_GAP_MS),
-            answer: Duration::from_millis(limits::RELOAD_ANSWER_MS),
-            settle: Duration::from_millis(limits::FILE_SETTLE_MS),
-            settle_max: Duration::from_millis(limits::FILE_SETTLE_MAX_MS),
-            grace: Duration::from_millis(limits::DRAIN_GRACE_MS),
-            first_notice: Duration::from_millis(limits::DRAIN_FIRST_NOTICE_MS),
-            notice: Duration::from_millis(limits::DRAIN_NOTICE_MS),
-        }
-    }
-}
 
 /// What a process is born into.
 #[derive(Clone, Copy, Debug, Default)]

@@ -112,7 +112,10 @@ fn connections_under_way_are_told() {
 fn status_tells_everything_and_the_summary_a_little() {
     let origin = Origin::ok();
     let watched = traffic(&origin);
-    assert!(eventually(|| watched.status()["services"][0]["this_hour"].as_u64() >= Some(7)), "{}", watched.status());
+    let counted = || watched.status()["services"][0]["this_hour"].as_u64() >= Some(7);
+    assert!(eventually(counted), "{}", watched.status());
+    let probed = || watched.get("/health/metrics").json()["endpoints"] == json!({"total": 3, "up": 2, "down": 1});
+    assert!(eventually(probed), "{}", watched.status());
     let status = watched.status();
     let service = |n: usize| &status["services"][n];
     assert_eq!((&service(0)["name"], &service(0)["kind"]), (&json!("svc"), &json!("http")));

@@ -23,6 +23,7 @@ use super::shard::{Shard, ShardEpoch};
 use super::tunnel;
 use super::upload::{Upload, client_half};
 use super::upstream::connect::Leased;
+use super::upstream::pool::Seat;
 use crate::end::End;
 use crate::proto::head::Body;
 
@@ -148,29 +149,40 @@ pub async fn attempt(
     )
     .await;
     talk.write_down(tab.get());
-    let uploaded = talk.uploaded.get();
     let answered = answered.map_err(|end| {
         connection.tx.sever();
         Failed { end, begun: talk.begun.get(), unsent: false, replayable: in_hand }
     })?;
 
     head.advance(terms.head_bytes + taken);
+    Ok(conclude(down, epoch, &talk, answered, (connection, seat)))
+}
+
+/// The answer went down whole, or the connection becomes a tunnel: what becomes of either side.
+fn conclude(
+    down: &mut Downstream,
+    epoch: &mut Option<Rc<ShardEpoch>>,
+    talk: &Talk<'_>,
+    answered: Answered,
+    (connection, mut seat): (Connection, Seat),
+) -> After {
+    let uploaded = talk.uploaded.get();
     match answered {
         Answered::Upgraded { early } => {
             *epoch = None;
             // A tunnel is the longest of all exchanges.
             seat.slow_down();
-            let terms = tunnel::Terms::websocket(terms.tunnel_idle_ms, terms.tunnel_life_ms);
+            let terms = tunnel::Terms::websocket(talk.terms.tunnel_idle_ms, talk.terms.tunnel_life_ms);
             down.switched = Some(Box::new(Switched { connection, seat, early, terms }));
-            Ok(After::Tunnel)
+            After::Tunnel
         }
         Answered::Whole { close, reusable, peer_timeout_ms } => {
             if reusable && uploaded {
-                seat.keep(connection, peer_timeout_ms, shard.clock.now_ms());
+                seat.keep(connection, peer_timeout_ms, talk.shard.clock.now_ms());
             } else {
                 connection.tx.sever();
             }
-            Ok(after(uploaded, close))
+            after(uploaded, close)
         }
     }
 }

@@ -90,7 +90,7 @@ pub(crate) fn busy() -> &'static Path {
         let options = cli::Run { file, cores: Some(2), driver: cli::Driver::Auto, pid_file: None };
         thread::spawn(move || gatekeeper::run::run(&options, Inherited::default()));
         thread::spawn(move || load(port));
-        eventually(|| Stats::newest(&[stats.clone()]).is_ok_and(|stats| requests(&stats) > 20));
+        eventually(|| Stats::newest(std::slice::from_ref(&stats)).is_ok_and(|stats| requests(&stats) > 20));
         stats
     })
 }

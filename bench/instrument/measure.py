@@ -16,6 +16,7 @@ from .beside import beside
 from .loads import fetch
 from .processes import Process, wait_until
 from .sample import Sample
+from .settings import forget_logs
 
 PROXY_CORE, LOAD_CORE = 0, 1
 WORKER = "gk-worker"
@@ -63,6 +64,7 @@ def started(proxy, scenario, scratch):
             yield process
         except (RuntimeError, OSError) as fault:
             raise RuntimeError(f"{fault} ({process.last_words()})") from fault
+    forget_logs(scratch)
 
 
 def measure(proxy, scenario, round_number, bench):

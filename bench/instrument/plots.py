@@ -130,8 +130,8 @@ def calls(figures):
 
 def many(figures):
     """Workers, services, rules and trouble."""
-    return plain_chart(figures, "More workers, more services, rules, trouble", "CPU per request of the gateway on one core",
-                       of_chapter(figures, "Workers", "Services", "Rules", "Trouble"), "cpu_us", "{:.1f} µs")
+    return plain_chart(figures, "More workers, more services, rules, being watched, trouble", "CPU per request of the gateway on one core",
+                       of_chapter(figures, "Workers", "Services", "Rules", "Being watched", "Trouble"), "cpu_us", "{:.1f} µs")
 
 
 def workers(figures):

@@ -24,8 +24,8 @@ STEADY = RELEASE / "bench-steady"
 MESSAGES = RELEASE / "bench-messages"
 
 ORIGIN_PORT, MESSAGE_ORIGIN_PORT, SLOW_ORIGIN_PORT = 18701, 18702, 18703
-# Nothing listens there.
-DEAD_PORT = 18704
+# Nothing listens on 18704, which conf/troubled names. The gateway's metrics:
+ADMIN_PORT = 18719
 ORIGIN_COMMAND = [RELEASE / "bench-origin", "--listen", f"127.0.0.1:{ORIGIN_PORT}", "--body-bytes", "12"]
 SLOW_ORIGIN_COMMAND = [RELEASE / "bench-origin", "--listen", f"127.0.0.1:{SLOW_ORIGIN_PORT}", "--delay-ms", "1000"]
 MESSAGE_ORIGIN_COMMAND = [MESSAGES, "origin", "--listen", f"127.0.0.1:{MESSAGE_ORIGIN_PORT}"]
@@ -91,6 +91,7 @@ def gatekeeper():
     settings = {
         "plain": on(CONF), "tunnels": on(CONF / "tunnels"), "rules": on(CONF / "rules"), "troubled": on(CONF / "troubled"),
         "1 service": on(generated / "services-1"), "5,000 services": on(generated / "services-5000"),
+        "logged": on(generated / "logged"), "traced": on(generated / "traced"),
         "2 workers": on(CONF, cores=2), "48 workers": on(CONF, cores=48),
     }
     return Proxy("gatekeeper", {"http": 18711, "tcp": 18721, "websocket": 18731}, settings)

@@ -37,7 +37,7 @@ class Sample:
     idle_bytes: float | None = None
     # Counted by callgrind.
     instructions: float | None = None
-    # What happened beside the load, such as reloads.
+    # How often something happened beside the load: reloads, questions for metrics.
     beside: float | None = None
     # Cores that other programs used meanwhile.
     foreign_cores: float | None = None
@@ -47,7 +47,7 @@ class Sample:
         forms = (("cpu_us", "{:7.2f} µs"), ("requests_per_s", "{:8,.0f}/s"), ("busy", "busy {:4.0%}"),
                  ("p99_ms", "p99 {:8.2f} ms"), ("errors", "errors {}"), ("syscalls", "{:.2f} system calls"),
                  ("enters", "{:.3f} enters"), ("futexes", "{:.3f} futexes"), ("idle_bytes", "{:,.0f} B/connection"),
-                 ("instructions", "{:,.0f} instructions"), ("beside", "{:.0f} reloads"))
+                 ("instructions", "{:,.0f} instructions"), ("beside", "{:.0f} beside"))
         return "  ".join(form.format(getattr(self, name)) for name, form in forms if getattr(self, name) is not None)
 
 

@@ -111,15 +111,19 @@ def scale():
                        pairs=OURS, quick=True)
 
 
-RULES = {
-    "rules": "rules on: lists, a tenant, rates, a rewrite",
-}
-
-
 def rules():
     """What rules cost, beside the plain row of 64 connections. A setting of the gateway for each: its folder in conf/."""
-    for setting, title in RULES.items():
+    for title, setting in (("rules on: lists, a tenant, rates, a rewrite", "rules"),):
         yield Scenario(title, "Rules", Wrk(64, "/bench/ruled?app_id=bench&sign=benchmark"), OURS, setting, quick=True)
+
+
+def watched():
+    """What it costs to be watched, beside the plain rows of 64 connections and of 5,000 services. A setting of the gateway for
+    each, as with rules."""
+    for title, setting in (("request log to a file", "logged"), ("1 % of requests traced", "traced")):
+        yield Scenario(title, "Being watched", Wrk(64), OURS, setting, quick=True)
+    yield Scenario("5,000 services, metrics asked for each second", "Being watched",
+                   Wrk(64, "/s0/bench", script=("services=5000",)), OURS, "5,000 services", warm_s=3.0, beside="scrapes")
 
 
 def trouble():
@@ -175,7 +179,7 @@ def instructions():
                        rounds_max=1)
 
 
-SCENARIOS = (*small(), *published(), *bodies(), *connections(), *messages(), *scale(), *rules(), *trouble(), *open_loop(),
+SCENARIOS = (*small(), *published(), *bodies(), *connections(), *messages(), *scale(), *rules(), *watched(), *trouble(), *open_loop(),
              *reloads(), *idle(), *calls(), *instructions())
 
 

@@ -1,9 +1,9 @@
-"""Configurations of the gateway that are made rather than kept: those of many services.
+"""Configurations of the gateway that are made rather than kept: those of many services, and the plain one being watched.
 
 In scope: their text. Out of scope: which scenario uses which.
 """
 
-from .proxies import CONF
+from .proxies import CONF, SLOW_ORIGIN_PORT
 
 # As the one in conf/module.toml.
 SERVICE = """\
@@ -22,13 +22,41 @@ SERVICE = """\
 """
 
 
+# Appended to the plain base.toml. Any server that answers 200 is a collector of spans.
+LOGGED = """
+[log.file_writer]
+on = true
+log_path = "{folder}/requests.log"
+"""
+TRACED = f"""
+[trace]
+on = true
+sample_ratio = 0.01
+endpoint = "http://127.0.0.1:{SLOW_ORIGIN_PORT}/v1/traces"
+"""
+
+
 def write_generated(scratch):
     """Writes the folders that `proxies.gatekeeper` names."""
+    base, plain = ((CONF / name).read_text(encoding="utf-8") for name in ("base.toml", "module.toml"))
     for count in (1, 5000):
-        folder = scratch / f"services-{count}"
-        folder.mkdir()
-        (folder / "base.toml").write_text((CONF / "base.toml").read_text(encoding="utf-8"), encoding="utf-8")
-        (folder / "module.toml").write_text(services(count), encoding="utf-8")
+        write(scratch / f"services-{count}", base, services(count))
+    logged = scratch / "logged"
+    write(logged, base.replace('access_log = "off"', 'access_log = "on"') + LOGGED.format(folder=logged), plain)
+    write(scratch / "traced", base + TRACED, plain)
+
+
+def forget_logs(scratch):
+    """Request logs grow by some 20 MB a second."""
+    for file in scratch.glob("*/requests.log"):
+        file.unlink()
+
+
+def write(folder, base, modules):
+    """One configuration."""
+    folder.mkdir()
+    (folder / "base.toml").write_text(base, encoding="utf-8")
+    (folder / "module.toml").write_text(modules, encoding="utf-8")
 
 
 def services(count, first_weight=100):

@@ -27,6 +27,13 @@ def is_due(scenario, proxy, number, rounds, pair_rounds):
     return number < pair_rounds and proxy.name in scenario.pairs
 
 
+def duration_s(scenario, window_s):
+    """About how long one measurement takes, beginning and end included."""
+    if scenario.kind == "cost":
+        return scenario.warm_s + window_s + 1.8 + scenario.load.connections / 10_000
+    return {"idle": 16.0, "calls": 5.0, "instructions": 32.0}[scenario.kind]
+
+
 def interleave(bench, steps, measure):
     """Appends to `bench.samples` what `measure(proxy, scenario, round)` gives for each of `steps`."""
     progress = Progress(len(steps))

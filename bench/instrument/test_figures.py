@@ -9,7 +9,7 @@ from .figures import CHEAPEST, Figures
 from .loads import Steady
 from .proxies import PROXIES
 from .quiet import Patience
-from .rounds import plan
+from .rounds import duration_s, plan
 from .sample import Sample, read_csv, write_csv
 from .scenarios import PEAK, SCENARIOS, chosen
 from .targets import TARGETS, Target
@@ -107,6 +107,16 @@ class Plan(unittest.TestCase):
 
     def test_more_clients_than_descriptors_are_not_asked_of_the_floor(self):
         self.assertNotIn((0, "small, 10,000 connections", "floor"), self.steps(1, 1))
+
+
+class Durations(unittest.TestCase):
+    def minutes(self, scenarios, rounds, pair_rounds, window_s):
+        return sum(duration_s(scenario, window_s) for _, scenario, _ in plan(scenarios, PROXIES, rounds, pair_rounds)) / 60
+
+    def test_the_short_run_takes_less_than_five_minutes_and_the_whole_one_less_than_eighty(self):
+        # Ten minutes of patience come on top of the whole one, ten seconds on top of the short one.
+        self.assertLess(self.minutes(chosen("", True), 1, 1, 1.0), 4.8)
+        self.assertLess(self.minutes(SCENARIOS, 5, 9, 3.0), 80)
 
 
 class Rates(unittest.TestCase):

@@ -210,8 +210,10 @@ impl Hands {
         let every = logs.stat.any().then(|| Duration::from_secs(logs.stat_interval_s.into()));
         if self.statistics.as_ref().map(|(every, _)| *every) != every {
             self.statistics.take().into_iter().for_each(|(_, telling)| telling.abort());
+            let from_start = self.ready.is_some();
             self.statistics = every.map(|every| {
-                (every, tokio::spawn(journal::tell_statistics(self.watchers.stats, every)).abort_handle())
+                let telling = journal::tell_statistics(self.watchers.stats, every, from_start);
+                (every, tokio::spawn(telling).abort_handle())
             });
         }
         if let Some(journal) = self.watchers.notes.journal() {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::spawn_blocking;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::notes::STAT;
@@ -31,30 +32,32 @@ const REQUESTS: usize = 6;
 /// What is told of the process as it is now.
 const PRESENT: &[&str] = &["in_flight", "idle", "tunnels", "queued"];
 
-/// Tells every so often, for as long as it is let.
-pub(in crate::control) async fn tell(stats: &'static StatsFile, every: Duration) {
+/// Tells every so often, for as long as it is let: of what is counted from now on, or from the start of the process.
+pub(in crate::control) async fn tell(stats: &'static StatsFile, every: Duration, from_start: bool) {
     let stats = match Stats::own(stats) {
         Ok(stats) => Arc::new(stats),
         Err(error) => return warn!("there are no statistics to log: {error}"),
     };
-    let mut ticks = tokio::time::interval(every);
+    let first = if from_start { every } else { Duration::ZERO };
+    let mut ticks = tokio::time::interval_at(Instant::now() + first, every);
     let mut before = None;
     loop {
         ticks.tick().await;
         let stats = stats.clone();
         // Thousands of services take a while.
         let Ok(now) = spawn_blocking(move || stats.read()).await else { return };
-        if let Some(before) = &before {
-            lines(before, &now).iter().for_each(|line| info!(target: STAT, "{line}"));
+        if from_start || before.is_some() {
+            lines(before.as_ref(), &now).iter().for_each(|line| info!(target: STAT, "{line}"));
         }
         before = Some(now);
     }
 }
 
-fn lines(before: &Reading, now: &Reading) -> Vec<String> {
-    let mut all = vec![process(&before.cores, &now.cores)];
+fn lines(before: Option<&Reading>, now: &Reading) -> Vec<String> {
+    let mut all = vec![process(before.map_or(&[], |before| &before.cores), &now.cores)];
     for row in &now.services {
-        let former = before.services.iter().find(|former| former.row == row.row && former.name == row.name);
+        let services = before.map_or(&[][..], |before| &before.services);
+        let former = services.iter().find(|former| former.row == row.row && former.name == row.name);
         let grown = |name: &str| row.counts.get(name).wrapping_sub(former.map_or(0, |former| former.counts.get(name)));
         let mut line = format!("service={:?} ", row.name);
         if put_counts(&mut line, grown) > 0 {

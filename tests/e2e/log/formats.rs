@@ -104,6 +104,17 @@ fn variables_of_time_are_numbers_in_their_unit_and_agree() {
 }
 
 #[test]
+fn times_are_those_of_the_zone_that_the_file_names() {
+    let (origin, folder) = (Origin::ok(), Folder::new());
+    let conf = logging(&origin, &folder, "$time_iso8601 $time_local").base("time_location", "Asia/Chongqing");
+    let gateway = Gateway::start(&conf.base("debug_mode", "debug"));
+    assert_eq!(gateway.connect().get("/svc/a").status(), 200);
+    let line = expect_lines(&folder.path("access.log"), 1).remove(0);
+    assert!(line.contains("+08:00 ") && line.ends_with(" +0800"), "{line}");
+    assert!(gateway.stderr().lines().any(|line| line.contains("+08:00 ") && line.contains("`debug_mode`")));
+}
+
+#[test]
 fn what_did_not_take_place_has_no_timer() {
     let (origin, folder) = (Origin::ok(), Folder::new());
     let gateway = Gateway::start(&logging(&origin, &folder, "$Tw/$Tc/$Tr $upstream_connect_time"));

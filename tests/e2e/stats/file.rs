@@ -41,6 +41,8 @@ fn it_is_read_while_the_process_is_stopped() {
     let (origin, folder) = (Origin::ok(), folder());
     let gateway = Gateway::start(&counted_in(&folder, Conf::of(&origin)));
     serve(&gateway, 9);
+    // The client has its answer a moment before that is counted.
+    assert!(eventually(|| over_cores(&stats(&folder, &gateway).read(), "requests_2xx_total") == 9));
     gateway.signal(Signal::STOP);
     let stats = Stats::newest(&[folder.path().to_path_buf()]).expect("a stats file");
     let requests = over_cores(&stats.read(), "requests_2xx_total");
@@ -55,6 +57,7 @@ fn it_is_read_when_the_process_is_gone_and_removed_by_the_next() {
     let conf = counted_in(&folder, Conf::of(&origin));
     let mut gateway = Gateway::start(&conf);
     serve(&gateway, 4);
+    assert!(eventually(|| over_cores(&stats(&folder, &gateway).read(), "requests_2xx_total") == 4));
     gateway.signal(Signal::KILL);
     gateway.wait(Duration::from_secs(30));
     let left = Stats::newest(&[folder.path().to_path_buf()]).expect("still there");

@@ -2,12 +2,15 @@
 
 /// Appends as nginx does: what is not printable ASCII, quotes and backslashes become `\xHH`.
 pub(super) fn hex(out: &mut Vec<u8>, text: &[u8]) {
-    plain_or(out, text, |byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\', put_hex);
+    plain_or(out, text, is_plain, put_hex);
 }
 
 /// Appends as GateKeeper does: as the inside of a quoted string of Go. `|` becomes `\x7c`, because two of them divide
 /// values.
 pub(super) fn quoted(out: &mut Vec<u8>, text: &[u8]) {
+    if text.iter().all(|byte| is_plain(*byte) && *byte != b'|') {
+        return out.extend_from_slice(text);
+    }
     for chunk in text.utf8_chunks() {
         for letter in chunk.valid().chars() {
             match letter {
@@ -27,8 +30,7 @@ pub(super) fn quoted(out: &mut Vec<u8>, text: &[u8]) {
 /// Appends a JSON string, its quotes included. What is not UTF-8 becomes U+FFFD.
 pub(super) fn json(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
-    let plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
-    if text.iter().all(|byte| plain(*byte)) {
+    if text.iter().all(|byte| is_plain(*byte)) {
         out.extend_from_slice(text);
     } else {
         for chunk in text.utf8_chunks() {
@@ -48,6 +50,11 @@ pub(super) fn json(out: &mut Vec<u8>, text: &[u8]) {
         }
     }
     out.push(b'"');
+}
+
+/// What stands for itself in every form but for what divides values there.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
 }
 
 /// Controls, and letters that end a line or turn its direction for who looks at it.

@@ -4,7 +4,6 @@ In scope: beginning and ending it, counting it. Out of scope: which scenario has
 """
 
 import contextlib
-import os
 import signal
 import threading
 from pathlib import Path
@@ -56,32 +55,39 @@ def beside(scenario, proxy, process, bench):
 def reloads(process, file, log):
     """Puts another file in place of `file` and says SIGHUP, again and again; gives a function that counts epochs."""
     original = file.read_text(encoding="utf-8")
-    variants = [Path(f"{file}.{title}") for title in ("a", "b")]
-    for weight, variant in zip((100, 50), variants):
-        variant.write_text(services(5000, weight), encoding="utf-8")
+    variants = [services(5000, weight) for weight in (50, 100)]
 
     def reload(number):
-        link = Path(f"{file}.new")
-        os.link(variants[number % 2], link)
-        os.replace(link, file)
+        replace(file, variants[number % 2])
         process.popen.send_signal(signal.SIGHUP)
 
     try:
         with again_and_again(reload, 1 / RELOADS_PER_S):
             yield lambda: Path(log).read_text(encoding="utf-8", errors="replace").count("config loaded")
     finally:
-        file.write_text(original, encoding="utf-8")
+        replace(file, original)
+
+
+def replace(file, text):
+    """As a deployment does it: whoever reads sees the old text or the new one."""
+    new = Path(f"{file}.new")
+    new.write_text(text, encoding="utf-8")
+    new.replace(file)
 
 
 @contextlib.contextmanager
 def again_and_again(work, pause_s):
-    """Calls `work` with 0, 1 and so on, in a thread of its own; gives a function that tells how often it has."""
-    stop, done = threading.Event(), [0]
+    """Calls `work` with 0, 1 and so on, in a thread of its own; gives a function that tells how often it has. What goes wrong
+    there is raised at the end."""
+    stop, done, faults = threading.Event(), [0], []
 
     def run():
-        while not stop.wait(pause_s):
-            work(done[0])
-            done[0] += 1
+        try:
+            while not stop.wait(pause_s):
+                work(done[0])
+                done[0] += 1
+        except OSError as fault:
+            faults.append(fault)
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
@@ -90,3 +96,5 @@ def again_and_again(work, pause_s):
     finally:
         stop.set()
         thread.join()
+    if faults:
+        raise RuntimeError(f"what was to happen beside the load did not: {faults[0]}")

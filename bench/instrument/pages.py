@@ -36,7 +36,9 @@ def run(facts):
     """When, how much, against whom."""
     peers = [f"{name} ({told})" for name, told in facts["proxies"] if name in ("nginx", "haproxy", *facts["new_peers"])]
     rounds = f"{facts['rounds']} round{'s' if facts['rounds'] > 1 else ''}"
-    return f"The record is of {facts['date']}: {rounds}, windows of {facts['window_s']:g} s. The peers: {'; '.join(peers)}."
+    lines = [f"The record is of {facts['date']}: {rounds}, windows of {facts['window_s']:g} s. The peers:", "",
+             *(f"* {peer}" for peer in peers)]
+    return "\n".join(lines + [f"* Not measured: {failure}." for failure in facts["failures"]])
 
 
 def targets(figures, charts):

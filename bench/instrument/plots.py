@@ -40,15 +40,15 @@ def targets(figures):
         measured = target.measured(figures)
         if measured is None:
             continue
-        # Against a bound of nothing, nothing is as good as it gets.
-        share = measured / target.bound if target.bound else (1.0 if measured > 0 else 0.0)
         met = target.is_met(figures)
-        label = f"{measured:,.2f} of {target.bound:,g}" if measured < 100 else f"{measured:,.0f} of {target.bound:,g}"
+        # Against a bound of nothing there is no share.
+        share = measured / target.bound if target.bound else (0.0 if met else 2.0)
+        label = f"{target.form().format(measured)} of {target.bound:,g}"
         groups.append((f"{target.scenario}: {target.told()}", [Bar(share, MET if met else MISSED, label, "met" if met else "MISSED")]))
     if not groups:
         return None
     return svg.bars("What was aimed at", "measured over bound: a bar that ends before the line has met it", groups, 1.0, "the bound",
-                    limit=2.0, left=400)
+                    limit=2.0, left=440)
 
 
 def cost_chart(figures, title, scenarios, limit=2.6):
@@ -105,7 +105,7 @@ def latency(figures):
                     "p99.9", rows, "ms")
 
 
-def plain_chart(figures, title, subtitle, scenarios, field, form):
+def plain_chart(figures, title, subtitle, scenarios, field, form, left=svg.LEFT):
     """Bars of one figure."""
     groups = []
     for scenario in scenarios:
@@ -113,7 +113,7 @@ def plain_chart(figures, title, subtitle, scenarios, field, form):
                  for proxy in figures.proxies(scenario) if figures.median(scenario, proxy, field) is not None]
         if group:
             groups.append((scenario, group))
-    return svg.bars(title, subtitle, groups) if groups else None
+    return svg.bars(title, subtitle, groups, left=left) if groups else None
 
 
 def idle(figures):
@@ -131,7 +131,7 @@ def calls(figures):
 def many(figures):
     """Workers, services, rules and trouble."""
     return plain_chart(figures, "More workers, more services, rules, being watched, trouble", "CPU per request of the gateway on one core",
-                       of_chapter(figures, "Workers", "Services", "Rules", "Being watched", "Trouble"), "cpu_us", "{:.1f} µs")
+                       of_chapter(figures, "Workers", "Services", "Rules", "Being watched", "Trouble"), "cpu_us", "{:.1f} µs", left=330)
 
 
 def workers(figures):

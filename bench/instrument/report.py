@@ -39,8 +39,7 @@ def targets_table(figures, every=True):
         if measured is None and not every:
             continue
         met = {None: "not measured", True: "met", False: "**missed**"}[target.is_met(figures)]
-        form = "{:,.0f}" if target.bound > 100 else "{:.2f}"
-        rows.append([target.scenario, target.told(), f"≤ {form.format(target.bound)}", number(measured, form), met])
+        rows.append([target.scenario, target.told(), f"≤ {target.bound:,g}", number(measured, target.form()), met])
     return rows
 
 

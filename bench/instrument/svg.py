@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-WIDTH, LEFT, RIGHT = 860, 235, 150
+WIDTH, LEFT, RIGHT = 900, 285, 150
 TOP, BOTTOM, BAR, GAP, ROW = 74, 26, 15, 13, 22
 INK, FAINT, RULE = "#1a1a1a", "#666666", "#dddddd"
 FONT = "font-family='system-ui, Helvetica, Arial, sans-serif'"
@@ -25,9 +25,15 @@ class Bar:
 
 
 def text(x, y, words, size=12, anchor="start", colour=INK, weight="normal"):
-    """Words at a place, with a white rim that keeps lines out of them."""
+    """Words at a place."""
     return (f"<text x='{x:.1f}' y='{y:.1f}' font-size='{size}' text-anchor='{anchor}' fill='{colour}' "
-            f"font-weight='{weight}' paint-order='stroke' stroke='white' stroke-width='3'>{escape(words)}</text>")
+            f"font-weight='{weight}'>{escape(words)}</text>")
+
+
+def rimmed(x, y, words, size):
+    """Words that a line may lie under: written in white first, wider."""
+    rim = text(x, y, words, size).replace("<text ", "<text aria-hidden='true' stroke='white' stroke-width='4' ")
+    return rim + text(x, y, words, size)
 
 
 def line(x1, y1, x2, y2, colour=RULE, width=1, dash=""):
@@ -84,7 +90,7 @@ def one_bar(bar, left, y, scale, full):
     parts = [box(left, y, shown * scale, BAR, bar.colour, f"{bar.name}: {bar.label}")]
     if bar.length > full:
         parts.append(f"<path d='M{end - 26:.1f} {y + BAR + 1} l6 -{BAR + 2} l5 0 l-6 {BAR + 2} z' fill='white'/>")
-    parts.append(text(end + 6, y + BAR - 3, f"{bar.name}  {bar.label}", 11.5))
+    parts.append(rimmed(end + 6, y + BAR - 3, f"{bar.name}  {bar.label}", 11.5))
     return parts
 
 
@@ -111,7 +117,7 @@ def dots(title, subtitle, rows, unit):
         parts.append(line(place(known[0][1]), y, place(known[-1][1]), y, colour, 2))
         for order, (label, value) in enumerate(known):
             parts.append(dot(place(value), y, 4 + order, colour, f"{name}, {label}: {value:g} {unit}"))
-        parts.append(text(place(known[-1][1]) + 12, y + 4, f"{known[-1][1]:.3g}", 11))
+        parts.append(rimmed(place(known[-1][1]) + 12, y + 4, f"{known[-1][1]:.3g}", 11))
     return page(bottom + 8, title, subtitle, parts)
 
 

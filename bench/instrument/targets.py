@@ -31,6 +31,10 @@ class Target:
         against = proxy if scenario == self.scenario else scenario
         return f"{self.what} × {against}"
 
+    def form(self):
+        """How its figures are written: with as many digits as decide."""
+        return "{:,.0f}" if self.bound > 100 else "{:.2f}" if self.bound else "{:.3f}"
+
     def measured(self, figures):
         """The ratio or figure; None where it was not measured."""
         if self.to:
@@ -43,7 +47,7 @@ class Target:
     def is_met(self, figures):
         """None where it was not measured. What is met to the digits that are told is met."""
         measured = self.measured(figures)
-        return None if measured is None else round(measured, 2) <= self.bound
+        return None if measured is None else float(self.form().format(measured).replace(",", "")) <= self.bound
 
 
 def against_peers(scenario, bound):

@@ -71,6 +71,13 @@ class Ending(unittest.TestCase):
 
 
 class Run(unittest.TestCase):
+    def test_a_plan_measures_nothing(self):
+        if not (BENCH.parent / "target" / "release" / "bench-origin").exists():
+            self.skipTest("the origin is not built")
+        said = subprocess.run([BENCH / "run", "--plan", "--scenarios", "small, 64"], capture_output=True, text=True, timeout=10, check=True)
+        self.assertIn("| small, 64 connections | ", said.stdout)
+        self.assertNotIn("µs", said.stdout)
+
     def test_a_stopped_run_leaves_no_process_and_says_so_by_its_code(self):
         if not (BENCH.parent / "target" / "release" / "bench-origin").exists():
             self.skipTest("the origin is not built")

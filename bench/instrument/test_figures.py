@@ -54,6 +54,11 @@ class Targets(unittest.TestCase):
             figures = Figures([sample("floor", 0, 10.0), sample("gatekeeper", 0, cost)], ())
             self.assertIs(target.is_met(figures), met, cost)
 
+    def test_next_to_nothing_is_not_nothing(self):
+        target = Target("a", 0, field="futexes")
+        for each, met in ((0.0004, True), (0.0006, False)):
+            self.assertIs(target.is_met(Figures([sample("gatekeeper", 0, 1.0, futexes=each)], ())), met, each)
+
     def test_one_error_in_any_round_is_an_error(self):
         target = Target("a", 0, field="errors")
         figures = Figures([sample("gatekeeper", 0, 1.0, errors=0), sample("gatekeeper", 1, 1.0, errors=1),

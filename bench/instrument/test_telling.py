@@ -107,6 +107,15 @@ class Charts(unittest.TestCase):
                 self.assertTrue(0 <= x + float(element.get("width", 0)) <= width, f"{name}: {element.attrib}")
                 self.assertTrue(0 <= y + float(element.get("height", 0)) <= height, f"{name}: {element.attrib}")
 
+    def test_no_words_run_out_of_the_picture(self):
+        for name, drawn in plots.all_of(Figures(samples(), FACTS["peers"])).items():
+            width = float(parsed(drawn).get("width"))
+            for element in (element for element in parsed(drawn).iter() if element.tag.endswith("text")):
+                # A letter is about half as wide as it is high.
+                wide = 0.5 * float(element.get("font-size")) * len(element.text)
+                left = float(element.get("x")) - {"start": 0, "middle": wide / 2, "end": wide}[element.get("text-anchor")]
+                self.assertTrue(left >= 0 and left + wide <= width, f"{name}: {element.text}")
+
     def test_without_figures_there_are_no_charts(self):
         self.assertEqual(plots.all_of(Figures([], ())), {})
 

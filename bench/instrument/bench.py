@@ -9,7 +9,7 @@ import pathlib
 from dataclasses import dataclass, field
 from statistics import median
 
-from .loads import MIB, Messages, Steady, serves
+from .loads import Steady, serves
 from .measure import LOAD_CORE
 from .processes import Process, wait_until
 from .proxies import (MESSAGE_ORIGIN_COMMAND, MESSAGE_ORIGIN_PORT, ORIGIN_COMMAND, ORIGIN_PORT, SLOW_ORIGIN_COMMAND,

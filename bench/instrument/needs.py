@@ -23,8 +23,11 @@ def install_wheels(folder):
     """A virtual environment with the newer peers."""
     if not (folder / "bin" / "traefik").exists():
         print("installing", ", ".join(WHEELS), flush=True)
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        subprocess.run([folder / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", *WHEELS], check=True)
+        try:
+            subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+            subprocess.run([folder / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", *WHEELS], check=True)
+        except subprocess.CalledProcessError as fault:
+            print(f"bench: the newer peers are left out: {fault}", flush=True)
 
 
 def install_missing(programs):

@@ -92,7 +92,8 @@ def gatekeeper():
         "plain": on(CONF), "tunnels": on(CONF / "tunnels"), "rules": on(CONF / "rules"), "troubled": on(CONF / "troubled"),
         "1 service": on(generated / "services-1"), "5,000 services": on(generated / "services-5000"),
         "logged": on(generated / "logged"), "traced": on(generated / "traced"),
-        "2 workers": on(CONF, cores=2), "48 workers": on(CONF, cores=48),
+        "watched": on(generated / "watched"),
+        "2 workers": on(generated / "workers", cores=2), "48 workers": on(generated / "workers", cores=48),
     }
     return Proxy("gatekeeper", {"http": 18711, "tcp": 18721, "websocket": 18731}, settings)
 

@@ -81,6 +81,10 @@ def plain_table(figures, scenarios, columns):
 LATENCY = (("rate asked/s", "rate_per_s", "{:,.0f}"), ("requests/s", "requests_per_s", "{:,.0f}"), ("p50 ms", "p50_ms", "{:.2f}"),
            ("p99 ms", "p99_ms", "{:.2f}"), ("p99.9 ms", "p999_ms", "{:.2f}"), ("CPU µs", "cpu_us", "{:.2f}"),
            ("worker µs", "worker_cpu_us", "{:.2f}"), ("errors", "errors", "{:.0f}"), ("reloads in the window", "beside", "{:.0f}"))
+WATCHED = (("CPU µs", "cpu_us", "{:.2f}"), ("worker µs", "worker_cpu_us", "{:.2f}"), ("requests/s", "requests_per_s", "{:,.0f}"),
+           ("p99 ms", "p99_ms", "{:.2f}"), ("peak MiB", "peak_rss_mib", "{:.0f}"), ("errors", "errors", "{:.0f}"))
+# Chapters whose tables are their own.
+COLUMNS = {"Latency": LATENCY, "Reloads": LATENCY, "Being watched": WATCHED}
 KINDS = {
     "calls": (("system calls", "syscalls", "{:.3f}"), ("io_uring_enter", "enters", "{:.3f}"), ("futex", "futexes", "{:.4f}")),
     "idle": (("bytes/connection", "idle_bytes", "{:,.0f}"), ("peak MiB", "peak_rss_mib", "{:.0f}")),
@@ -98,8 +102,8 @@ def chapter_table(figures, chapter):
     names = [scenario.name for scenario in found]
     if not names:
         return None
-    if chapter in ("Latency", "Reloads"):
-        return plain_table(figures, names, LATENCY)
+    if chapter in COLUMNS:
+        return plain_table(figures, names, COLUMNS[chapter])
     return cost_table(figures, names) if found[0].kind == "cost" else plain_table(figures, names, KINDS[found[0].kind])
 
 

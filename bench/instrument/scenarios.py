@@ -48,11 +48,17 @@ class Scenario:
             and self.load.connections <= proxy.connections_max
 
 
+PEAK = "small, 64 connections"
+WATCHED = "all of it: request log, traces, metrics each second"
+
+
 def small():
     """Small replies, whose body is 12 bytes."""
     for connections in (64, 1_000, 10_000):
-        yield Scenario(f"small, {connections:,} connections", "Small replies", Wrk(connections), EVERY,
-                       warm_s=1.0 + connections / 4_000, quick=True)
+        title = f"small, {connections:,} connections"
+        yield Scenario(title, "Small replies", Wrk(connections), EVERY, warm_s=1.0 + connections / 4_000, quick=True,
+                       # What being watched costs is told from nothing.
+                       pairs=OURS if title == PEAK else ())
 
 
 def published():
@@ -124,6 +130,7 @@ def watched():
         yield Scenario(title, "Being watched", Wrk(64), OURS, setting, quick=True)
     yield Scenario("5,000 services, metrics asked for each second", "Being watched",
                    Wrk(64, "/s0/bench", script=("services=5000",)), OURS, "5,000 services", warm_s=3.0, beside="scrapes")
+    yield Scenario(WATCHED, "Being watched", Wrk(64), OURS, "watched", pairs=OURS, beside="scrapes", quick=True)
 
 
 def trouble():
@@ -131,7 +138,6 @@ def trouble():
     yield Scenario("a dead endpoint, a slow service", "Trouble", Wrk(64), OURS, "troubled", beside="slow clients")
 
 
-PEAK = "small, 64 connections"
 RELOADED = "5,000 services, control apart"
 
 

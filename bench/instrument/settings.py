@@ -42,8 +42,13 @@ def write_generated(scratch):
     for count in (1, 5000):
         write(scratch / f"services-{count}", base, services(count))
     logged = scratch / "logged"
-    write(logged, base.replace('access_log = "off"', 'access_log = "on"') + LOGGED.format(folder=logged), plain)
+    logging = base.replace('access_log = "off"', 'access_log = "on"')
+    write(logged, logging + LOGGED.format(folder=logged), plain)
     write(scratch / "traced", base + TRACED, plain)
+    watched = scratch / "watched"
+    write(watched, logging + LOGGED.format(folder=watched) + TRACED, plain)
+    # A share of 128 connections is three for each of 48 workers; these are the bounds of a service that names none.
+    write(scratch / "workers", base, plain.replace("conn = 128", "conn = 512").replace("max = 128", "max = 512"))
 
 
 def forget_logs(scratch):

@@ -226,7 +226,7 @@ const LOAD_BALANCE: &[Key] = &[
         "max_idle_conn",
         1,
         1_000_000,
-        128,
+        512,
         "Idle connections kept to each endpoint, over all workers. GateKeeper's 0 (unlimited) is bounded here.",
     )
     .zero(Zero::Default),

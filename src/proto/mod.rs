@@ -2,7 +2,7 @@
 //!
 //! In scope: the syntax and the rules of HTTP/1.1 as a strict intermediary keeps them: heads
 //! ([`head`], [`field`], [`target`], [`authority`]), the one certain length of a message
-//! ([`framing`]), chunks ([`chunked`]), the heads we send on ([`forward`]), our own answers
+//! ([`framing`]), chunks ([`chunked`]), the heads we send on ([`forward`], [`edits`]), our own answers
 //! ([`reply`]) and form text ([`form`]). Out of scope: sockets, clocks, waiting, routes, and the heap
 //! beyond a caller's `Vec<u8>` (and the few bytes of trailers a decoder keeps).
 //!
@@ -11,6 +11,7 @@
 
 pub mod authority;
 pub mod chunked;
+pub mod edits;
 pub mod field;
 pub mod form;
 pub mod forward;

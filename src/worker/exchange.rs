@@ -242,9 +242,9 @@ fn plan_again(
     tried: &Tried,
     admitted_on: Option<&Terms>,
 ) -> Option<Plan> {
-    let Downstream { peer, tab, .. } = down;
-    let attempts = tab.get().attempts;
-    let question = Question { bytes: head.bytes(), form: form.map(Lease::bytes), peer, tried, attempts, admitted_on };
+    let Downstream { peer, tab, dressing, .. } = down;
+    let (bytes, form, attempts) = (head.bytes(), form.map(Lease::bytes), tab.get().attempts);
+    let question = Question { bytes, form, peer, tried, attempts, admitted_on, dressing };
     let epoch = epoch?;
     let plan = plan(shard, epoch, &question, tab.note())?;
     tab.get().planned(epoch.epoch(), plan.terms(), shard.clock.now_us());

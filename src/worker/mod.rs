@@ -15,6 +15,7 @@ pub mod clock;
 pub mod converse;
 pub mod deadline;
 pub mod downstream;
+pub mod dressing;
 pub mod driver;
 pub mod engine;
 pub mod exchange;

@@ -119,7 +119,7 @@ pub async fn attempt(
     if out.bytes().len() + here > out.capacity() {
         out = out.moved_to(shard.buffers.lease(Class::Large));
     }
-    // A form body that was read first is in `out` already.
+    // A body that was read first is in `out` already.
     let mut upload = Upload::new(terms.body, terms.trailers);
     let taken = upload
         .step(&mut head.bytes_mut()[terms.head_bytes..], out.vec(), terms.body_bytes_max)

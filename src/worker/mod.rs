@@ -10,6 +10,7 @@ pub mod admission;
 pub mod answer;
 pub mod arrival;
 pub mod balance;
+pub mod body;
 pub mod buffer;
 pub mod clock;
 pub mod converse;

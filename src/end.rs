@@ -130,6 +130,12 @@ ends! {
     NotListed = "not_listed", 0, 0, Gateway, No, "address is not on the white list";
     /// `/reload` from an address that may not, or with forwarding headers.
     ReloadDenied = "reload_denied", 403, 400, Gateway, No, "ClusterAuth error";
+    /// A preflight from a page of an origin that may not read the service's answers.
+    CorsOrigin = "cors_origin", 403, 403, Gateway, No, "origin not allowed";
+    /// The request does not have what the service's validation rules demand.
+    Invalid = "invalid", 400, 400, Gateway, No, "request does not meet the service's rules";
+    /// The service's target cannot be composed from this request: a value would make its path climb.
+    BadRewrite = "bad_rewrite", 400, 400, Gateway, No, "request gives no target for the service";
     /// The service demands a tenant and the request names none.
     TenantMissing = "tenant_missing", 401, 401, Gateway, No, "app_id empty";
     /// No such tenant.

@@ -61,6 +61,10 @@ pub const CHUNK_OVERHEAD_GRACE_BYTES: u64 = 64 * 1024;
 pub const INTERIM_RESPONSES_MAX: u32 = 16;
 /// The largest request body that a user may have read whole before it is decided (`read_body_bytes_max`).
 pub const READ_BODY_BYTES_CEILING: usize = LONG_HEADS_BYTES_MAX / 2;
+/// The automaton of one expression in a condition.
+pub const EXPRESSION_DFA_BYTES_MAX: usize = 1024 * 1024;
+/// The body of a `default_answer`: with its head it fits a large buffer.
+pub const DEFAULT_ANSWER_BYTES_MAX: usize = 60_000;
 /// A PROXY protocol header, its values included (the specification's own receivers take 536 bytes without any).
 pub const PROXY_HEADER_BYTES_MAX: usize = 2 * 1024;
 /// A client's own request id longer than this is replaced.

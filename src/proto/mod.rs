@@ -18,6 +18,7 @@ pub mod form;
 pub mod forward;
 pub mod framing;
 pub mod head;
+pub mod json;
 pub mod proxy_header;
 pub mod redact;
 pub mod reply;

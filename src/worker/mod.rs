@@ -14,6 +14,7 @@ pub mod body;
 pub mod buffer;
 pub mod clock;
 pub mod converse;
+pub mod cors;
 pub mod deadline;
 pub mod downstream;
 pub mod dressing;
@@ -23,6 +24,7 @@ pub mod exchange;
 #[cfg(debug_assertions)]
 pub mod fault;
 pub mod handover;
+pub mod headers;
 pub mod io;
 pub mod log;
 pub mod meter;
@@ -43,6 +45,7 @@ pub mod trace;
 pub mod tunnel;
 pub mod upload;
 pub mod upstream;
+pub mod validation;
 
 // Who serves sees it as one of its own; it crosses the wall as it is.
 pub use crate::wall::timing;

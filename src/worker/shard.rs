@@ -121,6 +121,12 @@ pub struct Scratch {
     pub value: Vec<u8>,
     /// Another decoded form value.
     pub other: Vec<u8>,
+    /// A value that is composed.
+    pub composed: Vec<u8>,
+    /// A target that is composed.
+    pub target: Vec<u8>,
+    /// What is done to the fields of the head that goes on.
+    pub edits: Vec<u8>,
 }
 
 impl Shard {

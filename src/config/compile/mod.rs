@@ -8,6 +8,9 @@ mod account;
 mod address;
 mod admin;
 mod calendar;
+mod cors;
+mod default_answer;
+mod headers;
 mod http;
 mod logs;
 mod rules;
@@ -15,6 +18,7 @@ mod service;
 mod tcp;
 mod tenants;
 mod trace;
+mod validation;
 
 use ipnet::IpNet;
 

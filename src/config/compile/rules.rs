@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use super::address::Wrong;
-use super::{Desk, Page};
+use super::{Desk, Page, headers};
 use crate::config::section::Section;
 use crate::config::source::Faults;
 use crate::ids::ServiceId;
 use crate::proto::target::canonical;
-use crate::wall::rewrite::{Rewrite, RewriteFault};
+use crate::wall::composition::Place;
+use crate::wall::rewrite::{Mode, Rewrite, RewriteFault};
 use crate::wall::routes::{Route, Routes, covers};
 use crate::wall::snapshot::HttpRules;
 
@@ -76,10 +77,17 @@ impl<'p> Rules<'p> {
     }
 
     /// Adds one rule of a service.
-    pub(super) fn add(&mut self, service: ServiceId, name: &'p str, section: &'p Section, faults: &mut Faults) {
+    pub(super) fn add(
+        &mut self,
+        service: ServiceId,
+        name: &'p str,
+        section: &'p Section,
+        shape: &'p Section,
+        faults: &mut Faults,
+    ) {
         let page = self.page;
         let mut desk = Desk { source: &page.source, section, faults };
-        let rewrite = self.rewrite(&mut desk, section);
+        let rewrite = self.rewrite(&mut desk, section, shape.text("mode"));
         let text = section.text("rule");
         let rule = match prefix(text, self.http.merge_slashes) {
             Ok(rule) => rule,
@@ -93,12 +101,21 @@ impl<'p> Rules<'p> {
             let message = format!("this rule can never match: `{text}` is outside route_prefix `{prefix}`");
             desk.warn("rule", message, "change http.route_prefix in base.toml, or the rule");
         }
+        let strip = if shape.flag("strip_prefix") { rule.len() } else { 0 };
+        let mode = if shape.text("mode") == "sequence" { Mode::Sequence } else { Mode::First };
+        let rewrite = if rewrite.composition().is_some() { rewrite } else { rewrite.with(mode, strip) };
         self.origins.push((name, section.at("rule")));
         self.routes.push(Route { service, rule, rewrite });
     }
 
-    fn rewrite(&mut self, desk: &mut Desk<'_>, section: &'p Section) -> Rewrite {
+    fn rewrite(&mut self, desk: &mut Desk<'_>, section: &'p Section, mode: &str) -> Rewrite {
         let text = section.raw("url_rewrite");
+        if mode == "expression" {
+            if text.is_empty() {
+                return Rewrite::default();
+            }
+            return headers::composition(desk, "url_rewrite", Place::Target).map_or(Rewrite::default(), Rewrite::composed);
+        }
         if let Some(known) = self.rewrites.get(text) {
             return known.clone();
         }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::rules::Rules;
-use super::{Desk, EndpointIds, Page, address, http, tcp};
+use super::{Desk, EndpointIds, Page, address, cors, default_answer, headers, http, tcp, validation};
 use crate::config::section::Section;
 use crate::config::source::Faults;
 use crate::config::suggest;
@@ -35,6 +35,12 @@ struct World<'w> {
     host_name: &'w str,
 }
 
+impl World<'_> {
+    fn desk<'d>(&'d self, section: &'d Section, faults: &'d mut Faults) -> Desk<'d> {
+        Desk { source: &self.page.source, section, faults }
+    }
+}
+
 pub(super) fn compile(
     page: &Page,
     http: &HttpRules,
@@ -61,7 +67,7 @@ pub(super) fn compile(
             faults.error(&page.source, module.at, message, "add one with rule = \"/path\"");
         }
         for rule in module.many("match_rule") {
-            rules.add(id, base.text("name"), rule, faults);
+            rules.add(id, base.text("name"), rule, module.one("rewrite"), faults);
         }
         services.push(service(&world, module, &mut endpoint_ids, faults));
     }
@@ -96,6 +102,10 @@ fn service(world: &World<'_>, module: &Section, ids: &mut EndpointIds, faults: &
     let host = host_mode(&mut desk);
     let access = access(world, access_control, is_tcp, faults);
     let upstream = upstream(world, module, ids, is_tcp, faults);
+    let headers = headers::compile(world.page, module, faults);
+    let cors = cors::compile(&mut world.desk(module.one("cors"), faults));
+    let validation = validation::compile(world.page, module, faults);
+    let default_answer = default_answer::compile(&mut world.desk(module.one("default_answer"), faults));
     Service {
         name: base.text("name").into(),
         access,
@@ -104,6 +114,10 @@ fn service(world: &World<'_>, module: &Section, ids: &mut EndpointIds, faults: &
         read_body_bytes_max: base.int("read_body_bytes_max").unsigned_abs(),
         trailers: base.flag("trailers"),
         host,
+        headers,
+        cors,
+        validation,
+        default_answer,
         upstream,
         tcp,
     }

@@ -1,6 +1,6 @@
 //! module.toml: the services.
 
-use super::{Key, Kind, Preset, Status, Table, Zero, commas, flag, int, list, text, word};
+use super::{Key, Kind, Preset, Status, Table, Zero, commas, flag, int, list, shaping, text, word};
 use crate::limits::READ_BODY_BYTES_CEILING;
 
 const DAY_MS: i64 = 86_400_000;
@@ -28,6 +28,11 @@ pub(super) const FILE: Table = Table::one(
          name in `white_host_name` (let in), and everybody else must be a tenant of app.toml. Without this table, \
          or with `open = 0`, only `client_flow_limit` holds.",
     ),
+    shaping::REWRITE,
+    shaping::HEADER,
+    shaping::CORS,
+    shaping::VALIDATION,
+    shaping::DEFAULT_ANSWER,
 ])]);
 
 const BASE: &[Key] = &[

@@ -26,7 +26,7 @@ use crate::wall::link::{self, Order, Report, ReportSender, WorkerEnd};
 use crate::wall::listen::{Entrance, Listen};
 use crate::wall::routes::Routes;
 use crate::wall::slot::StatsFile;
-use crate::wall::snapshot::{Address, Check, CheckMethod, Endpoint, HostMode, HttpRules, Service, Snapshot, Upstream};
+use crate::wall::snapshot::{Address, Check, CheckMethod, Endpoint, HostMode, HttpRules, RequestIdRules, Service, Snapshot, Upstream};
 use crate::wall::tenants::Tenants;
 
 /// Waits for something that takes a while, and fails when it does not come.
@@ -55,6 +55,10 @@ fn service(number: usize, address: Address, check: Check) -> Service {
         read_body_bytes_max: 0,
         trailers: false,
         host: HostMode::Default,
+        headers: None,
+        cors: None,
+        validation: None,
+        default_answer: None,
         upstream: Upstream {
             endpoints: [endpoint].into(),
             connect_timeout_ms: 1,
@@ -99,6 +103,7 @@ fn rules() -> HttpRules {
         merge_slashes: false,
         via: false,
         reason: true,
+        request_id: RequestIdRules { header: None, from_client: true, on_answer: false },
         log_sample: 0,
         sampling: None,
     }

@@ -22,6 +22,8 @@ mod substitution;
 mod template;
 
 use item::{Item, Outcome, Remark, split};
+pub(super) use form::decoded as match_form;
+pub(super) use pattern::from_go;
 pub use scratch::RewriteScratch;
 
 /// The compiled `url_rewrite` of one rule.

@@ -243,8 +243,9 @@ fn plan_again(
     admitted_on: Option<&Terms>,
 ) -> Option<Plan> {
     let Downstream { peer, tab, .. } = down;
-    let attempts = tab.get().attempts;
-    let question = Question { bytes: head.bytes(), form: form.map(Lease::bytes), peer, tried, attempts, admitted_on };
+    let (attempts, service) = (tab.get().attempts, tab.get().service);
+    let form = form.map(Lease::bytes);
+    let question = Question { bytes: head.bytes(), form, peer, service, tried, attempts, admitted_on };
     let epoch = epoch?;
     let plan = plan(shard, epoch, &question, tab.note())?;
     tab.get().planned(epoch.epoch(), plan.terms(), shard.clock.now_us());

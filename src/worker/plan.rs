@@ -14,6 +14,7 @@ use super::log::Note;
 use super::pace::Pace;
 use super::policy::{self, Applicant, Denied, Permit, Verdict};
 use super::request_id::RequestId;
+use super::route::Destination;
 use super::shard::{Scratch, Shard, ShardEpoch};
 use super::upstream::replica::{Replica, Tried};
 use crate::end::End;
@@ -24,7 +25,7 @@ use crate::proto::head::{self, Body, HeadLimits, Method, RequestHead, Storage, V
 use crate::proto::trace_context::{Incoming, TraceOnward};
 use crate::proto::{form, target};
 use crate::wall::forwarded;
-use crate::wall::routes::Route;
+use crate::wall::routes::{Asked, Route};
 use crate::wall::snapshot::{HostMode, HttpRules, Service};
 use crate::wall::trace::{Sampling, Trace};
 
@@ -225,6 +226,8 @@ pub struct Question<'q> {
     pub form: Option<&'q [u8]>,
     /// Who sent it.
     pub peer: &'q Peer,
+    /// Where it goes, if that was found before.
+    pub service: Option<ServiceId>,
     /// Endpoints that failed for it; policy was asked before the first.
     pub tried: &'q Tried,
     /// How many attempts were made before.
@@ -334,10 +337,12 @@ impl Desk<'_> {
         if let Some(local) = self.local(path)? {
             return Ok(Decision::Local(local));
         }
-        let route = self.route(path).ok_or(End::NoRoute)?;
-        let service = self.epoch.snapshot().service(route.service);
-        terms.service = Some(route.service);
+        let Destination { route, id, service } = self.route(path).ok_or(End::NoRoute)?;
+        terms.service = Some(id);
         terms.serve(service, self.head);
+        if service.down {
+            return Err(End::ServiceDown.into());
+        }
         let client = self.client();
         let named = Cell::new(None);
         let verdict = self.admit(service, path, client, &named);
@@ -352,7 +357,7 @@ impl Desk<'_> {
         {
             return Err(End::BodyTooLarge.into());
         }
-        let replica = self.shard.replica(self.epoch, route.service);
+        let replica = self.shard.replica(self.epoch, id);
         let endpoint = replica.pick(self.question.tried).ok_or(End::NoEndpoint)?;
         let passed = Passed { route, service, permit, path, client };
         let out = self.render(&passed, replica.node(endpoint), terms);
@@ -386,11 +391,9 @@ impl Desk<'_> {
         }
     }
 
-    fn route(&self, path: &[u8]) -> Option<&Route> {
-        let prefix = &*self.rules.route_prefix;
-        let rest = path.strip_prefix(prefix)?;
-        let inside = prefix.is_empty() || rest.is_empty() || rest[0] == b'/';
-        if inside { self.epoch.snapshot().routes.find(path) } else { None }
+    fn route(&self, path: &[u8]) -> Option<Destination<'_>> {
+        let asked = Asked::of(path, self.head);
+        self.shard.router.find(self.epoch.snapshot(), &asked, || self.client(), self.question.service)
     }
 
     /// The client: the socket's peer, or whom trusted proxies say they act for.

@@ -40,6 +40,7 @@ const fn advice(end: End) -> &'static str {
         End::BodyTooSlow => "Look for a slow client or network, or lower `http.body_rate_min`.",
         End::WriteTooSlow => "Look for a slow client or network, or lower `http.answer_rate_min`.",
         End::NoRoute => "`gatekeeper explain` shows why no rule matches.",
+        End::ServiceDown => "Set the service's `status` to `up`.",
         End::NotListed => "Add the address to the service's `white_list`, or set `open = 0`.",
         End::BadProxyHeader => "Have the proxy send the header (version 1 or 2), or take it off `proxy_protocol_from`.",
         End::BlackListed => "`gatekeeper explain --from` shows which list. Behind a proxy, see `http.trusted_proxies`.",

@@ -10,6 +10,7 @@ use httparse::Header;
 
 use super::attribute::{Attribute, Parts};
 use super::rewrite::climbs;
+use super::routes::{Kind, Route};
 use crate::proto::field;
 
 /// What a text may take from a request.
@@ -39,10 +40,28 @@ pub trait Params {
     fn param(&self, name: &str) -> Option<&[u8]>;
 }
 
-/// Of a rule that is a prefix: nothing has a name.
-impl Params for &[u8] {
+/// A path and the rule that took it.
+#[derive(Clone, Copy, Debug)]
+pub struct Taken<'a> {
+    /// The rule.
+    pub route: &'a Route,
+    /// The path.
+    pub path: &'a [u8],
+}
+
+impl Params for Taken<'_> {
     fn param(&self, name: &str) -> Option<&[u8]> {
-        (name == "*").then_some(*self)
+        match &self.route.kind {
+            Kind::Pattern(pattern) => {
+                let named = pattern.parameters().iter().find(|(known, _)| **known == *name);
+                named.map(|(_, parameter)| parameter.of(self.path))
+            }
+            Kind::Prefix if name == "*" => {
+                let rest = self.path.strip_prefix(&*self.route.rule)?;
+                Some(rest.strip_prefix(b"/").unwrap_or(rest))
+            }
+            Kind::Prefix | Kind::Exact | Kind::Regex => None,
+        }
     }
 }
 
@@ -138,6 +157,14 @@ impl Composition {
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The names of a rule's parameters that it takes.
+    pub fn params(&self) -> impl Iterator<Item = &str> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Value(Value::Param(name), _) => Some(&**name),
+            _ => None,
+        })
     }
 
     /// The whole, where nothing in it is of the request.
@@ -311,7 +338,13 @@ mod tests {
     const FIELDS: &[Header<'_>] =
         &[Header { name: "X-Team", value: b"a/b c?d" }, Header { name: "Cookie", value: b"uid=7; up=..; nl=a%0Ab" }];
 
-    const REST: &[u8] = b"r/s";
+    struct Rest;
+
+    impl Params for Rest {
+        fn param(&self, name: &str) -> Option<&[u8]> {
+            (name == "*").then_some(b"r/s")
+        }
+    }
 
     fn origin<'a>(path: &'a str, query: &'a str) -> Origin<'a> {
         Origin {
@@ -322,7 +355,7 @@ mod tests {
             host: b"gate.test",
             client: b"192.0.2.1",
             request_id: b"id-1",
-            params: &REST,
+            params: &Rest,
         }
     }
 

@@ -27,6 +27,7 @@ mod template;
 
 pub(super) use form::climbs;
 use item::{Item, Outcome, Remark, split};
+pub(super) use form::decoded as match_form;
 pub(super) use pattern::from_go;
 pub use scratch::RewriteScratch;
 

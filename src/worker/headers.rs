@@ -12,51 +12,49 @@ use super::request_id::RequestId;
 use super::shard::{Scratch, Shard};
 use crate::proto::edits::{self, Edit};
 use crate::proto::head::RequestHead;
-use crate::wall::composition::Origin;
+use crate::wall::composition::{Origin, Taken};
 use crate::wall::headers::{self, HeaderRules};
 use crate::wall::snapshot::RequestIdRules;
 
 /// A request, as texts that are composed see it.
-pub struct Asked<'a> {
+pub struct Material<'a> {
     /// Its head.
     pub head: &'a RequestHead<'a>,
-    /// Its normalised path.
-    pub path: &'a [u8],
-    /// What follows its rule's prefix.
-    pub rest: &'a [u8],
+    /// Its normalised path, and the rule that took it.
+    pub taken: Taken<'a>,
     /// The client, as far as proxies in between are trusted.
     pub client: IpAddr,
     /// Its id.
     pub id: &'a RequestId,
 }
 
-impl Asked<'_> {
+impl Material<'_> {
     /// What may be taken from it.
     #[must_use]
     pub fn origin<'o>(&'o self, query: &'o [u8], client: &'o Peer) -> Origin<'o> {
         Origin {
-            path: self.path,
+            path: self.taken.path,
             query,
             fields: self.head.fields,
             method: self.head.method_text,
             host: self.head.host,
             client: client.text(),
             request_id: self.id.bytes(),
-            params: &self.rest,
+            params: &self.taken,
         }
     }
 }
 
 /// The answer is dressed as the service's rules say. `hides_credentials`: `app_id` and `sign` are none of their business.
-pub fn dress(shard: &Shard, rules: &HeaderRules, asked: &Asked<'_>, hides_credentials: bool, dressing: &Dressing) {
+pub fn dress(shard: &Shard, rules: &HeaderRules, material: &Material<'_>, hides_credentials: bool, dressing: &Dressing) {
     if rules.response.is_empty() {
         return;
     }
     let Scratch { query: stripped, other, composed, .. } = &mut *shard.scratch.borrow_mut();
-    let query = asked.head.query.unwrap_or_default();
+    let query = material.head.query.unwrap_or_default();
     let query = if hides_credentials { without_credentials(query, stripped) } else { query };
-    let client = Peer::new(asked.client);
-    headers::write(&rules.response, &asked.origin(query, &client), (other, composed), |edit, name, value| {
+    let client = Peer::new(material.client);
+    headers::write(&rules.response, &material.origin(query, &client), (other, composed), |edit, name, value| {
         dressing.say(&shard.buffers, edit, name, value);
     });
 }

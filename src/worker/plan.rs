@@ -12,11 +12,12 @@ use super::buffer::{Class, Lease};
 use super::cors::{self, Crossing};
 use super::downstream::Peer;
 use super::dressing::Dressing;
-use super::headers::{self, Asked};
+use super::headers::{self, Material};
 use super::log::Note;
 use super::pace::Pace;
 use super::policy::{self, Applicant, Denied, Permit, Verdict};
 use super::request_id::RequestId;
+use super::route::Destination;
 use super::shard::{Scratch, Shard, ShardEpoch};
 use super::upstream::replica::{Replica, Tried};
 use super::validation;
@@ -28,10 +29,10 @@ use crate::proto::framing::Framed;
 use crate::proto::head::{self, Body, HeadLimits, Method, RequestHead, Storage, Version};
 use crate::proto::trace_context::{Incoming, TraceOnward};
 use crate::proto::{form, target};
-use crate::wall::composition::Target;
+use crate::wall::composition::{Taken, Target};
 use crate::wall::default_answer::When;
 use crate::wall::forwarded;
-use crate::wall::routes::Route;
+use crate::wall::routes::{Asked, Route};
 use crate::wall::snapshot::{HostMode, HttpRules, Service};
 use crate::wall::trace::Trace;
 
@@ -248,6 +249,8 @@ pub struct Question<'q> {
     pub body: Option<&'q [u8]>,
     /// Who sent it.
     pub peer: &'q Peer,
+    /// Where it goes, if that was found before.
+    pub service: Option<ServiceId>,
     /// Endpoints that failed for it; policy was asked before the first.
     pub tried: &'q Tried,
     /// How many attempts were made before.
@@ -366,14 +369,17 @@ impl Desk<'_> {
         if let Some(local) = self.local(path)? {
             return Ok(Decision::Local(local));
         }
-        let route = self.route(path).ok_or(End::NoRoute)?;
-        let service = self.epoch.snapshot().service(route.service);
-        terms.service = Some(route.service);
+        let Destination { route, id, service } = self.route(path).ok_or(End::NoRoute)?;
+        terms.service = Some(id);
         terms.serve(service, self.head);
+        if service.down {
+            return Err(End::ServiceDown.into());
+        }
         let client = self.client();
         if let Some(rules) = service.headers.as_deref() {
-            let asked = Asked { head: self.head, path, rest: rest(route, path), client, id: &terms.request_id };
-            headers::dress(self.shard, rules, &asked, service.access.open, self.question.dressing);
+            let taken = Taken { route, path };
+            let material = Material { head: self.head, taken, client, id: &terms.request_id };
+            headers::dress(self.shard, rules, &material, service.access.open, self.question.dressing);
         }
         if let Some(cors) = &service.cors
             && cors::cross(self.shard, cors, self.head, self.question.dressing)? == Crossing::Preflight
@@ -404,7 +410,7 @@ impl Desk<'_> {
         if service.default_answer.as_ref().is_some_and(|answer| answer.when == When::Always) {
             return Ok(Decision::Local(Local::Default));
         }
-        let replica = self.shard.replica(self.epoch, route.service);
+        let replica = self.shard.replica(self.epoch, id);
         let endpoint = replica.pick(self.question.tried).ok_or(End::NoEndpoint)?;
         let passed = Passed { route, service, permit, path, client };
         let out = self.render(&passed, replica.node(endpoint), terms)?;
@@ -438,11 +444,9 @@ impl Desk<'_> {
         }
     }
 
-    fn route(&self, path: &[u8]) -> Option<&Route> {
-        let prefix = &*self.rules.route_prefix;
-        let rest = path.strip_prefix(prefix)?;
-        let inside = prefix.is_empty() || rest.is_empty() || rest[0] == b'/';
-        if inside { self.epoch.snapshot().routes.find(path) } else { None }
+    fn route(&self, path: &[u8]) -> Option<Destination<'_>> {
+        let asked = Asked::of(path, self.head);
+        self.shard.router.find(self.epoch.snapshot(), &asked, || self.client(), self.question.service)
     }
 
     /// The client: the socket's peer, or whom trusted proxies say they act for.
@@ -490,10 +494,11 @@ impl Desk<'_> {
         let (added, count) = group.fields();
         let peer = self.question.peer;
         let behind = if *client == peer.address { *peer } else { Peer::new(*client) };
-        let asked = Asked { head, path, rest: rest(route, path), client: *client, id: &terms.request_id };
-        let origin = || asked.origin(query.unwrap_or_default(), &behind);
+        let taken = Taken { route, path };
+        let material = Material { head, taken, client: *client, id: &terms.request_id };
+        let origin = || material.origin(query.unwrap_or_default(), &behind);
         let id_rules = &self.rules.request_id;
-        headers::edit_request((edits, other, composed), service.headers.as_deref(), id_rules, origin, asked.id);
+        headers::edit_request((edits, other, composed), service.headers.as_deref(), id_rules, origin, material.id);
         let target = match route.rewrite.composition() {
             Some(composition) => composition.target(&origin(), other, target).ok_or(End::BadRewrite)?,
             None => Target {
@@ -528,12 +533,6 @@ impl Desk<'_> {
         }
         Ok(out)
     }
-}
-
-/// What a prefix leaves of a path, without its first slash.
-fn rest<'a>(route: &Route, path: &'a [u8]) -> &'a [u8] {
-    let rest = path.strip_prefix(&*route.rule).unwrap_or_default();
-    rest.strip_prefix(b"/").unwrap_or(rest)
 }
 
 pub(super) fn without_credentials<'a>(text: &[u8], stripped: &'a mut Vec<u8>) -> &'a [u8] {

@@ -21,6 +21,8 @@ mod reload;
 #[cfg(test)]
 mod rules;
 #[cfg(test)]
+mod shaping;
+#[cfg(test)]
 mod stats;
 #[cfg(test)]
 mod strict;

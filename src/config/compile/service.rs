@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::rules::Rules;
-use super::{Desk, EndpointIds, Page, address, cors, default_answer, headers, http, tcp, validation};
+use super::{Desk, EndpointIds, Page, address, cors, default_answer, headers, http, split, tcp, validation};
 use crate::config::section::Section;
 use crate::config::source::Faults;
 use crate::config::suggest;
@@ -53,6 +53,7 @@ pub(super) fn compile(
     let mut names = HashMap::new();
     let mut endpoint_ids = EndpointIds::default();
     let (mut services, mut listens) = (Vec::new(), Vec::new());
+    let targets = split::targets(page);
     for module in page.root.many("module") {
         let base = module.one("base");
         unique_name(page, base, &mut names, faults);
@@ -62,7 +63,7 @@ pub(super) fn compile(
             continue;
         }
         let id = ServiceId(u32::try_from(services.len()).expect("a file of 4 Gi services is larger than files may be"));
-        if module.many("match_rule").is_empty() {
+        if module.many("match_rule").is_empty() && !targets.contains(base.text("name")) {
             let message = "no [[module.match_rule]]: no path leads to this http service";
             faults.error(&page.source, module.at, message, "add one with rule = \"/path\"");
         }
@@ -71,6 +72,7 @@ pub(super) fn compile(
         }
         services.push(service(&world, module, &mut endpoint_ids, faults));
     }
+    split::link(page, &mut services, faults);
     Modules { services, routes: rules.finish(faults), listens }
 }
 
@@ -120,6 +122,8 @@ fn service(world: &World<'_>, module: &Section, ids: &mut EndpointIds, faults: &
         default_answer,
         upstream,
         tcp,
+        down: base.text("status") == "down",
+        splits: None,
     }
 }
 

@@ -65,6 +65,7 @@ pub(crate) struct Service {
     weights: Vec<u32>,
     load_balance: Table,
     access: Table,
+    further: String,
 }
 
 impl Service {
@@ -82,6 +83,7 @@ impl Service {
             weights: Vec::new(),
             load_balance: Table::new(),
             access: Table::new(),
+            further: String::new(),
         };
         let service = service.base("load_type", "http").base("name", name);
         let service = service.balance("check_method", "httpchk").balance("check_url", PROBE);
@@ -125,6 +127,13 @@ impl Service {
         self
     }
 
+    /// Tables of the module as they stand in the file.
+    pub(crate) fn further(mut self, tables: &str) -> Self {
+        self.further.push_str(tables);
+        self.further.push('\n');
+        self
+    }
+
     /// A key of `[module.access_control]`.
     pub(crate) fn access(mut self, key: &'static str, value: impl Toml) -> Self {
         self.access.insert(key, value.toml());
@@ -147,6 +156,7 @@ impl Service {
         }
         write_table(text, "  [module.load_balance]", &balance);
         write_table(text, "  [module.access_control]", &self.access);
+        text.push_str(&self.further);
     }
 }
 
@@ -175,6 +185,7 @@ pub(crate) struct Conf {
     admin: Table,
     store: Table,
     trace: Table,
+    request_id: Table,
     logs: BTreeMap<&'static str, Table>,
     services: Vec<Service>,
     apps: Vec<App>,
@@ -192,6 +203,7 @@ impl Conf {
             admin: Table::new(),
             store: Table::new(),
             trace: Table::new(),
+            request_id: Table::new(),
             logs: BTreeMap::new(),
             services: Vec::new(),
             apps: Vec::new(),
@@ -247,6 +259,12 @@ impl Conf {
     /// A key of base.toml's `[trace]`.
     pub(crate) fn trace(mut self, key: &'static str, value: impl Toml) -> Self {
         self.trace.insert(key, value.toml());
+        self
+    }
+
+    /// A key of base.toml's `[request_id]`.
+    pub(crate) fn request_id(mut self, key: &'static str, value: impl Toml) -> Self {
+        self.request_id.insert(key, value.toml());
         self
     }
 
@@ -307,6 +325,7 @@ impl Conf {
         write_table(&mut base, "[admin]", &self.admin);
         write_table(&mut base, "[store]", &self.store);
         write_table(&mut base, "[trace]", &self.trace);
+        write_table(&mut base, "[request_id]", &self.request_id);
         for (name, table) in &self.logs {
             write_table(&mut base, &format!("[{name}]"), table);
         }

@@ -1,6 +1,22 @@
 //! `[module.cors]`: which pages of other origins may read a service's answers (Fetch standard, section 3.2).
 //!
-//! In scope: the rules and which origins they allow. Out of scope: what is answered (`worker/cors`).
+//! A preflight is answered by the gateway and never reaches a service. A service's own `Access-Control-*` fields do not
+//! go down beside ours: two words on the same thing are none to a browser. What is said goes on every answer to the
+//! request, a refusal included, so that a page can read why. In scope: the rules, which origins they allow, what is said.
+//! Out of scope: putting it on the answer (`worker/dressing`).
+
+use crate::end::End;
+use crate::proto::edits::Edit;
+use crate::proto::field;
+use crate::proto::head::{self, Method, RequestHead};
+
+const ALLOW_ORIGIN: &[u8] = b"Access-Control-Allow-Origin";
+const ALLOW_METHODS: &[u8] = b"Access-Control-Allow-Methods";
+const ALLOW_HEADERS: &[u8] = b"Access-Control-Allow-Headers";
+const ALLOW_CREDENTIALS: &[u8] = b"Access-Control-Allow-Credentials";
+const EXPOSE_HEADERS: &[u8] = b"Access-Control-Expose-Headers";
+const MAX_AGE: &[u8] = b"Access-Control-Max-Age";
+
 
 /// The rules of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +35,15 @@ pub struct Cors {
     pub max_age_s: Box<str>,
 }
 
+/// What becomes of a request to a service with such rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crossing {
+    /// It goes on; its answer is dressed.
+    Goes,
+    /// It was a question only, which the dressing answers.
+    Preflight,
+}
+
 /// Origins that may.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origins {
@@ -35,6 +60,47 @@ pub struct OriginRule {
     front: Box<str>,
     /// `.example.com` of it, with a port where there is one.
     below: Option<Box<str>>,
+}
+
+impl Cors {
+    /// Says what the answer is given.
+    ///
+    /// # Errors
+    /// `End::CorsOrigin` for a preflight from where nobody may.
+    pub fn cross(&self, head: &RequestHead<'_>, mut say: impl FnMut(Edit, &[u8], &[u8])) -> Result<Crossing, End> {
+        for name in [ALLOW_ORIGIN, ALLOW_METHODS, ALLOW_HEADERS, ALLOW_CREDENTIALS, EXPOSE_HEADERS, MAX_AGE] {
+            say(Edit::Delete, name, b"");
+        }
+        if self.origins != Origins::Any {
+            say(Edit::Add, b"Vary", b"Origin");
+        }
+        let Some(origin) = head::field(head.fields, "origin") else { return Ok(Crossing::Goes) };
+        let asked = head::field(head.fields, "access-control-request-method");
+        let preflight = asked.filter(|_| head.method == Method::Options);
+        if !self.origins.allow(origin) {
+            return if preflight.is_some() { Err(End::CorsOrigin) } else { Ok(Crossing::Goes) };
+        }
+        say(Edit::Set, ALLOW_ORIGIN, if self.origins == Origins::Any { b"*" } else { origin });
+        if self.credentials {
+            say(Edit::Set, ALLOW_CREDENTIALS, b"true");
+        }
+        let Some(method) = preflight else {
+            if !self.exposed.is_empty() {
+                say(Edit::Set, EXPOSE_HEADERS, self.exposed.as_bytes());
+            }
+            return Ok(Crossing::Goes);
+        };
+        say(Edit::Add, b"Vary", b"Access-Control-Request-Method, Access-Control-Request-Headers");
+        let method = if field::is_token(method) { method } else { b"" };
+        say(Edit::Set, ALLOW_METHODS, if &*self.methods == "*" { method } else { self.methods.as_bytes() });
+        let wanted = head::field(head.fields, "access-control-request-headers").unwrap_or_default();
+        let headers = if &*self.headers == "*" { wanted } else { self.headers.as_bytes() };
+        if !headers.is_empty() {
+            say(Edit::Set, ALLOW_HEADERS, headers);
+        }
+        say(Edit::Set, MAX_AGE, self.max_age_s.as_bytes());
+        Ok(Crossing::Preflight)
+    }
 }
 
 impl OriginRule {

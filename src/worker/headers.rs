@@ -1,4 +1,5 @@
-//! A service's header rules, carried out: on the head that goes to an endpoint and on the answer's.
+//! A service's header rules and its word on other origins' pages, carried out: on the head that goes to an endpoint and
+//! on the answer's.
 //!
 //! In scope: whose edits there are, what composed values may take from a request, and a request's id where it goes by
 //! another name. Out of scope: the rules (`wall/headers`), how edits are written into a head (`proto/edits`).
@@ -10,9 +11,11 @@ use super::dressing::Dressing;
 use super::plan::without_credentials;
 use super::request_id::RequestId;
 use super::shard::{Scratch, Shard};
+use crate::end::End;
 use crate::proto::edits::{self, Edit};
 use crate::proto::head::RequestHead;
 use crate::wall::composition::{Origin, Taken};
+use crate::wall::cors::{Cors, Crossing};
 use crate::wall::headers::{self, HeaderRules};
 use crate::wall::snapshot::RequestIdRules;
 
@@ -57,6 +60,14 @@ pub fn dress(shard: &Shard, rules: &HeaderRules, material: &Material<'_>, hides_
     headers::write(&rules.response, &material.origin(query, &client), (other, composed), |edit, name, value| {
         dressing.say(&shard.buffers, edit, name, value);
     });
+}
+
+/// The answer says which pages may read it.
+///
+/// # Errors
+/// As `Cors::cross`.
+pub fn cross(shard: &Shard, cors: &Cors, head: &RequestHead<'_>, dressing: &Dressing) -> Result<Crossing, End> {
+    cors.cross(head, |edit, name, value| dressing.say(&shard.buffers, edit, name, value))
 }
 
 /// The answer has the request's id, where it is to have it.

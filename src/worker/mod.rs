@@ -14,7 +14,6 @@ pub mod body;
 pub mod buffer;
 pub mod clock;
 pub mod converse;
-pub mod cors;
 pub mod deadline;
 pub mod downstream;
 pub mod dressing;

@@ -9,7 +9,6 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use super::buffer::{Class, Lease};
-use super::cors::{self, Crossing};
 use super::downstream::Peer;
 use super::dressing::Dressing;
 use super::headers::{self, Material};
@@ -30,6 +29,7 @@ use crate::proto::head::{self, Body, HeadLimits, Method, RequestHead, Storage, V
 use crate::proto::trace_context::{Incoming, TraceOnward};
 use crate::proto::{form, target};
 use crate::wall::composition::{Taken, Target};
+use crate::wall::cors::Crossing;
 use crate::wall::default_answer::When;
 use crate::wall::forwarded;
 use crate::wall::routes::{Asked, Route};
@@ -382,7 +382,7 @@ impl Desk<'_> {
             headers::dress(self.shard, rules, &material, service.access.open, self.question.dressing);
         }
         if let Some(cors) = &service.cors
-            && cors::cross(self.shard, cors, self.head, self.question.dressing)? == Crossing::Preflight
+            && headers::cross(self.shard, cors, self.head, self.question.dressing)? == Crossing::Preflight
         {
             return Ok(Decision::Local(Local::Preflight));
         }

@@ -118,7 +118,7 @@ mod tests {
             ("/*/a", 3),
             ("/a/**", 3),
             ("/../a", 1),
-            ("/(string):x/(number):x", 13),
+            ("/(string):x/(number):x", 12),
         ] {
             assert_eq!(parse(text).map_err(|wrong| wrong.0), Err(at), "{text}");
         }

@@ -23,6 +23,8 @@ fn baseline() -> Text {
     set("module.toml", "module.load_balance", "check_method", "\"httpchk\"");
     set("module.toml", "module.split", "service", "\"another\"");
     set("module.toml", "module.split", "share", "0.25");
+    set("module.toml", "module.header", "name", "\"X-Unlike\"");
+    set("module.toml", "module.validation", "part", "\"query.unlike\"");
     set("app.toml", "authirized_apps", "app_id", "\"unlike\"");
     set("app.toml", "authirized_apps", "secret", "\"unlike\"");
     text
@@ -128,6 +130,12 @@ fn ground(text: &mut Text, path: &str, key: &Key) {
     }
     if path == "trace" && key.name != "on" {
         text.entry(("base.toml", path.to_owned())).or_default().insert("on", "true".into());
+    }
+    if path == "module.cors" && key.name != "allow_origins" {
+        text.entry(("module.toml", path.to_owned())).or_default().insert("allow_origins", "\"https://a.b\"".into());
+    }
+    if path == "module.default_answer" && key.name != "when" {
+        text.entry(("module.toml", path.to_owned())).or_default().insert("when", "\"always\"".into());
     }
     if key.name == "check_method" {
         text.entry(("module.toml", path.to_owned())).or_default().remove("check_method");

@@ -108,6 +108,10 @@ fn service(world: &World<'_>, module: &Section, ids: &mut EndpointIds, faults: &
     let cors = cors::compile(&mut world.desk(module.one("cors"), faults));
     let validation = validation::compile(world.page, module, faults);
     let default_answer = default_answer::compile(&mut world.desk(module.one("default_answer"), faults));
+    if is_tcp && (headers.is_some() || cors.is_some() || validation.is_some() || default_answer.is_some()) {
+        let message = "header, cors, validation and default_answer have no effect: a tcp module's bytes are not looked at";
+        faults.warn(&world.page.source, module.at, message, "");
+    }
     Service {
         name: base.text("name").into(),
         access,

@@ -8,9 +8,11 @@ fn table(when: &str, status: u16) -> String {
     format!("[module.default_answer]\nwhen = {when:?}\nstatus = {status}\ncontent_type = \"text/plain\"\nbody = \" soon \"\n")
 }
 
-/// A port that nobody listens on.
-fn dead() -> String {
-    std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").to_string()
+/// A gateway whose service was there when it started, and is gone before anybody has noticed.
+fn deserted(tables: &str) -> Gateway {
+    let origin = Origin::ok();
+    let service = Service::at("/svc", &[&origin]).balance("fall", 100).further(tables);
+    Gateway::start(&Conf::new().service(service))
 }
 
 #[test]
@@ -59,10 +61,7 @@ fn the_rules_of_the_service_hold_before_its_mock() {
 
 #[test]
 fn a_failing_service_is_stood_in_for() {
-    let service = Service::with_nodes("/svc", vec![dead()]).balance("check_method", "tcpchk").balance("fall", 100);
-    let gateway = Gateway::start(&Conf::new().service(service.further(&table("failure", 200))));
-    let mut client = gateway.connect();
-    let answer = client.get("/svc/a");
+    let answer = deserted(&table("failure", 200)).connect().get("/svc/a");
     assert_eq!((answer.status(), answer.text().as_str()), (200, " soon "));
     assert_eq!(answer.reason(), "connect_refused", "the reason is still told");
 }
@@ -106,7 +105,5 @@ fn a_clients_own_fault_is_not_stood_in_for() {
 
 #[test]
 fn without_one_a_failure_is_told() {
-    let service = Service::with_nodes("/svc", vec![dead()]).balance("check_method", "tcpchk").balance("fall", 100);
-    let gateway = Gateway::start(&Conf::new().service(service));
-    gateway.connect().get("/svc/a").expect_end(502, "connect_refused");
+    deserted("").connect().get("/svc/a").expect_end(502, "connect_refused");
 }

@@ -68,13 +68,12 @@ fn values_may_hold_parts_of_the_request() {
 
 #[test]
 fn rules_hold_for_every_attempt_and_are_carried_out_once() {
-    let origin = Origin::replying(NOISY);
-    // The first endpoint refuses connections, so that many requests are tried twice.
-    let dead = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").to_string();
-    let service = Service::with_nodes("/svc", vec![dead, origin.node().to_owned()]);
-    let service = service.balance("check_method", "tcpchk").balance("fall", 100);
+    let (origin, deserted) = (Origin::replying(NOISY), Origin::ok());
+    let service = Service::at("/svc", &[&deserted, &origin]).balance("fall", 100);
     let rules = [rule("request", "add", "X-Once", "1"), rule("response", "add", "X-Once", "1")];
     let gateway = Gateway::start(&Conf::new().service(service.further(&rules.concat())));
+    // From here on it refuses connections, so that every other request is tried twice.
+    drop(deserted);
     let mut client = gateway.connect();
     for _ in 0..8 {
         let answer = client.get("/svc/a");

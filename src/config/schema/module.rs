@@ -83,8 +83,8 @@ const BASE: &[Key] = &[
         1,
         READ_BODY_BYTES_CEILING as i64,
         65_536,
-        "The largest request body that a rule reads whole before it decides: a form that may name a tenant. A larger \
-         one is answered 413; bodies that no rule looks into are not bounded by this.",
+        "The largest request body that a rule reads whole before it decides: a form that may name a tenant, JSON that is \
+         validated. A larger one is answered 413; bodies that no rule looks into are not bounded by this.",
     )
     .unit("bytes")
     .ours(),

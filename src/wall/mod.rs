@@ -6,9 +6,16 @@
 
 pub mod access;
 pub mod addresses;
+pub mod attribute;
 pub mod calendar;
+pub mod composition;
+pub mod cors;
+pub mod default_answer;
+pub mod condition;
 pub mod epoch;
+pub mod expression;
 pub mod forwarded;
+pub mod headers;
 pub mod health;
 pub mod journal;
 pub mod link;
@@ -20,6 +27,8 @@ pub mod routes;
 pub mod secret;
 pub mod slot;
 pub mod snapshot;
+pub mod split;
 pub mod tenants;
 pub mod timing;
 pub mod trace;
+pub mod validation;

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod addresses;
+pub mod balance;
 pub mod calendar;
 pub mod epoch;
 pub mod forwarded;
@@ -13,9 +14,11 @@ pub mod health;
 pub mod journal;
 pub mod link;
 pub mod listen;
+pub mod loads;
 pub mod quota;
 pub mod rate;
 pub mod rewrite;
+pub mod ring;
 pub mod routes;
 pub mod secret;
 pub mod slot;

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use proptest::prelude::*;
+use proptest::prelude::{ProptestConfig, any, prop_assert, prop_assert_eq, proptest};
 
 use super::*;
 use crate::wall::balance::{HashKey, HashRule};
@@ -174,7 +174,7 @@ fn failures_lower_the_share_and_successes_restore_it() {
 
 #[test]
 fn a_failing_endpoint_needs_fewer_requests_in_hand_to_be_passed_over() {
-    let (balancer, made) = (balancer(Strategy::LeastRequests, &[50, 50]), Made::loaded(&[0, 3]));
+    let (balancer, made) = (balancer(Strategy::LeastRequests, &[50, 50]), Made::loaded(&[0, 7]));
     (0..3).for_each(|_| balancer.failed(&made.standings[0], 10, NOW));
     assert_eq!(counts(&balancer, &made, 9), [1, 8], "one at an eighth is as much as eight: they take turns by weight");
     made.loads[0].set(1);

@@ -1,4 +1,5 @@
-//! How the service chooses among its endpoints, and what share each gets; of a consistent hash, which one it is.
+//! How the service chooses among its endpoints, where that is not as ever, and what share each gets; of a consistent
+//! hash, which one it is.
 
 use std::net::IpAddr;
 
@@ -20,7 +21,10 @@ pub(super) fn tell<'s>(
     let field = Shares::of(service);
     let key = balance.key(head, path, client);
     let chosen = key.and_then(|key| field.owner(balance, key));
-    story.lines("balance", &rule(balance, key));
+    let as_ever = balance.weighted && balance.strategy == Strategy::RoundRobin && balance.slow_start_ms == 0;
+    if !as_ever {
+        story.lines("balance", &rule(balance, key));
+    }
     let told = field.endpoints.iter().enumerate().map(|(at, endpoint)| {
         let share = match (endpoint.forbidden, chosen) {
             (true, _) => "on forbid_list: none".to_owned(),

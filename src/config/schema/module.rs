@@ -129,9 +129,9 @@ const MATCH_RULE: &[Key] = &[
 /// The names that GateKeeper and its kin have for ways of balancing, and our own.
 const BALANCE_TYPES: &[&str] = &[
     "round-robin",
+    "round",
     "weight_round",
     "WightRobin",
-    "round",
     "RoundRobin",
     "random",
     "Rand",

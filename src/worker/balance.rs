@@ -13,7 +13,7 @@ pub mod random;
 pub mod rotation;
 pub mod standing;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use dice::Dice;
 use rotation::Rotation;
@@ -38,12 +38,15 @@ pub struct Balancer {
     weights: Box<[u32]>,
     rotation: RefCell<Rotation>,
     dice: Dice,
+    /// Some endpoint may be below its full level; while none is, nobody looks at standings.
+    ailing: Cell<bool>,
 }
 
 /// The endpoints as one request finds them.
 pub struct View<'v, F> {
     weights: &'v [u32],
     field: &'v F,
+    ailing: bool,
     slow_start_ms: u32,
     now_us: u64,
 }
@@ -56,7 +59,11 @@ impl<F: Field> View<'_, F> {
         if written == 0 || !self.field.may_take(endpoint) {
             return 0;
         }
-        u64::from(written) * u64::from(self.field.standing(endpoint).level(self.slow_start_ms, self.now_us))
+        u64::from(written) * u64::from(if self.ailing { self.level(endpoint) } else { FULL })
+    }
+
+    fn level(&self, endpoint: usize) -> u32 {
+        self.field.standing(endpoint).level(self.slow_start_ms, self.now_us)
     }
 
     /// How many requests it has in hand.
@@ -87,13 +94,13 @@ impl Balancer {
             rotation.pick(|endpoint| u64::from(weights[endpoint]) * u64::from(FULL));
         }
         let dice = Dice::new(seed as u64);
-        Self { balance: balance.clone(), weights, rotation: RefCell::new(rotation), dice }
+        let ailing = Cell::new(true);
+        Self { balance: balance.clone(), weights, rotation: RefCell::new(rotation), dice, ailing }
     }
 
-    /// The endpoint for a request, with its key where there is one.
-    pub fn pick(&self, field: &impl Field, key: Option<u32>, now_us: u64) -> Option<usize> {
-        let slow_start_ms = self.balance.slow_start_ms;
-        let view = View { weights: &self.weights, field, slow_start_ms, now_us };
+    /// The endpoint for a request, with its key where there is one. The time is asked for where it matters.
+    pub fn pick(&self, field: &impl Field, key: Option<u32>, now_us: impl FnOnce() -> u64) -> Option<usize> {
+        let view = self.view(field, now_us);
         match (&self.balance.strategy, key) {
             (Strategy::Random, _) => random::pick(&view, &self.dice),
             (Strategy::LeastRequests, _) => least::pick(&view, &mut self.rotation.borrow_mut()),
@@ -106,17 +113,41 @@ impl Balancer {
         }
     }
 
+    fn view<'v, F: Field>(&'v self, field: &'v F, now_us: impl FnOnce() -> u64) -> View<'v, F> {
+        let (ailing, slow_start_ms) = (self.ailing.get(), self.balance.slow_start_ms);
+        let timely = ailing || self.balance.strategy == Strategy::PeakEwma;
+        let now_us = if timely { now_us() } else { 0 };
+        let mut view = View { weights: &self.weights, field, ailing, slow_start_ms, now_us };
+        if ailing {
+            view.ailing = (0..self.weights.len()).any(|endpoint| view.level(endpoint) < FULL);
+            self.ailing.set(view.ailing);
+        }
+        view
+    }
+
     /// An attempt at an endpoint went well; its answer took so long, where that is known.
     #[inline]
-    pub fn succeeded(&self, standing: &Standing, took_us: Option<u64>, now_us: u64) {
-        standing.succeeded(now_us);
-        if let (Strategy::PeakEwma, Some(took_us)) = (&self.balance.strategy, took_us) {
-            standing.answered_in(took_us, now_us);
+    pub fn succeeded(&self, standing: &Standing, took_us: Option<u64>, now_us: impl FnOnce() -> u64) {
+        match (&self.balance.strategy, took_us) {
+            (Strategy::PeakEwma, Some(took_us)) => {
+                let now_us = now_us();
+                standing.succeeded(now_us);
+                standing.answered_in(took_us, now_us);
+            }
+            _ if self.ailing.get() => standing.succeeded(now_us()),
+            _ => {}
         }
+    }
+
+    /// An endpoint takes traffic again, after it took none while others did.
+    pub fn is_back(&self, standing: &Standing, now_us: u64) {
+        self.ailing.set(true);
+        standing.is_back(now_us);
     }
 
     /// An attempt failed after so long, and the endpoint is to blame.
     pub fn failed(&self, standing: &Standing, took_us: u64, now_us: u64) {
+        self.ailing.set(true);
         standing.failed(self.balance.failure_percent, now_us);
         if self.balance.strategy == Strategy::PeakEwma {
             standing.failed_after(took_us, now_us);

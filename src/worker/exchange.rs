@@ -398,13 +398,15 @@ async fn attempts(
 /// What the core learns of the endpoint by an attempt that is over. A kept connection that was closed meanwhile says
 /// nothing of it.
 fn judge(shard: &Shard, down: &mut Downstream, forward: &Forward, outcome: Result<(), End>) {
-    let (timing, now_us) = (&down.tab.get().timing, shard.clock.now_us());
+    let (replica, timing) = (&forward.replica, &down.tab.get().timing);
     match outcome.map_err(End::meaning) {
         Ok(()) => {
-            forward.replica.succeeded(forward.endpoint, timing.response_us().filter(|_| timing.sent_us > 0), now_us)
+            let took_us = timing.response_us().filter(|_| timing.sent_us > 0);
+            replica.succeeded(forward.endpoint, took_us, || shard.clock.now_us());
         }
         Err(Meaning { side: Side::Upstream, retry: Retry::No | Retry::Unsent, .. }) => {
-            forward.replica.failed(forward.endpoint, now_us.saturating_sub(timing.queued_us), now_us);
+            let now_us = shard.clock.now_us();
+            replica.failed(forward.endpoint, now_us.saturating_sub(timing.queued_us), now_us);
         }
         Err(_) => {}
     }

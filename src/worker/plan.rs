@@ -354,7 +354,7 @@ impl Desk<'_> {
         }
         let replica = self.shard.replica(self.epoch, route.service);
         let key = service.upstream.balance.key(self.head, path, client);
-        let now_us = self.shard.clock.now_us();
+        let now_us = || self.shard.clock.now_us();
         let endpoint = replica.pick(self.question.tried, key, now_us).ok_or(End::NoEndpoint)?;
         let passed = Passed { route, service, permit, path, client };
         let out = self.render(&passed, replica.node(endpoint), terms);

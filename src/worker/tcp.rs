@@ -85,7 +85,7 @@ async fn dial(
     let mut tried = Tried::default();
     let mut last = End::NoEndpoint;
     while tried.may_go_on() {
-        let Some(endpoint) = replica.pick(&tried, key, shard.clock.now_us()) else { break };
+        let Some(endpoint) = replica.pick(&tried, key, || shard.clock.now_us()) else { break };
         if let Some(note) = down.tab.note() {
             note.node(replica.node(endpoint), &shard.buffers);
         }
@@ -97,7 +97,7 @@ async fn dial(
         match connect::acquire(&replica, endpoint, false, &down.writing, &shard.buffers, timing).await {
             Ok(leased) => {
                 account.connected(leased.reused, shard.clock.now_us());
-                replica.succeeded(endpoint, account.timing.connect_us(), shard.clock.now_us());
+                replica.succeeded(endpoint, account.timing.connect_us(), || shard.clock.now_us());
                 return Ok(leased);
             }
             Err(end) if end.meaning().retry == Retry::Unsent => {

@@ -21,7 +21,7 @@ const SECOND: u64 = 1_000_000;
 fn seeds() -> Vec<u64> {
     match std::env::var("SEED") {
         Ok(seed) => vec![seed.parse().expect("SEED is a number")],
-        Err(_) => (0..24).collect(),
+        Err(_) => (0..10).collect(),
     }
 }
 

@@ -230,7 +230,7 @@ impl World {
         let before = core.up.replace(now.clone());
         for (endpoint, (is, was)) in now.iter().zip(&before).enumerate() {
             if *is && !was && before.contains(&true) {
-                core.standings[endpoint].is_back(now_us);
+                core.balancer.is_back(&core.standings[endpoint], now_us);
             }
         }
         now
@@ -239,7 +239,7 @@ impl World {
     fn attempt(&mut self, gate: &impl Gate, mut request: Request, now_us: u64) {
         let up = self.look(&self.cores[request.core], now_us);
         let sight = Sight { world: self, gate, request: &request, now_us };
-        let picked = self.cores[request.core].balancer.pick(&sight, Some(request.key), now_us);
+        let picked = self.cores[request.core].balancer.pick(&sight, Some(request.key), || now_us);
         let Some(endpoint) = picked else { return self.end(&request, Outcome::Nowhere, now_us) };
         let bound = self.bound(&sight, endpoint, now_us);
         let load = self.loads[endpoint].get() + 1;
@@ -306,7 +306,7 @@ impl World {
         gate.learns(endpoint, outcome, now_us);
         let (standing, took_us) = (&core.standings[endpoint], now_us - began_us);
         match outcome {
-            Outcome::Answered => core.balancer.succeeded(standing, Some(took_us), now_us),
+            Outcome::Answered => core.balancer.succeeded(standing, Some(took_us), || now_us),
             _ => core.balancer.failed(standing, took_us, now_us),
         }
         if outcome == Outcome::Refused && request.tried.len() < ATTEMPTS_MAX {

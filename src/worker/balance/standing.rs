@@ -205,7 +205,7 @@ mod tests {
         assert!((standing.latency_us(SECOND) - 500_000.0).abs() < 1.0);
         standing.answered_in(10_000, SECOND);
         assert!(standing.latency_us(SECOND) > 490_000.0, "one quick answer is not enough");
-        let later = SECOND + u64::from(EWMA_DECAY_MS) * 1_000;
+        let later = SECOND + EWMA_DECAY_MS * 1_000;
         let faded = standing.latency_us(later) / standing.latency_us(SECOND);
         assert!((faded - (-1.0_f64).exp()).abs() < 1e-9, "{faded}");
     }

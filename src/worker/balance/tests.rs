@@ -62,7 +62,7 @@ fn strategies(weights: &[u32]) -> [Strategy; 6] {
 fn counts(balancer: &Balancer, made: &Made, picks: u32) -> Vec<u32> {
     let mut counts = vec![0; made.up.len()];
     for pick in 0..picks {
-        counts[balancer.pick(made, Some(hash(&[&pick.to_le_bytes()])), NOW).unwrap()] += 1;
+        counts[balancer.pick(made, Some(hash(&[&pick.to_le_bytes()])), || NOW).unwrap()] += 1;
     }
     counts
 }
@@ -71,7 +71,7 @@ fn counts(balancer: &Balancer, made: &Made, picks: u32) -> Vec<u32> {
 fn cores_begin_at_different_places_of_the_cycle() {
     let balance = Balance { strategy: Strategy::RoundRobin, weighted: true, slow_start_ms: 0, failure_percent: 0 };
     let made = Made::new(3);
-    let firsts = [0, 1, 2].map(|core| Balancer::new(&balance, &[1, 1, 1], core).pick(&made, None, NOW));
+    let firsts = [0, 1, 2].map(|core| Balancer::new(&balance, &[1, 1, 1], core).pick(&made, None, || NOW));
     assert_eq!(firsts, [Some(0), Some(1), Some(2)]);
 }
 
@@ -103,7 +103,7 @@ fn chance_goes_by_the_weights() {
 #[test]
 fn the_least_loaded_for_its_weight_is_picked_and_equals_take_turns() {
     let pick = |weights: &[u32], loads: &[u32]| {
-        balancer(Strategy::LeastRequests, weights).pick(&Made::loaded(loads), None, NOW)
+        balancer(Strategy::LeastRequests, weights).pick(&Made::loaded(loads), None, || NOW)
     };
     assert_eq!(pick(&[1, 1, 1], &[5, 3, 4]), Some(1));
     assert_eq!(pick(&[10, 1], &[8, 0]), Some(0), "nine tenths of one are less than one");
@@ -128,7 +128,7 @@ fn an_endpoint_of_which_nothing_is_known_is_tried_with_one_request() {
     let made = Made::new(2);
     made.standings[0].answered_in(1_000, NOW);
     let balancer = balancer(Strategy::PeakEwma, &[50, 50]);
-    assert_eq!(balancer.pick(&made, None, NOW), Some(1));
+    assert_eq!(balancer.pick(&made, None, || NOW), Some(1));
     made.loads[1].set(1);
     assert_eq!(counts(&balancer, &made, 20), [20, 0]);
 }
@@ -137,10 +137,10 @@ fn an_endpoint_of_which_nothing_is_known_is_tried_with_one_request() {
 fn a_key_stays_where_it_belongs_and_moves_on_when_that_is_down() {
     let balancer = balancer(hashed(&[50; 4], 0), &[50; 4]);
     let mut made = Made::new(4);
-    let own: Vec<_> = (0..200).map(|key| balancer.pick(&made, Some(hash(&[&[key]])), NOW).unwrap()).collect();
+    let own: Vec<_> = (0..200).map(|key| balancer.pick(&made, Some(hash(&[&[key]])), || NOW).unwrap()).collect();
     made.up[2] = false;
     for (key, own) in (0..200).zip(&own) {
-        let now = balancer.pick(&made, Some(hash(&[&[key]])), NOW).unwrap();
+        let now = balancer.pick(&made, Some(hash(&[&[key]])), || NOW).unwrap();
         assert!(if *own == 2 { now != 2 } else { now == *own }, "key {key}: {own}, then {now}");
     }
 }
@@ -150,7 +150,7 @@ fn a_key_that_everybody_asks_for_spills_over_within_the_bound() {
     let balancer = balancer(hashed(&[50; 4], 125), &[50; 4]);
     let made = Made::new(4);
     for _ in 0..400 {
-        let endpoint = balancer.pick(&made, Some(7), NOW).unwrap();
+        let endpoint = balancer.pick(&made, Some(7), || NOW).unwrap();
         made.loads[endpoint].set(made.loads[endpoint].get() + 1);
     }
     let mut loads: Vec<_> = made.loads.iter().map(Cell::get).collect();
@@ -166,7 +166,7 @@ fn failures_lower_the_share_and_successes_restore_it() {
         (0..3).for_each(|_| balancer.failed(&made.standings[0], 10, NOW));
         let lowered = counts(&balancer, &made, 9_000);
         assert!(lowered[0].abs_diff(1_000) < 120, "an eighth against a whole: {lowered:?}");
-        (0..10).for_each(|_| balancer.succeeded(&made.standings[0], None, NOW));
+        (0..10).for_each(|_| balancer.succeeded(&made.standings[0], None, || NOW));
         let restored = counts(&balancer, &made, 9_000);
         assert!(restored[0].abs_diff(4_500) < 200, "{restored:?}");
     }
@@ -203,7 +203,7 @@ proptest! {
             let balance = Balance { strategy, weighted: true, slow_start_ms: 0, failure_percent: 50 };
             let balancer = Balancer::new(&balance, &weights, usize::from(seed));
             for key in &keys {
-                let picked = balancer.pick(&made, *key, NOW);
+                let picked = balancer.pick(&made, *key, || NOW);
                 prop_assert_eq!(picked.is_some(), any, "{:?}", balance.strategy);
                 prop_assert!(picked.is_none_or(may), "{:?} picked {:?}", balance.strategy, picked);
             }
@@ -219,7 +219,7 @@ proptest! {
         let (balancer, made) = (balancer(hashed(&weights, percent), &weights), Made::new(weights.len()));
         let total: u32 = weights.iter().sum();
         for (taken, key) in (1_u32..).zip(keys) {
-            let endpoint = balancer.pick(&made, Some(key), NOW).unwrap();
+            let endpoint = balancer.pick(&made, Some(key), || NOW).unwrap();
             let load = made.loads[endpoint].get() + 1;
             made.loads[endpoint].set(load);
             let most = (u64::from(taken) * u64::from(percent) * u64::from(weights[endpoint])).div_ceil(100 * u64::from(total));

@@ -148,15 +148,16 @@ impl Replica {
             .zip(&states)
             .any(|(endpoint, state)| !endpoint.forbidden && state.verdict == Verdict::Up);
         let pools: Box<[Rc<Pool>]> = pools.collect();
+        let balancer = Balancer::new(&upstream.balance, &weights, core.number);
         for (index, endpoint) in upstream.endpoints.iter().enumerate() {
             if states[index].verdict == Verdict::Up && before.is_some_and(|before| before.missed(&endpoint.address)) {
-                pools[index].standing.is_back(core.now_us);
+                balancer.is_back(&pools[index].standing, core.now_us);
             }
         }
         Rc::new(Self {
             pools,
             health: states,
-            balancer: Balancer::new(&upstream.balance, &weights, core.number),
+            balancer,
             dials: Cell::new(core.number),
             any_up,
             upstream: upstream.clone(),
@@ -178,13 +179,13 @@ impl Replica {
 
     /// The endpoint for a request, of those that may take it and were not tried for it. `key` is what
     /// `Balance::key` says.
-    pub fn pick(&self, tried: &Tried, key: Option<u32>, now_us: u64) -> Option<usize> {
+    pub fn pick(&self, tried: &Tried, key: Option<u32>, now_us: impl FnOnce() -> u64) -> Option<usize> {
         self.balancer.pick(&Sight { replica: self, tried }, key, now_us)
     }
 
     /// An attempt at an endpoint went well; its answer took so long, where that is known.
     #[inline]
-    pub fn succeeded(&self, endpoint: usize, took_us: Option<u64>, now_us: u64) {
+    pub fn succeeded(&self, endpoint: usize, took_us: Option<u64>, now_us: impl FnOnce() -> u64) {
         self.balancer.succeeded(&self.pools[endpoint].standing, took_us, now_us);
     }
 

@@ -4,6 +4,7 @@
 //! code that serves; only sockets, health and the state of rates are missing. In scope: telling it. Out of
 //! scope: anything that a stage decides.
 
+mod balance;
 mod request;
 mod rules;
 mod shape;
@@ -157,8 +158,8 @@ impl<'q> Stages<'q, '_> {
             return Ok(Outcome::Own("the gateway gives the default answer"));
         }
         let target = self.target(&shape)?;
-        self.endpoints(service)?;
-        self.upstream_head(&shape, &target, tenant);
+        let node = balance::tell(self.story, service, self.head, path, self.peer.client)?;
+        self.upstream_head(&shape, node, &target, tenant);
         Ok(Outcome::Forwarded(service.name.to_string()))
     }
 
@@ -261,30 +262,8 @@ impl<'q> Stages<'q, '_> {
         self.story.lines("rewrite", &told);
     }
 
-    fn endpoints(&mut self, service: &Service) -> Result<(), End> {
-        let endpoints = &service.upstream.endpoints;
-        let usable = || endpoints.iter().filter(|endpoint| !endpoint.forbidden);
-        let total: u64 = usable().map(|endpoint| u64::from(endpoint.weight)).sum();
-        let first = usable().next().ok_or(End::NoEndpoint);
-        let told = endpoints.iter().map(|endpoint| {
-            let share = if endpoint.forbidden {
-                "on forbid_list: none".to_owned()
-            } else if total == 0 && first.is_ok_and(|first| first.id == endpoint.id) {
-                "every request, as all weigh 0".to_owned()
-            } else {
-                let share = f64::from(endpoint.weight) * 100.0 / (total.max(1) as f64);
-                format!("{share:.1} % of the requests")
-            };
-            format!("{:<24} weight {:<6} {share}", endpoint.node, endpoint.weight)
-        });
-        self.story.lines("endpoints", &told.collect::<Vec<_>>());
-        first.map(|_| ())
-    }
-
-    fn upstream_head(&mut self, shape: &Shape<'_>, target: &Target, tenant: Option<&Tenant>) {
+    fn upstream_head(&mut self, shape: &Shape<'_>, node: &str, target: &Target, tenant: Option<&Tenant>) {
         let (service, http) = (shape.service, &self.snapshot.http);
-        let endpoint = service.upstream.endpoints.iter().find(|endpoint| !endpoint.forbidden);
-        let node = endpoint.map_or("", |endpoint| &*endpoint.node);
         let host = host_sent(http, service, self.head.host, node);
         let edits = shape.request_edits(&self.peer, &http.request_id);
         let onward = request::Onward { http, service, peer: &self.peer, target, edits: &edits, host, tenant };

@@ -20,7 +20,7 @@ pub struct DefaultAnswer {
 /// When a default answer is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
-    /// Where every endpoint has failed.
+    /// Where the service is switched off, or every endpoint has failed.
     Failure,
     /// Always: no endpoint is asked.
     Always,
@@ -30,10 +30,8 @@ impl DefaultAnswer {
     /// Whether the client is given it in place of this end: the service has failed, and not the client or the gateway.
     #[must_use]
     pub fn stands_in_for(&self, end: End) -> bool {
-        let of_service = matches!(
-            end,
-            End::NoEndpoint | End::QueueFull | End::QueueTimeout | End::RequestTimeout | End::Exhausted
-        );
+        let of_service =
+            matches!(end, End::NoEndpoint | End::QueueFull | End::QueueTimeout | End::RequestTimeout | End::Exhausted);
         self.when == When::Failure && (of_service || end.meaning().side == Side::Upstream)
     }
 }
@@ -49,7 +47,7 @@ mod tests {
     #[test]
     fn it_stands_in_for_the_service_and_for_nobody_else() {
         let answer = answer(When::Failure);
-        for end in [End::NoEndpoint, End::ConnectRefused, End::ResponseTimeout, End::BadResponse, End::QueueFull] {
+        for end in [End::ServiceDown, End::NoEndpoint, End::ConnectRefused, End::ResponseTimeout, End::BadResponse, End::QueueFull] {
             assert!(answer.stands_in_for(end), "{end:?}");
         }
         for end in [End::ClientRate, End::TenantSign, End::BadRequestLine, End::NoRoute, End::Drained, End::Loop] {

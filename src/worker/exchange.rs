@@ -23,7 +23,7 @@ use super::upload::receive_body;
 use super::upstream::connect::{self, Leased};
 use super::upstream::pool::Kept;
 use super::upstream::replica::Tried;
-use crate::end::{End, Retry};
+use crate::end::{End, Meaning, Retry, Side};
 use crate::limits::{GATHERED_BODY_BYTES_MAX, RELOAD_ANSWER_MS};
 use crate::proto::head::Body;
 use crate::proto::reply::Content;
@@ -355,6 +355,7 @@ async fn attempts(
                 let out = std::mem::replace(&mut forward.out, head.nothing());
                 match converse::attempt(shard, down, epoch, head, out, terms, leased).await {
                     Ok(after) => {
+                        judge(shard, down, forward, Ok(()));
                         down.source.put_back(head.take());
                         return Done { outcome: Ok(()), after };
                     }
@@ -369,6 +370,7 @@ async fn attempts(
                 Failed { end, begun: false, unsent: true, replayable: true }
             }
         };
+        judge(shard, down, forward, Err(failed.end));
         if !may_try_again(&failed, terms, &tried, fresh) {
             return give_up(shard, down, epoch.as_deref(), head.take(), terms, &failed).await;
         }
@@ -381,6 +383,23 @@ async fn attempts(
             }
             _ => return give_up(shard, down, epoch.as_deref(), head.take(), terms, &failed).await,
         }
+    }
+}
+
+/// What the core learns of the endpoint by an attempt that is over. A kept connection that was closed meanwhile says
+/// nothing of it.
+fn judge(shard: &Shard, down: &mut Downstream, forward: &Forward, outcome: Result<(), End>) {
+    let (replica, timing) = (&forward.replica, &down.tab.get().timing);
+    match outcome.map_err(End::meaning) {
+        Ok(()) => {
+            let took_us = timing.response_us().filter(|_| timing.sent_us > 0);
+            replica.succeeded(forward.endpoint, took_us, || shard.clock.now_us());
+        }
+        Err(Meaning { side: Side::Upstream, retry: Retry::No | Retry::Unsent, .. }) => {
+            let now_us = shard.clock.now_us();
+            replica.failed(forward.endpoint, now_us.saturating_sub(timing.queued_us), now_us);
+        }
+        Err(_) => {}
     }
 }
 

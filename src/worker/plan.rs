@@ -411,7 +411,9 @@ impl Desk<'_> {
             return Ok(Decision::Local(Local::Default));
         }
         let replica = self.shard.replica(self.epoch, id);
-        let endpoint = replica.pick(self.question.tried).ok_or(End::NoEndpoint)?;
+        let key = service.upstream.balance.key(self.head, path, client);
+        let now_us = || self.shard.clock.now_us();
+        let endpoint = replica.pick(self.question.tried, key, now_us).ok_or(End::NoEndpoint)?;
         let passed = Passed { route, service, permit, path, client };
         let out = self.render(&passed, replica.node(endpoint), terms)?;
         Ok(Decision::Forward { replica, endpoint, out })

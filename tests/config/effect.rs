@@ -137,6 +137,9 @@ fn ground(text: &mut Text, path: &str, key: &Key) {
     if path == "module.default_answer" && key.name != "when" {
         text.entry(("module.toml", path.to_owned())).or_default().insert("when", "\"always\"".into());
     }
+    if ["hash_key", "hash_load_max", "hash_points"].contains(&key.name) {
+        text.entry(("module.toml", path.to_owned())).or_default().insert("type", "\"consistent_hash\"".into());
+    }
     if key.name == "check_method" {
         text.entry(("module.toml", path.to_owned())).or_default().remove("check_method");
     }

@@ -7,11 +7,12 @@
 mod account;
 mod address;
 mod admin;
+mod balance;
 mod calendar;
 mod cors;
 mod default_answer;
-mod headers;
 mod filter;
+mod headers;
 mod http;
 mod logs;
 mod order;

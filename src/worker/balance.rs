@@ -79,9 +79,10 @@ impl<F: Field> View<'_, F> {
 
 impl Balancer {
     /// A chooser among endpoints by their weights in the file; one of 0 takes nothing, unless all are 0: then the first
-    /// takes everything. Choosers with other seeds begin elsewhere, so that cores do not hit the same endpoint in step.
+    /// takes everything. The turns begin so many picks on, so that cores do not hit the same endpoint in step; chance
+    /// follows from the seed.
     #[must_use]
-    pub fn new(balance: &Balance, written: &[u32], seed: usize) -> Self {
+    pub fn new(balance: &Balance, written: &[u32], offset: usize, seed: u64) -> Self {
         let mut weights: Box<[u32]> = written.iter().map(|weight| balance.weight(*weight)).collect();
         if weights.iter().all(|weight| *weight == 0)
             && let Some(first) = weights.first_mut()
@@ -90,10 +91,10 @@ impl Balancer {
         }
         let mut rotation = Rotation::new(weights.len());
         let cycle: u64 = weights.iter().map(|weight| u64::from(*weight)).sum();
-        for _ in 0..seed as u64 % cycle.clamp(1, 1_024) {
+        for _ in 0..offset as u64 % cycle.clamp(1, 1_024) {
             rotation.pick(|endpoint| u64::from(weights[endpoint]) * u64::from(FULL));
         }
-        let dice = Dice::new(seed as u64);
+        let dice = Dice::new(seed);
         let ailing = Cell::new(true);
         Self { balance: balance.clone(), weights, rotation: RefCell::new(rotation), dice, ailing }
     }

@@ -148,7 +148,8 @@ impl Replica {
             .zip(&states)
             .any(|(endpoint, state)| !endpoint.forbidden && state.verdict == Verdict::Up);
         let pools: Box<[Rc<Pool>]> = pools.collect();
-        let balancer = Balancer::new(&upstream.balance, &weights, core.number);
+        let seed = core.now_us << 10 ^ core.number as u64;
+        let balancer = Balancer::new(&upstream.balance, &weights, core.number, seed);
         for (index, endpoint) in upstream.endpoints.iter().enumerate() {
             if states[index].verdict == Verdict::Up && before.is_some_and(|before| before.missed(&endpoint.address)) {
                 balancer.is_back(&pools[index].standing, core.now_us);

@@ -146,7 +146,7 @@ fn least_requests_are_in_proportion_to_the_weights() {
 
 #[test]
 fn peak_ewma_prefers_the_endpoint_that_answers_sooner() {
-    let origins = [Origin::ok(), slow(Duration::from_millis(150))];
+    let origins = [Origin::ok(), slow(Duration::from_millis(400))];
     let all: Vec<_> = origins.iter().collect();
     let gateway = start(service(&all, "peak_ewma"), &all);
     let counts = split(&gateway, &all, 80);

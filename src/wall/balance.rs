@@ -105,10 +105,7 @@ impl HashKey {
             }),
             Self::Client => Some(of_client(client)),
             Self::Header(name) => head::field(head.fields, name).map(|value| ring::hash(&[value])),
-            Self::Cookie(name) => {
-                let mut fields = head.fields.iter().filter(|field| field.name.eq_ignore_ascii_case("cookie"));
-                fields.find_map(|field| cookie::find(field.value, name)).map(|value| ring::hash(&[value]))
-            }
+            Self::Cookie(name) => cookie::find(head.fields, name).map(|value| ring::hash(&[value])),
         }
     }
 }

@@ -9,13 +9,21 @@ mod address;
 mod admin;
 mod balance;
 mod calendar;
+mod cors;
+mod default_answer;
+mod filter;
+mod headers;
 mod http;
 mod logs;
+mod order;
+mod pattern;
 mod rules;
 mod service;
+mod split;
 mod tcp;
 mod tenants;
 mod trace;
+mod validation;
 
 use ipnet::IpNet;
 

@@ -411,7 +411,8 @@ impl Desk<'_> {
             return Ok(Decision::Local(Local::Default));
         }
         let replica = self.shard.replica(self.epoch, id);
-        let key = service.upstream.balance.key(self.head, path, client);
+        let decoded = &mut self.shard.scratch.borrow_mut().value;
+        let key = service.upstream.balance.key(self.head, path, client, decoded);
         let now_us = || self.shard.clock.now_us();
         let endpoint = replica.pick(self.question.tried, key, now_us).ok_or(End::NoEndpoint)?;
         let passed = Passed { route, service, permit, path, client };

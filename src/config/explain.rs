@@ -158,8 +158,8 @@ impl<'q> Stages<'q, '_> {
             return Ok(Outcome::Own("the gateway gives the default answer"));
         }
         let target = self.target(&shape)?;
-        let node = balance::tell(self.story, service, self.head, path, self.peer.client)?;
-        self.upstream_head(&shape, node, &target, tenant);
+        let chosen = balance::tell(self.story, service, self.head, path, self.peer.client)?;
+        self.upstream_head(&shape, chosen, &target, tenant);
         Ok(Outcome::Forwarded(service.name.to_string()))
     }
 

@@ -3,7 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use super::{named, said, who};
-use crate::support::{Client, Conf, Gateway, Service, free_port};
+use crate::support::gateway::free_port;
+use crate::support::{Client, Conf, Gateway, Service};
 
 #[test]
 fn a_service_that_is_down_answers_503_and_gives_its_paths_to_nobody() {

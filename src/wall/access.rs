@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
+use super::ranges::Ranges;
 use crate::end::End;
 
 /// A set of addresses and CIDR ranges.
@@ -71,7 +72,7 @@ impl AddressSet {
     /// Whether the set has no range.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.v4.0.is_empty() && self.v6.0.is_empty()
+        self.v4.is_empty() && self.v6.is_empty()
     }
 }
 
@@ -84,29 +85,6 @@ fn unmapped(net: IpNet) -> IpNet {
     match net {
         IpNet::V6(net) => mapped(net).map_or(IpNet::V6(net), IpNet::V4),
         IpNet::V4(_) => net,
-    }
-}
-
-/// Closed ranges, sorted, none touching another's inside.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Ranges<N>(Box<[(N, N)]>);
-
-impl<N: Copy + Ord> Ranges<N> {
-    fn new(mut ranges: Vec<(N, N)>) -> Self {
-        ranges.sort_unstable();
-        ranges.dedup_by(|next, kept| {
-            let overlaps = next.0 <= kept.1;
-            if overlaps {
-                kept.1 = kept.1.max(next.1);
-            }
-            overlaps
-        });
-        Self(ranges.into())
-    }
-
-    fn contains(&self, number: N) -> bool {
-        let after = self.0.partition_point(|range| range.0 <= number);
-        after > 0 && number <= self.0[after - 1].1
     }
 }
 
@@ -247,7 +225,7 @@ mod tests {
     fn everything_is_one_range() {
         let set = set(&["0.0.0.0/0", "1.2.3.4", "255.255.255.255"]);
         assert!(set.contains(ip("0.0.0.0")) && set.contains(ip("255.255.255.255")));
-        assert_eq!(set.v4.0.len(), 1);
+        assert_eq!(set.v4.len(), 1);
     }
 
     #[test]

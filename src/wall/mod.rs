@@ -14,6 +14,7 @@ pub mod journal;
 pub mod link;
 pub mod listen;
 pub mod quota;
+pub mod ranges;
 pub mod rate;
 pub mod rewrite;
 pub mod routes;

@@ -12,7 +12,11 @@ const MS: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MS;
 
 const fn rate(per_second: u32, burst: u32) -> Rate {
-    Rate { per_second, burst }
+    Rate::per_second(per_second, burst)
+}
+
+fn client_key(table: &RateTable, service: &str, client: IpAddr) -> RateKey {
+    table.limit_key(service, "clients", Owner::Client(client))
 }
 
 fn ip(text: &str) -> IpAddr {
@@ -102,7 +106,7 @@ fn a_changed_rate_holds_from_the_next_request_on() {
 #[test]
 fn a_client_is_an_ipv4_address_or_an_ipv6_64_at_one_service() {
     let table = RateTable::new(64);
-    let key = |service, client| table.client_key(service, ip(client));
+    let key = |service, client| client_key(&table, service, ip(client));
     assert_eq!(key("s", "2001:db8::1"), key("s", "2001:db8::ffff:1"));
     assert_ne!(key("s", "2001:db8::1"), key("s", "2001:db8:0:1::1"));
     assert_eq!(key("s", "10.0.0.1"), key("s", "::ffff:10.0.0.1"));
@@ -114,7 +118,7 @@ fn a_client_is_an_ipv4_address_or_an_ipv6_64_at_one_service() {
 #[test]
 fn names_of_tenants_and_services_never_clash() {
     let table = RateTable::new(64);
-    assert_ne!(table.tenant_key("s"), table.client_key("s", ip("0.0.0.0")));
+    assert_ne!(table.tenant_key("s"), client_key(&table, "s", ip("0.0.0.0")));
     assert_ne!(table.tenant_key("ab"), table.tenant_key("a"));
 }
 
@@ -163,10 +167,10 @@ fn a_bucket_that_is_full_again_gives_its_slot_to_the_next_key() {
 #[test]
 fn a_million_addresses_stay_in_bounds_and_a_live_bucket_survives() {
     let table = RateTable::new(crate::limits::RATE_SLOTS);
-    let survivor = table.client_key("s", ip("192.0.2.1"));
+    let survivor = client_key(&table, "s", ip("192.0.2.1"));
     assert_eq!(admitted(&table, survivor, rate(1, 3), 0, 10), 3);
     let places = (0..1_000_000_u32)
-        .filter(|&n| table.admit(table.client_key("s", IpAddr::from(n.to_be_bytes())), rate(1, 3), 0).is_ok())
+        .filter(|&n| table.admit(client_key(&table, "s", IpAddr::from(n.to_be_bytes())), rate(1, 3), 0).is_ok())
         .count();
     assert!((crate::limits::RATE_SLOTS * 99 / 100..crate::limits::RATE_SLOTS).contains(&places), "{places}");
     assert_eq!(admitted(&table, survivor, rate(1, 3), 0, 10), 0);
@@ -193,7 +197,7 @@ fn simulate(threads: u64, keys: u64, rate: Rate, step_ns: u64, time_ns: u64) -> 
                 return;
             }
             let key = now_ns / step_ns % keys;
-            let id = table.client_key("s", IpAddr::from((key as u32).to_be_bytes()));
+            let id = client_key(&table, "s", IpAddr::from((key as u32).to_be_bytes()));
             if table.admit(id, rate, SECOND + now_ns - lag_ns).is_ok() {
                 admitted[key as usize].fetch_add(1, Relaxed);
             }

@@ -156,7 +156,7 @@ ends! {
     CoreConnections = "core_connections", 503, 503, Gateway, No, "too many connections";
     /// The client's address has as many connections as it may.
     AddressConnections = "address_connections", 429, 429, Gateway, No, "too many connections from this address";
-    /// This core holds as many bytes of long request heads and forms as it may.
+    /// This core holds as many bytes of long request heads, and of bodies read whole, as it may.
     LongHeads = "long_heads", 503, 503, Gateway, No, "too many long request heads at once";
     /// The whole request took longer than the service allows.
     RequestTimeout = "request_timeout", 504, 504, Gateway, No, "request not served in time";

@@ -59,8 +59,8 @@ pub const TRAILER_BYTES_MAX: usize = 8 * 1024;
 pub const CHUNK_OVERHEAD_GRACE_BYTES: u64 = 64 * 1024;
 /// Interim (1xx) responses relayed for one request.
 pub const INTERIM_RESPONSES_MAX: u32 = 16;
-/// A form body read for `app_id` and `sign`; larger is 413 for a service that needs a tenant.
-pub const FORM_BODY_BYTES_MAX: usize = 64 * 1024;
+/// The largest request body that a user may have read whole before it is decided (`read_body_bytes_max`).
+pub const READ_BODY_BYTES_CEILING: usize = LONG_HEADS_BYTES_MAX / 2;
 /// A PROXY protocol header, its values included (the specification's own receivers take 536 bytes without any).
 pub const PROXY_HEADER_BYTES_MAX: usize = 2 * 1024;
 /// A client's own request id longer than this is replaced.

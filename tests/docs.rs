@@ -28,7 +28,7 @@ const fn advice(end: End) -> &'static str {
         End::UriTooLong => "Shorten the target, or raise `http.uri_bytes_max`.",
         End::HeadTooLarge => "Send less, or raise `http.max_header_bytes` or `http.fields_max`.",
         End::BodyTooLarge => {
-            "Raise the service's `body_bytes_max`. A form that holds a tenant's credentials is bounded by the program."
+            "Raise the service's `body_bytes_max`. Where a rule reads the body whole, `read_body_bytes_max` too."
         }
         End::ExpectationFailed => "Expect `100-continue` or nothing.",
         End::MethodNotAllowed => "Use a method that `Allow` names.",

@@ -137,6 +137,8 @@ pub struct Service {
     pub client_rate: Option<Rate>,
     /// Largest request body in bytes; 0 is no limit.
     pub body_bytes_max: u64,
+    /// Largest request body that a rule reads whole before it decides.
+    pub read_body_bytes_max: u64,
     /// Trailers are passed on where the other side takes them.
     pub trailers: bool,
     /// Which `Host` the upstream sees.

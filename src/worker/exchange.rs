@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use super::account;
-use super::arrival::Room;
+use super::body::{self, WholeBody};
 use super::buffer::{Class, Lease};
 use super::converse::{self, Failed};
 use super::downstream::Downstream;
@@ -19,14 +19,13 @@ use super::plan::{Forward, Local, Plan, Question, Terms, plan};
 use super::reply::{self, Own};
 use super::session::{After, Done};
 use super::shard::{Shard, ShardEpoch};
-use super::upload::{Upload, receive_body};
+use super::upload::receive_body;
 use super::upstream::connect::{self, Leased};
 use super::upstream::pool::Kept;
 use super::upstream::replica::Tried;
 use crate::end::{End, Retry};
-use crate::limits::{FORM_BODY_BYTES_MAX, GATHERED_BODY_BYTES_MAX, RELOAD_ANSWER_MS};
+use crate::limits::{GATHERED_BODY_BYTES_MAX, RELOAD_ANSWER_MS};
 use crate::proto::head::Body;
-use crate::proto::reply::CONTINUE;
 use crate::wall::link::Report;
 
 /// What `/ping` says while the gateway stops, as `/reload` does.
@@ -46,7 +45,7 @@ pub enum Request {
 pub struct Dispatch {
     epoch: Option<Rc<ShardEpoch>>,
     head: Lease,
-    form: Option<Lease>,
+    body: Option<WholeBody>,
     forward: Forward,
     terms: Terms,
 }
@@ -169,7 +168,7 @@ fn decide(shard: &Shard, down: &mut Downstream, epoch: Rc<ShardEpoch>, head: Lea
     match plan_again(shard, Some(&epoch), down, &head, None, &Tried::default(), None) {
         Some(Plan::Forward(forward, terms)) => {
             down.bound_whole(shard, terms.request_timeout_ms);
-            Ok(Dispatch { epoch: Some(epoch), head, form: None, forward, terms })
+            Ok(Dispatch { epoch: Some(epoch), head, body: None, forward, terms })
         }
         Some(planned) => Err(Served::Rare(Box::new(Rare { planned, head, epoch: Some(epoch) }))),
         None => Err(Served::Incomplete(head)),
@@ -203,20 +202,22 @@ pub async fn refuse_broken(shard: &Shard, down: &mut Downstream, head: Lease, en
 /// What became of it, where it needs none.
 pub async fn serve_rare(shard: &Rc<Shard>, down: &mut Downstream, rare: Rare) -> Result<Dispatch, Done> {
     let Rare { mut planned, mut head, epoch } = rare;
-    let mut form = None;
-    if let Plan::Form(terms) = planned {
+    let mut body = None;
+    if let Plan::NeedBody(need, terms) = planned {
         down.bound_whole(shard, terms.request_timeout_ms);
-        planned = match read_form(shard, down, &mut head, &terms).await {
-            Ok(body) => {
-                form = Some(body);
-                let planned = plan_again(shard, epoch.as_deref(), down, &head, form.as_ref(), &Tried::default(), None);
-                planned.unwrap_or(Plan::Form(terms))
+        planned = match body::read(shard, down, &mut head, &terms, need.bytes_max).await {
+            Ok(whole) => {
+                body = Some(whole);
+                let admitted_on = need.admitted.then_some(&terms);
+                let (epoch, tried) = (epoch.as_deref(), Tried::default());
+                let planned = plan_again(shard, epoch, down, &head, body.as_ref(), &tried, admitted_on);
+                planned.unwrap_or(Plan::NeedBody(need, terms))
             }
             Err(end) => Plan::Refused(end.into(), Terms { body: Body::Chunked, ..terms }),
         };
     }
     Err(match planned {
-        Plan::Forward(forward, terms) => return Ok(Dispatch { epoch, head, form, forward, terms }),
+        Plan::Forward(forward, terms) => return Ok(Dispatch { epoch, head, body, forward, terms }),
         Plan::Local(local, terms) => {
             let after = own_after(down, head, &terms);
             let outcome = answer_locally(shard, down, local, &terms, after).await;
@@ -228,8 +229,8 @@ pub async fn serve_rare(shard: &Rc<Shard>, down: &mut Downstream, rare: Rare) ->
             let after = if too_large { After::Linger } else { own_after(down, head, &terms) };
             refuse(shard, down, &terms, denied, after).await
         }
-        // The form was read and names nobody.
-        Plan::Form(terms) => refuse(shard, down, &terms, End::TenantMissing.into(), After::Linger).await,
+        // Only without an epoch: a body in hand is not asked for again.
+        Plan::NeedBody(_, terms) => refuse(shard, down, &terms, End::Drained.into(), After::Linger).await,
     })
 }
 
@@ -238,13 +239,13 @@ fn plan_again(
     epoch: Option<&ShardEpoch>,
     down: &mut Downstream,
     head: &Lease,
-    form: Option<&Lease>,
+    body: Option<&WholeBody>,
     tried: &Tried,
     admitted_on: Option<&Terms>,
 ) -> Option<Plan> {
-    let Downstream { peer, tab, .. } = down;
-    let attempts = tab.get().attempts;
-    let question = Question { bytes: head.bytes(), form: form.map(Lease::bytes), peer, tried, attempts, admitted_on };
+    let Downstream { peer, tab, dressing, .. } = down;
+    let (bytes, body, attempts) = (head.bytes(), body.map(WholeBody::bytes), tab.get().attempts);
+    let question = Question { bytes, body, peer, tried, attempts, admitted_on, dressing };
     let epoch = epoch?;
     let plan = plan(shard, epoch, &question, tab.note())?;
     tab.get().planned(epoch.epoch(), plan.terms(), shard.clock.now_us());
@@ -311,37 +312,6 @@ async fn answer_locally(
     }
 }
 
-/// Reads a form body whole, bounded: it may hold the tenant's credentials.
-async fn read_form(shard: &Rc<Shard>, down: &mut Downstream, head: &mut Lease, terms: &Terms) -> Result<Lease, End> {
-    let mut form = shard.buffers.lease(Class::Small);
-    let mut room = Room::new(shard);
-    let pace = terms.body_pace();
-    let mut upload = Upload::new(terms.body, false);
-    if matches!(terms.body, Body::Length(length) if length > FORM_BODY_BYTES_MAX as u64) {
-        return Err(End::BodyTooLarge);
-    }
-    if terms.expects_continue {
-        let mut out = shard.buffers.lease(Class::Small);
-        out.append(CONTINUE);
-        let sent = down.tx.send(out, &down.writing, terms.progress_timeout_ms).await;
-        sent.map_err(|_| End::ClientLeft)?;
-    }
-    let mut body = shard.buffers.lease(Class::Small);
-    body.append(&head.bytes()[terms.head_bytes..]);
-    head.truncate(terms.head_bytes);
-    loop {
-        let piece = upload.take(body.bytes_mut(), FORM_BODY_BYTES_MAX as u64)?;
-        form.append(&body.bytes()[..piece.data]);
-        room.hold(form.bytes().len())?;
-        body.advance(piece.taken);
-        if piece.done {
-            down.source.put_back(body);
-            return Ok(form);
-        }
-        body = receive_body(&mut down.source, Class::Large, &pace).await?;
-    }
-}
-
 /// Attempts, until one succeeds or no other is allowed.
 async fn attempts(
     shard: &Shard,
@@ -349,7 +319,7 @@ async fn attempts(
     dispatch: &mut Dispatch,
     mut waited: Option<Result<Leased, End>>,
 ) -> Done {
-    let Dispatch { epoch, head, form, forward, terms } = dispatch;
+    let Dispatch { epoch, head, body, forward, terms } = dispatch;
     let mut tried = Tried::default();
     let mut fresh = false;
     loop {
@@ -383,7 +353,7 @@ async fn attempts(
         }
         shard.meter.retry(down.tab.get(), failed.end);
         fresh = failed.end.meaning().retry == Retry::Idempotent;
-        match plan_again(shard, epoch.as_deref(), down, head, form.as_ref(), &tried, Some(terms)) {
+        match plan_again(shard, epoch.as_deref(), down, head, body.as_ref(), &tried, Some(terms)) {
             Some(Plan::Forward(next, _)) => {
                 account::attempt_failed(shard, &mut down.tab, failed.end, next.node());
                 *forward = next;

@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use super::buffer::{Class, Lease};
 use super::downstream::Peer;
+use super::dressing::Dressing;
 use super::log::Note;
 use super::pace::Pace;
 use super::policy::{self, Applicant, Denied, Permit, Verdict};
@@ -18,6 +19,7 @@ use super::shard::{Scratch, Shard, ShardEpoch};
 use super::upstream::replica::{Replica, Tried};
 use crate::end::End;
 use crate::ids::{ServiceId, TenantId};
+use crate::proto::edits::Edits;
 use crate::proto::forward::{self, Onward};
 use crate::proto::framing::Framed;
 use crate::proto::head::{self, Body, HeadLimits, Method, RequestHead, Storage, Version};
@@ -32,8 +34,8 @@ use crate::wall::trace::{Sampling, Trace};
 pub enum Plan {
     /// This gateway answers it itself.
     Local(Local, Terms),
-    /// Its form body is read first.
-    Form(Terms),
+    /// Its body is read first.
+    NeedBody(NeedBody, Terms),
     /// It goes to an endpoint.
     Forward(Forward, Terms),
     /// It is refused.
@@ -45,9 +47,20 @@ impl Plan {
     #[must_use]
     pub fn terms(&self) -> &Terms {
         match self {
-            Self::Local(_, terms) | Self::Form(terms) | Self::Forward(_, terms) | Self::Refused(_, terms) => terms,
+            Self::Local(_, terms) | Self::NeedBody(_, terms) | Self::Forward(_, terms) | Self::Refused(_, terms) => {
+                terms
+            }
         }
     }
+}
+
+/// A body that a rule looks into: it is read whole, and the request is planned again with `Question::body`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NeedBody {
+    /// A larger one is refused.
+    pub bytes_max: u64,
+    /// The rule stands behind policy: who sent the request is known, and its rates are spent.
+    pub admitted: bool,
 }
 
 /// What this gateway answers itself.
@@ -67,7 +80,7 @@ pub struct Forward {
     pub replica: Rc<Replica>,
     /// The endpoint picked.
     pub endpoint: usize,
-    /// The head as it goes on, and a form body that was read first.
+    /// The head as it goes on, and a body that was read first.
     pub out: Lease,
 }
 
@@ -221,8 +234,8 @@ impl Terms {
 pub struct Question<'q> {
     /// The request's bytes so far.
     pub bytes: &'q [u8],
-    /// Its form body, once read.
-    pub form: Option<&'q [u8]>,
+    /// Its body, where it was read whole.
+    pub body: Option<&'q [u8]>,
     /// Who sent it.
     pub peer: &'q Peer,
     /// Endpoints that failed for it; policy was asked before the first.
@@ -231,6 +244,8 @@ pub struct Question<'q> {
     pub attempts: u8,
     /// On which terms, where policy has admitted it before: it keeps its names, and its rates are not spent twice.
     pub admitted_on: Option<&'q Terms>,
+    /// Where is said what its answer is dressed with.
+    pub dressing: &'q Dressing,
 }
 
 /// Decides what is done with the request, and notes what the log wants of it. `None` while its head is incomplete.
@@ -256,28 +271,34 @@ pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>, note: &m
     terms.read(&head, shard.leaving());
     let incoming = rules.sampling.as_ref().map(|_| Incoming::read(head.fields));
     match question.admitted_on {
-        Some(Terms { request_id, trace, .. }) => (terms.request_id, terms.trace) = (*request_id, *trace),
-        None => terms.name(shard, &head, rules.sampling.as_ref().zip(incoming.as_ref())),
+        Some(Terms { request_id, trace, .. }) => {
+            (terms.request_id, terms.trace) = (*request_id, *trace);
+            question.dressing.seal();
+        }
+        None => {
+            terms.name(shard, &head, rules.sampling.as_ref().zip(incoming.as_ref()));
+            question.dressing.clear();
+        }
     }
     if note.is_none() && terms.trace.is_some_and(|trace| trace.is_sampled()) {
         // Nothing is logged, but this one is traced.
         *note = Some(Note::new(question.peer.address, &shard.buffers));
     }
-    if question.form.is_some() {
+    if question.body.is_some() {
         // It is in hand: neither sent for nor awaited again.
         terms.body = Body::None;
         terms.expects_continue = false;
     }
     let desk = Desk { shard, epoch, rules, question, head: &head, incoming: incoming.as_ref() };
     let decision = desk.decide(&mut terms);
-    if question.admitted_on.is_none()
+    if question.attempts == 0
         && let Some(note) = note
     {
         desk.note(note, &terms, &decision);
     }
     Some(match decision {
         Ok(Decision::Local(local)) => Plan::Local(local, terms),
-        Ok(Decision::Form) => Plan::Form(terms),
+        Ok(Decision::NeedBody(need)) => Plan::NeedBody(need, terms),
         Ok(Decision::Forward { replica, endpoint, out }) => Plan::Forward(Forward { replica, endpoint, out }, terms),
         Err(denied) => Plan::Refused(denied, terms),
     })
@@ -285,7 +306,7 @@ pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>, note: &m
 
 enum Decision {
     Local(Local),
-    Form,
+    NeedBody(NeedBody),
     Forward { replica: Rc<Replica>, endpoint: usize, out: Lease },
 }
 
@@ -344,7 +365,10 @@ impl Desk<'_> {
         terms.tenant = named.get();
         let permit = match verdict? {
             Verdict::Admitted(permit) => permit,
-            Verdict::NeedForm => return Ok(Decision::Form),
+            Verdict::NeedBody => {
+                let bytes_max = service.read_body_bytes_max;
+                return Ok(Decision::NeedBody(NeedBody { bytes_max, admitted: false }));
+            }
         };
         if let Body::Length(length) = self.head.body
             && service.body_bytes_max > 0
@@ -411,8 +435,12 @@ impl Desk<'_> {
     ) -> Result<Verdict<'_>, Denied> {
         // The lifetime of a tenant is the snapshot's, not the service reference's.
         let snapshot = self.epoch.snapshot();
-        let applicant = Applicant { head: self.head, path, form: self.question.form, client, named };
-        policy::admit(self.shard, snapshot, service, &applicant, self.question.admitted_on.is_some())
+        if let Some(before) = self.question.admitted_on {
+            named.set(before.tenant);
+            return Ok(Verdict::Admitted(policy::admitted_before(snapshot, service, before.tenant)));
+        }
+        let applicant = Applicant { head: self.head, path, body: self.question.body, client, named };
+        policy::admit(self.shard, snapshot, service, &applicant)
     }
 
     /// The head as it goes on.
@@ -420,15 +448,13 @@ impl Desk<'_> {
         let Passed { route, service, permit, path, client } = passed;
         let head = self.head;
         let rewriting = &mut *self.shard.rewriting.borrow_mut();
-        let Scratch { query: stripped, value: body, .. } = &mut *self.shard.scratch.borrow_mut();
+        let Scratch { query: stripped, value, .. } = &mut *self.shard.scratch.borrow_mut();
         let path = route.rewrite.apply(path, rewriting);
         let query = head
             .query
             .map(|query| if permit.strips_credentials() { without_credentials(query, stripped) } else { query });
-        let form = self
-            .question
-            .form
-            .map(|form| if permit.strips_credentials() { without_credentials(form, body) } else { form });
+        let strips_form = permit.strips_credentials() && head.is_form;
+        let body = self.question.body.map(|body| if strips_form { without_credentials(body, value) } else { body });
         let told = terms.trace.filter(|trace| !trace.passes).zip(self.incoming);
         let trace = told
             .map(|(trace, incoming)| TraceOnward { incoming: *incoming, parent: trace.onward(self.question.attempts) });
@@ -440,7 +466,7 @@ impl Desk<'_> {
             path,
             query: query.filter(|query| !query.is_empty() || head.query.is_some_and(<[u8]>::is_empty)),
             host: host(service, self.rules, head, node),
-            body: form.map_or(head.body, |form| Body::Length(form.len() as u64)),
+            body: body.map_or(head.body, |body| Body::Length(body.len() as u64)),
             client: behind.text(),
             peer: peer.text(),
             trusted: self.rules.trusted_proxies.iter().any(|net| net.contains(&peer.address)),
@@ -449,16 +475,17 @@ impl Desk<'_> {
             request_id: terms.request_id.bytes(),
             trace: trace.as_ref(),
             added: &added[..count],
+            edits: Edits::default(),
             underscore_fields: self.rules.underscore_fields,
             upgrade_websocket: head.upgrade_websocket,
-            expect_continue: head.expects_continue && form.is_none(),
+            expect_continue: head.expects_continue && body.is_none(),
             te_trailers: head.te_trailers && service.trailers,
         };
-        let class = Class::for_bytes((head.head_bytes + form.map_or(0, <[u8]>::len) + 1_024) as u64);
+        let class = Class::for_bytes((head.head_bytes + body.map_or(0, <[u8]>::len) + 1_024) as u64);
         let mut out = self.shard.buffers.lease(class);
         forward::request(out.vec(), head, &onward);
-        if let Some(form) = form {
-            out.vec().extend_from_slice(form);
+        if let Some(body) = body {
+            out.vec().extend_from_slice(body);
         }
         out
     }

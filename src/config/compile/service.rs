@@ -101,6 +101,7 @@ fn service(world: &World<'_>, module: &Section, ids: &mut EndpointIds, faults: &
         access,
         client_rate: rate(flow),
         body_bytes_max: base.int("body_bytes_max").unsigned_abs(),
+        read_body_bytes_max: base.int("read_body_bytes_max").unsigned_abs(),
         trailers: base.flag("trailers"),
         host,
         upstream,

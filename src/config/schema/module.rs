@@ -1,6 +1,7 @@
 //! module.toml: the services.
 
 use super::{Key, Kind, Preset, Status, Table, Zero, commas, flag, int, list, text, word};
+use crate::limits::READ_BODY_BYTES_CEILING;
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -52,6 +53,16 @@ const BASE: &[Key] = &[
     )
     .unit("bytes")
     .zero(Zero::Means("no limit"))
+    .ours(),
+    int(
+        "read_body_bytes_max",
+        1,
+        READ_BODY_BYTES_CEILING as i64,
+        65_536,
+        "The largest request body that a rule reads whole before it decides: a form that may name a tenant. A larger \
+         one is answered 413; bodies that no rule looks into are not bounded by this.",
+    )
+    .unit("bytes")
     .ours(),
     flag("trailers", false, "Pass on trailer fields where the other side takes them. Off, they are dropped.").ours(),
     text(

@@ -52,6 +52,7 @@ fn service(number: usize, address: Address, check: Check) -> Service {
         access: Access::default(),
         client_rate: None,
         body_bytes_max: 0,
+        read_body_bytes_max: 0,
         trailers: false,
         host: HostMode::Default,
         upstream: Upstream {

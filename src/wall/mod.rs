@@ -12,6 +12,7 @@ pub mod epoch;
 pub mod forwarded;
 pub mod health;
 pub mod journal;
+pub mod limit;
 pub mod link;
 pub mod listen;
 pub mod quota;

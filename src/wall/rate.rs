@@ -4,8 +4,8 @@
 //! requests of a service or tenant that has a rate. **Who reads**: every worker, for the same requests.
 //! Nobody else touches it, and a request without a rate does not.
 //!
-//! The algorithm is GCRA (the generic cell rate algorithm of ITU-T I.371): a bucket is one number, the *theoretical arrival time* (TAT) at which it would be
-//! full again. A slot of the table is one 128-bit word, `key << 64 | TAT`, and every change is one
+//! The algorithm is GCRA (the generic cell rate algorithm of ITU-T I.371): a bucket is one number, the *theoretical
+//! arrival time* (TAT) at which it would be full again. A slot of the table is one 128-bit word, `key << 64 | TAT`, and every change is one
 //! compare-and-swap of the word, so a key and its time can never be seen or changed apart. A key lives in
 //! one of `PROBES` neighbouring slots. A slot whose TAT has passed is a full bucket, the same as none, and is
 //! taken over by the next key that needs a place; a slot whose TAT lies ahead is never taken.
@@ -16,7 +16,8 @@
 //! **Error bound**: admitted requests of one key are at most `burst + rate × time` plus `rate × d`, where d
 //! is the difference between the workers' clocks (milliseconds), and reach that when demand does. Two
 //! workers that bring a new key at the same instant may place it twice; the later one folds the two
-//! together before it goes on, so what can be missed is what others admit in those nanoseconds.
+//! together before it goes on, so what can be missed is what others admit in those nanoseconds. A debt beyond an empty
+//! bucket is what another rate has left, and is forgiven; that of such a fold goes with it.
 //! Rounding of the interval between two requests to 1/16 ns is below 0.1 % up to 10 million per second.
 //!
 //! Out of scope: which rate applies to whom, the clock, and the answer to a refusal.
@@ -50,7 +51,7 @@ impl Rate {
     /// How long one request lasts.
     const fn interval(self) -> u64 {
         let requests = if self.requests == 0 { 1 } else { self.requests };
-        let interval = UNITS_PER_SECOND * self.window_s as u64 / requests as u64;
+        let interval = UNITS_PER_SECOND.saturating_mul(self.window_s as u64) / requests as u64;
         if interval == 0 { 1 } else { interval }
     }
 
@@ -196,8 +197,13 @@ impl RateTable {
     pub fn take(&self, key: RateKey, rate: Rate, now_ns: u64, patience_ns: u64) -> Result<Taken, Refused> {
         let now = now_ns.saturating_mul(UNITS_PER_NS);
         let patience = patience_ns.saturating_mul(UNITS_PER_NS).min(TOLERANCE_UNITS_MAX);
+        // No request under this rate leaves more than that, even by a clock that is ahead.
+        let most = now.saturating_add(rate.tolerance()).saturating_add(patience).saturating_add(RECLAIM_GRACE_UNITS);
         loop {
             match self.place(key, now) {
+                Place::Held(slot, word) if word.tat > most => {
+                    word.replace(slot, Word { tat: most, ..word });
+                }
                 Place::Held(slot, word) => {
                     let (tat, taken) = charged(word.tat, rate, now, patience)?;
                     if word.replace(slot, Word { owner: key.0, tat }) {
@@ -281,9 +287,7 @@ impl RateTable {
 /// The TAT after one more request, if the bucket has room for it or it has the patience to wait until then.
 fn charged(tat: u64, rate: Rate, now: u64, patience: u64) -> Result<(u64, Taken), Refused> {
     let (interval, tolerance) = (rate.interval(), rate.tolerance());
-    // No request under this rate leaves more than that, even by a clock that is ahead.
-    let most = now.saturating_add(tolerance).saturating_add(patience).saturating_add(RECLAIM_GRACE_UNITS);
-    let next = tat.clamp(now, most).saturating_add(interval);
+    let next = tat.max(now).saturating_add(interval);
     let debt = next - now;
     let early = debt.saturating_sub(tolerance);
     if early > patience {

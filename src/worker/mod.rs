@@ -24,6 +24,7 @@ pub mod exchange;
 pub mod fault;
 pub mod handover;
 pub mod io;
+pub mod limits;
 pub mod log;
 pub mod meter;
 pub mod orders;

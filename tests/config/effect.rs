@@ -21,6 +21,7 @@ fn baseline() -> Text {
     set("module.toml", "module.match_rule", "rule", "\"/unlike\"");
     set("module.toml", "module.load_balance", "ip_list", "\"127.0.0.1:8701,127.0.0.1:8702,127.0.0.1:8703\"");
     set("module.toml", "module.load_balance", "check_method", "\"httpchk\"");
+    set("module.toml", "module.limit", "rate", "1000");
     set("app.toml", "authirized_apps", "app_id", "\"unlike\"");
     set("app.toml", "authirized_apps", "secret", "\"unlike\"");
     text
@@ -64,7 +65,8 @@ fn another_value(key: &Key) -> String {
     let text = |text: &str| format!("\"{text}\"");
     match (key.kind, key.preset) {
         _ if key.name == "white_host_name" => text(&format!("elsewhere,{HOST_NAME}")),
-        // It has to be there.
+        // They have to be there.
+        _ if key.name.ends_with("_list_file") => text(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/addresses.list")),
         _ if key.name == "token_file" => text(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/admin.token")),
         (Kind::List, _) => key.example.to_owned(),
         (Kind::Word(words), Preset::Text(preset)) => {
@@ -110,6 +112,14 @@ fn ground(text: &mut Text, path: &str, key: &Key) {
     }
     if path == "trace" && key.name != "on" {
         text.entry(("base.toml", path.to_owned())).or_default().insert("on", "true".into());
+    }
+    if ["client_connections_max", "service_connections_max"].contains(&key.name) {
+        let base = text.entry(("module.toml", "module.base".into())).or_default();
+        base.extend([("load_type", "\"tcp\"".to_owned()), ("frontend_addr", "\":2\"".into())]);
+    }
+    if path == "module.limit" && key.name == "share" {
+        let cluster = text.entry(("base.toml", "cluster".into())).or_default();
+        cluster.insert("cluster_list", "\"10.0.0.1,10.0.0.2\"".into());
     }
     if key.name == "check_method" {
         text.entry(("module.toml", path.to_owned())).or_default().remove("check_method");

@@ -65,6 +65,7 @@ pub(crate) struct Service {
     weights: Vec<u32>,
     load_balance: Table,
     access: Table,
+    limits: Vec<Table>,
 }
 
 impl Service {
@@ -82,6 +83,7 @@ impl Service {
             weights: Vec::new(),
             load_balance: Table::new(),
             access: Table::new(),
+            limits: Vec::new(),
         };
         let service = service.base("load_type", "http").base("name", name);
         let service = service.balance("check_method", "httpchk").balance("check_url", PROBE);
@@ -131,6 +133,13 @@ impl Service {
         self
     }
 
+    /// A `[[module.limit]]`, as the lines of its table.
+    pub(crate) fn limit(mut self, lines: &'static str) -> Self {
+        let pairs = lines.split(';').filter_map(|line| line.split_once('='));
+        self.limits.push(pairs.map(|(key, value)| (key.trim(), value.trim().to_owned())).collect());
+        self
+    }
+
     fn write(&self, text: &mut String) {
         text.push_str("[[module]]\n");
         write_table(text, "  [module.base]", &self.base);
@@ -147,6 +156,9 @@ impl Service {
         }
         write_table(text, "  [module.load_balance]", &balance);
         write_table(text, "  [module.access_control]", &self.access);
+        for limit in &self.limits {
+            write_table(text, "  [[module.limit]]", limit);
+        }
     }
 }
 

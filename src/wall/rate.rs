@@ -16,8 +16,7 @@
 //! **Error bound**: admitted requests of one key are at most `burst + rate × time` plus `rate × d`, where d
 //! is the difference between the workers' clocks (milliseconds), and reach that when demand does. Two
 //! workers that bring a new key at the same instant may place it twice; the later one folds the two
-//! together before it goes on, so what can be missed is what others admit in those nanoseconds. A debt beyond an empty
-//! bucket is what another rate has left, and is forgiven; that of such a fold goes with it.
+//! together before it goes on, so what can be missed is what others admit in those nanoseconds.
 //! Rounding of the interval between two requests to 1/16 ns is below 0.1 % up to 10 million per second.
 //!
 //! Out of scope: which rate applies to whom, the clock, and the answer to a refusal.
@@ -31,7 +30,7 @@ use portable_atomic::AtomicU128;
 use crate::limits::RATE_SLOTS_MIN;
 
 /// A rate with its burst.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Rate {
     /// Requests in a window, at least 1.
     pub requests: u32,
@@ -162,10 +161,11 @@ impl RateTable {
         Self { slots: (0..slots).map(|_| AtomicU128::new(0)).collect(), seed: RandomState::new() }
     }
 
-    /// The bucket of somebody under a service's limit of this name.
+    /// The bucket of somebody under a service's limit of this name. A limit that changes has other buckets, full ones:
+    /// what was taken of an hour's rate says nothing of a second's.
     #[must_use]
-    pub fn limit_key(&self, service: &str, limit: &str, owner: Owner<'_>) -> RateKey {
-        self.key(("limit", service, limit, owner))
+    pub fn limit_key(&self, service: &str, limit: &str, rate: Rate, owner: Owner<'_>) -> RateKey {
+        self.key(("limit", service, limit, rate, owner))
     }
 
     /// The bucket of a tenant.
@@ -187,7 +187,7 @@ impl RateTable {
     }
 
     /// Takes one request out of the key's bucket. The rate given now is the one in force, whatever it
-    /// was before: a bucket that an earlier rate has left emptier than empty is empty. `now_ns` is a monotonic clock
+    /// was before. `now_ns` is a monotonic clock
     /// with any origin; workers' readings may differ by milliseconds. A request with patience is admitted ahead of its
     /// turn, for which it then has to wait that long at most.
     ///
@@ -197,13 +197,8 @@ impl RateTable {
     pub fn take(&self, key: RateKey, rate: Rate, now_ns: u64, patience_ns: u64) -> Result<Taken, Refused> {
         let now = now_ns.saturating_mul(UNITS_PER_NS);
         let patience = patience_ns.saturating_mul(UNITS_PER_NS).min(TOLERANCE_UNITS_MAX);
-        // No request under this rate leaves more than that, even by a clock that is ahead.
-        let most = now.saturating_add(rate.tolerance()).saturating_add(patience).saturating_add(RECLAIM_GRACE_UNITS);
         loop {
             match self.place(key, now) {
-                Place::Held(slot, word) if word.tat > most => {
-                    word.replace(slot, Word { tat: most, ..word });
-                }
                 Place::Held(slot, word) => {
                     let (tat, taken) = charged(word.tat, rate, now, patience)?;
                     if word.replace(slot, Word { owner: key.0, tat }) {

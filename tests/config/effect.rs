@@ -72,6 +72,7 @@ fn another_value(key: &Key) -> String {
         (Kind::Word(words), Preset::Text(preset)) => {
             text(words.iter().find(|word| **word != preset).expect("more words than one"))
         }
+        (Kind::Int(..), Preset::Required) => key.example.to_owned(),
         (Kind::Int(min, max), Preset::Int(preset)) => if preset < min {
             min
         } else if preset < max {

@@ -5,6 +5,7 @@ mod explain;
 mod faults;
 mod files;
 mod hostile;
+mod limits;
 mod reference;
 mod texts;
 

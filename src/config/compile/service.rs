@@ -146,6 +146,11 @@ fn access(world: &World<'_>, section: &Section, is_tcp: bool, faults: &mut Fault
         urls: PathSet::new(desk.each("url_white_list", |text| rules::prefix(text, merge_slashes))),
         host_listed: hosts.iter().any(|item| item.text == world.host_name),
     };
+    for key in ["client_connections_max", "service_connections_max"] {
+        if !is_tcp && section.int(key) > 0 {
+            desk.warn(key, format!("{key} has no effect: only tcp modules count connections"), "");
+        }
+    }
     if access.dry_run {
         desk.warn("dry_run", "dry_run: these lists refuse nobody".into(), "remove it once the log shows what you expect");
     }

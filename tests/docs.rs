@@ -58,7 +58,9 @@ const fn advice(end: End) -> &'static str {
         }
         End::ClientRate => "Come back after `Retry-After`, or raise the service's `client_flow_limit`.",
         End::ServiceRate => "Come back after `Retry-After`, or raise the rate of the service's limit by `service`.",
-        End::EndpointRate => "Come back after `Retry-After`, add endpoints, or raise the rate of the limit by `endpoint`.",
+        End::EndpointRate => {
+            "Come back after `Retry-After`, add endpoints, or raise the rate of the limit by `endpoint`."
+        }
         End::ValueRate => {
             "Come back after `Retry-After`, or raise the rate of the service's limit by that field, cookie or parameter."
         }

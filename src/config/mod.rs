@@ -239,12 +239,7 @@ fn finish(mut texts: Texts, host_name: &str, mut faults: Faults) -> Result<Loade
     compile(&texts, pages, host_name, faults)
 }
 
-fn compile(
-    texts: &Texts,
-    pages: Option<Pages>,
-    host_name: &str,
-    mut faults: Faults,
-) -> Result<Loaded, Vec<Fault>> {
+fn compile(texts: &Texts, pages: Option<Pages>, host_name: &str, mut faults: Faults) -> Result<Loaded, Vec<Fault>> {
     let compiled = pages.map(|pages| compile::compile(&pages, host_name, &mut faults));
     let stops = faults.any_error();
     let warnings = faults.sorted(&texts.files);

@@ -203,11 +203,9 @@ impl Decider {
     /// `End::BlackListed`, `End::NotListed`.
     pub const fn verdict(self) -> Result<Admission, End> {
         match self {
-            Decider::NotOpen
-            | Decider::WhiteList
-            | Decider::UrlWhiteList
-            | Decider::HostName
-            | Decider::NotBlack => Ok(Admission::Allowed),
+            Decider::NotOpen | Decider::WhiteList | Decider::UrlWhiteList | Decider::HostName | Decider::NotBlack => {
+                Ok(Admission::Allowed)
+            }
             Decider::BlackList => Err(End::BlackListed),
             Decider::NotWhite => Err(End::NotListed),
             Decider::NoList | Decider::TenantDemanded => Ok(Admission::TenantNeeded),
@@ -361,9 +359,8 @@ mod tests {
 
     #[test]
     fn where_both_must_pass_each_may_refuse() {
-        let decider = |black: &[&str], white: &[&str]| {
-            lists(Precedence::BothPass, black, white).decider(ip("10.0.0.1"), b"/")
-        };
+        let decider =
+            |black: &[&str], white: &[&str]| lists(Precedence::BothPass, black, white).decider(ip("10.0.0.1"), b"/");
         assert_eq!(decider(&["10.0.0.1"], &["10.0.0.1"]), Decider::BlackList);
         assert_eq!(decider(&[], &["10.0.0.2"]), Decider::NotWhite);
         assert_eq!(decider(&["10.0.0.2"], &["10.0.0.1"]), Decider::WhiteList);

@@ -71,12 +71,7 @@ impl Addresses {
     ///
     /// # Errors
     /// As `enter`.
-    pub fn enter_service(
-        self: &Arc<Self>,
-        service: &str,
-        owner: Owner<'_>,
-        most: u32,
-    ) -> Result<Counted, NotCounted> {
+    pub fn enter_service(self: &Arc<Self>, service: &str, owner: Owner<'_>, most: u32) -> Result<Counted, NotCounted> {
         self.count_in(self.key((service, owner)), most)
     }
 

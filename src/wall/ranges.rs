@@ -198,7 +198,7 @@ mod tests {
     #[test]
     fn addresses_that_begin_alike_take_no_node_for_what_they_share() {
         let shared = 0x2001_0db8_0000_0000_0000_0000_0000_0000_u128;
-        let set = Ranges::new((0..100_000).map(|n| (shared | n * 3, shared | n * 3)).collect());
+        let set = Ranges::new((0..100_000).map(|n| (shared | (n * 3), shared | (n * 3))).collect());
         let deepest = (0..100_000).map(|n| steps(&set, shared | n).0).max();
         assert!(deepest <= Some(3), "{deepest:?}");
         assert!(set.nodes.len() < 100_000 / RUN, "{}", set.nodes.len());
@@ -209,7 +209,7 @@ mod tests {
     fn there_are_fewer_nodes_than_ranges_however_they_lie() {
         // Groups of nine that differ in the last byte only, far from each other.
         let groups = scattered(2_000).map(u128::from);
-        let ranges = groups.flat_map(|group| (0..9).map(move |n| (group << 90 | n * 2, group << 90 | n * 2)));
+        let ranges = groups.flat_map(|group| (0..9).map(move |n| ((group << 90) | (n * 2), (group << 90) | (n * 2))));
         let set = Ranges::new(ranges.collect());
         assert!(set.nodes.len() <= set.len(), "{} nodes of {}", set.nodes.len(), set.len());
     }

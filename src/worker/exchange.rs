@@ -218,7 +218,9 @@ pub async fn serve_rare(shard: &Rc<Shard>, down: &mut Downstream, rare: Rare) ->
             refuse(shard, down, &terms, denied, after).await
         }
         // A body in hand is not asked for again, and no turn waited for twice.
-        Plan::NeedBody(_, terms) | Plan::Wait(_, terms) => refuse(shard, down, &terms, End::Drained.into(), After::Linger).await,
+        Plan::NeedBody(_, terms) | Plan::Wait(_, terms) => {
+            refuse(shard, down, &terms, End::Drained.into(), After::Linger).await
+        }
     })
 }
 

@@ -117,12 +117,7 @@ pub fn spend_endpoint(
 ///
 /// # Errors
 /// `End::ClientConnections`, `End::ServiceConnections`, `End::CoreConnections`.
-pub fn take_places(
-    shard: &Shard,
-    service: &Service,
-    client: IpAddr,
-    places: &mut Vec<Counted>,
-) -> Result<(), End> {
+pub fn take_places(shard: &Shard, service: &Service, client: IpAddr, places: &mut Vec<Counted>) -> Result<(), End> {
     let Some(rules) = &service.tcp else { return Ok(()) };
     let bounds = [
         (rules.client_connections_max, Owner::Client(client), End::ClientConnections),

@@ -400,13 +400,7 @@ impl Desk<'_> {
     }
 
     /// What the request takes of the service's limits, once. Gives how long it waits for its turn.
-    fn spend(
-        &self,
-        service: &Service,
-        permit: &Permit<'_>,
-        client: IpAddr,
-        terms: &mut Terms,
-    ) -> Result<u64, Denied> {
+    fn spend(&self, service: &Service, permit: &Permit<'_>, client: IpAddr, terms: &mut Terms) -> Result<u64, Denied> {
         if service.limits.is_none() || self.question.admitted_on.is_some() {
             return Ok(0);
         }

@@ -66,7 +66,9 @@ fn another_value(key: &Key) -> String {
     match (key.kind, key.preset) {
         _ if key.name == "white_host_name" => text(&format!("elsewhere,{HOST_NAME}")),
         // They have to be there.
-        _ if key.name.ends_with("_list_file") => text(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/addresses.list")),
+        _ if key.name.ends_with("_list_file") => {
+            text(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/addresses.list"))
+        }
         _ if key.name == "token_file" => text(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/admin.token")),
         (Kind::List, _) => key.example.to_owned(),
         (Kind::Word(words), Preset::Text(preset)) => {

@@ -15,12 +15,7 @@ use crate::wall::rate::Rate;
 const FLOW: &str = "client_flow_limit";
 
 /// The limits of a service in a cluster of so many members; `None` where it has none.
-pub(super) fn limits(
-    source: &Source,
-    module: &Section,
-    members: usize,
-    faults: &mut Faults,
-) -> Option<Box<Limits>> {
+pub(super) fn limits(source: &Source, module: &Section, members: usize, faults: &mut Faults) -> Option<Box<Limits>> {
     let is_tcp = module.one("base").text("load_type") == "tcp";
     let mut each: Vec<Limit> = flow(module.one("access_control")).into_iter().collect();
     for section in module.many("limit") {

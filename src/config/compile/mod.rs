@@ -22,9 +22,9 @@ use ipnet::IpNet;
 
 use super::Process;
 use super::logs::Logs;
-use super::texts::Lists;
 use super::section::{Item, Section};
 use super::source::{Faults, Source};
+use super::texts::Lists;
 use crate::ids::EndpointId;
 use crate::wall::access::AddressSet;
 use crate::wall::snapshot::Snapshot;

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::rules::{self, Rules};
 use super::lists::{self, Files};
+use super::rules::{self, Rules};
 use super::{Desk, EndpointIds, Page, Pages, address, http, limits, tcp};
 use crate::config::section::Section;
 use crate::config::source::Faults;
@@ -152,7 +152,11 @@ fn access(world: &World<'_>, section: &Section, is_tcp: bool, faults: &mut Fault
         }
     }
     if access.dry_run {
-        desk.warn("dry_run", "dry_run: these lists refuse nobody".into(), "remove it once the log shows what you expect");
+        desk.warn(
+            "dry_run",
+            "dry_run: these lists refuse nobody".into(),
+            "remove it once the log shows what you expect",
+        );
     }
     let strict = access.open && access.precedence == Precedence::BlackFirst;
     let lets_in = access.white.is_given() || access.urls != PathSet::default() || access.host_listed;

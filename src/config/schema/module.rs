@@ -414,9 +414,17 @@ const LIMIT: &[Key] = &[
          (draft-ietf-httpapi-ratelimit-headers-10). A refusal always says so.",
     )
     .ours(),
-    flag("dry_run", false, "Nobody is refused; the request log has whom it would have been, with the reason in `$dry_run`.")
-        .ours(),
-    text("name", "", "Its name in the RateLimit fields, unique in its service. Absent, it is made of `by` and `window`.")
-        .example("burst-of-keys")
-        .ours(),
+    flag(
+        "dry_run",
+        false,
+        "Nobody is refused; the request log has whom it would have been, with the reason in `$dry_run`.",
+    )
+    .ours(),
+    text(
+        "name",
+        "",
+        "Its name in the RateLimit fields, unique in its service. Absent, it is made of `by` and `window`.",
+    )
+    .example("burst-of-keys")
+    .ours(),
 ];

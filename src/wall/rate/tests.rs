@@ -127,7 +127,8 @@ fn windows_of_minutes_and_hours_give_burst_and_rate() {
 fn what_is_left_and_when_there_is_more_is_told() {
     let (table, rate) = (RateTable::new(64), rate(2, 3));
     let key = table.tenant_key("a");
-    let told: Vec<_> = (0..3).map(|_| table.take(key, rate, SECOND, 0).map(|taken| (taken.left, taken.more_ms))).collect();
+    let told: Vec<_> =
+        (0..3).map(|_| table.take(key, rate, SECOND, 0).map(|taken| (taken.left, taken.more_ms))).collect();
     assert_eq!(told, [Ok((2, 500)), Ok((1, 500)), Ok((0, 500))]);
     assert_eq!(table.take(key, rate, SECOND, 0), Err(Refused::Limited { retry_after_ms: 500 }));
     let later = table.take(key, rate, SECOND + 600 * MS, 0).expect("one more");
@@ -138,7 +139,8 @@ fn what_is_left_and_when_there_is_more_is_told() {
 fn patience_gives_each_its_own_turn_and_no_more_than_fit_into_it() {
     let (table, rate) = (RateTable::new(64), rate(10, 2));
     let key = table.tenant_key("a");
-    let waits: Vec<_> = (0..8).map(|_| table.take(key, rate, SECOND, 350 * MS).map(|taken| taken.wait_ns / MS)).collect();
+    let waits: Vec<_> =
+        (0..8).map(|_| table.take(key, rate, SECOND, 350 * MS).map(|taken| taken.wait_ns / MS)).collect();
     let refused = Err(Refused::Limited { retry_after_ms: 400 });
     assert_eq!(waits, [Ok(0), Ok(0), Ok(100), Ok(200), Ok(300), refused, refused, refused]);
 }

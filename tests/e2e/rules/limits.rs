@@ -90,6 +90,9 @@ fn an_endpoint_whose_rate_is_used_up_leaves_its_requests_to_others() {
     let service = Service::at("/svc", &[&origins[0], &origins[1]]).weights(&[9, 1]);
     let service = service.limit("by = \"endpoint\"; rate = 4; window = \"hour\"");
     let gateway = Gateway::start(&Conf::new().service(service));
+    // Both are known to be up, and the workers know it.
+    assert!(eventually(|| origins.iter().all(|origin| origin.probes() > 0)));
+    thread::sleep(Duration::from_millis(700));
     let mut client = gateway.connect();
     assert_eq!(served(&mut client, GET, 12), 8);
     assert_eq!(origins.each_ref().map(|origin| origin.requests().len()), [4, 4]);

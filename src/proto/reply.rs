@@ -3,6 +3,7 @@
 //! In scope: the bytes of an answer. Out of scope: which answer (`end` has the table), whether the
 //! connection lives on.
 
+use super::edits::Edits;
 use super::forward::put_length;
 
 /// An answer made by this gateway.
@@ -28,6 +29,8 @@ pub struct Reply<'a> {
     pub http10_keep_alive: bool,
     /// Further fields.
     pub fields: &'a [(&'static str, &'a [u8])],
+    /// What is put on it besides; it takes the place of a further field of the same name.
+    pub edits: Edits<'a>,
 }
 
 /// The field that says why this gateway answers: a code of `end`'s table.
@@ -61,12 +64,13 @@ fn head(out: &mut Vec<u8>, reply: &Reply<'_>, body_bytes: u64) {
     out.extend_from_slice(reply.date);
     out.extend_from_slice(b"\r\nContent-Type: application/json; charset=utf-8\r\n");
     put_length(out, body_bytes);
-    for (name, value) in reply.fields {
+    for (name, value) in reply.fields.iter().filter(|(name, _)| !reply.edits.take_away(name.as_bytes())) {
         out.extend_from_slice(name.as_bytes());
         out.extend_from_slice(b": ");
         out.extend_from_slice(value);
         out.extend_from_slice(b"\r\n");
     }
+    reply.edits.put(out);
     if reply.close {
         out.extend_from_slice(CLOSE);
     } else if reply.http10_keep_alive {
@@ -171,6 +175,7 @@ mod tests {
             head_only: false,
             http10_keep_alive: false,
             fields: &[],
+            edits: Edits::default(),
         }
     }
 

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod addresses;
+pub mod attribute;
 pub mod calendar;
 pub mod epoch;
 pub mod forwarded;

@@ -16,6 +16,7 @@ pub mod clock;
 pub mod converse;
 pub mod deadline;
 pub mod downstream;
+pub mod dressing;
 pub mod driver;
 pub mod engine;
 pub mod exchange;

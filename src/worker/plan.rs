@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use super::buffer::{Class, Lease};
 use super::downstream::Peer;
+use super::dressing::Dressing;
 use super::log::Note;
 use super::pace::Pace;
 use super::policy::{self, Applicant, Denied, Permit, Verdict};
@@ -18,6 +19,7 @@ use super::shard::{Scratch, Shard, ShardEpoch};
 use super::upstream::replica::{Replica, Tried};
 use crate::end::End;
 use crate::ids::{ServiceId, TenantId};
+use crate::proto::edits::Edits;
 use crate::proto::forward::{self, Onward};
 use crate::proto::framing::Framed;
 use crate::proto::head::{self, Body, HeadLimits, Method, RequestHead, Storage, Version};
@@ -242,6 +244,8 @@ pub struct Question<'q> {
     pub attempts: u8,
     /// On which terms, where policy has admitted it before: it keeps its names, and its rates are not spent twice.
     pub admitted_on: Option<&'q Terms>,
+    /// Where is said what its answer is dressed with.
+    pub dressing: &'q Dressing,
 }
 
 /// Decides what is done with the request, and notes what the log wants of it. `None` while its head is incomplete.
@@ -267,8 +271,14 @@ pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>, note: &m
     terms.read(&head, shard.leaving());
     let incoming = rules.sampling.as_ref().map(|_| Incoming::read(head.fields));
     match question.admitted_on {
-        Some(Terms { request_id, trace, .. }) => (terms.request_id, terms.trace) = (*request_id, *trace),
-        None => terms.name(shard, &head, rules.sampling.as_ref().zip(incoming.as_ref())),
+        Some(Terms { request_id, trace, .. }) => {
+            (terms.request_id, terms.trace) = (*request_id, *trace);
+            question.dressing.seal();
+        }
+        None => {
+            terms.name(shard, &head, rules.sampling.as_ref().zip(incoming.as_ref()));
+            question.dressing.clear();
+        }
     }
     if note.is_none() && terms.trace.is_some_and(|trace| trace.is_sampled()) {
         // Nothing is logged, but this one is traced.
@@ -465,6 +475,7 @@ impl Desk<'_> {
             request_id: terms.request_id.bytes(),
             trace: trace.as_ref(),
             added: &added[..count],
+            edits: Edits::default(),
             underscore_fields: self.rules.underscore_fields,
             upgrade_websocket: head.upgrade_websocket,
             expect_continue: head.expects_continue && body.is_none(),

@@ -31,6 +31,7 @@ pub struct Own<'a> {
 pub async fn send(shard: &Shard, down: &mut Downstream, terms: &Terms, own: &Own<'_>) -> Result<(), End> {
     let mut out = shard.buffers.lease(Class::Small);
     let fault = own.status >= 400;
+    let worn = down.dressing.worn();
     let reply = Reply {
         status: own.status,
         errno: if fault { own.status } else { 0 },
@@ -42,8 +43,10 @@ pub async fn send(shard: &Shard, down: &mut Downstream, terms: &Terms, own: &Own
         head_only: terms.method == Method::Head,
         http10_keep_alive: terms.version == Version::Http10 && !own.close,
         fields: own.fields,
+        edits: worn.edits(),
     };
     let head_bytes = reply::render(out.vec(), &reply);
+    drop(worn);
     down.tab.get().answered(own.status, head_bytes);
     if own.close {
         down.tx.ends_next();

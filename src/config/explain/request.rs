@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::{Outcome, Question, story};
 use crate::end::End;
+use crate::proto::edits::Edits;
 use crate::proto::form;
 use crate::proto::forward;
 use crate::proto::framing::Framed;
@@ -133,6 +134,7 @@ impl Onward<'_> {
             request_id: b"(an id)",
             trace: trace.as_ref(),
             added: &added,
+            edits: Edits::default(),
             underscore_fields: self.http.underscore_fields,
             upgrade_websocket: head.upgrade_websocket,
             expect_continue: head.expects_continue,

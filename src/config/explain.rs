@@ -7,6 +7,8 @@
 mod request;
 mod rules;
 mod story;
+mod tenant;
+mod token;
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -14,7 +16,6 @@ use std::path::Path;
 use super::said::Said;
 use super::{check, load};
 use crate::end::End;
-use crate::proto::form;
 use crate::proto::framing::Framed;
 use crate::proto::head::{self, Body, Method, RequestHead};
 use crate::proto::target::canonical;
@@ -23,7 +24,7 @@ use crate::wall::forwarded;
 use crate::wall::rewrite::RewriteScratch;
 use crate::wall::routes::{Route, covers};
 use crate::wall::snapshot::{HostMode, HttpRules, Service, Snapshot};
-use crate::wall::tenants::{Claim, Tenant};
+use crate::wall::tenants::Tenant;
 use request::Peer;
 use story::Story;
 
@@ -108,6 +109,9 @@ impl<'q> Stages<'q, '_> {
             (b"/reload", Method::Get) => return self.reload(),
             _ => {}
         }
+        if self.snapshot.issuer.as_ref().is_some_and(|issuer| *issuer.path == *path) {
+            return Ok(Outcome::Own("the gateway answers it itself: tenants ask for tokens here, by POST"));
+        }
         if !covers(&http.route_prefix, path) {
             self.story.line("prefix", &format!("{}: the path is not below it", story::text(&http.route_prefix)));
             return Err(End::NoRoute);
@@ -134,19 +138,19 @@ impl<'q> Stages<'q, '_> {
     fn service(&mut self, service: &Service, route: &Route, path: &[u8]) -> Result<Outcome, End> {
         let rule = if route.rule.is_empty() { "every path".into() } else { story::text(&route.rule) };
         self.story.line("service", &format!("{} by its rule for {rule}", service.name));
-        let tenant = self.lists(service, path)?;
+        let (tenant, edits) = self.lists(service, path)?;
         self.rates(service, tenant);
         self.body(service)?;
         let mut scratch = RewriteScratch::default();
         let rewritten = route.rewrite.apply_named(path, &mut scratch);
         self.rewrite(route, path, rewritten.path, rewritten.item);
         self.endpoints(service)?;
-        self.upstream_head(service, rewritten.path, tenant);
+        self.upstream_head(service, rewritten.path, tenant, &edits);
         Ok(Outcome::Forwarded(service.name.to_string()))
     }
 
-    /// Black list, white list, host name, tenant.
-    fn lists(&mut self, service: &Service, path: &[u8]) -> Result<Option<&'q Tenant>, End> {
+    /// Black list, white list, host name, token, tenant; and what is done to the head because of them.
+    fn lists(&mut self, service: &Service, path: &[u8]) -> Result<(Option<&'q Tenant>, Vec<u8>), End> {
         let client = self.peer.client;
         let decider = service.access.decider(client);
         let told = match decider {
@@ -158,33 +162,13 @@ impl<'q> Stages<'q, '_> {
         };
         self.story.line("lists", &told);
         decider.verdict()?;
-        if decider == Decider::NoList { self.tenant(path).map(Some) } else { Ok(None) }
-    }
-
-    fn tenant(&mut self, path: &[u8]) -> Result<&'q Tenant, End> {
-        let query = self.head.query.unwrap_or_default();
-        let (mut id_scratch, mut sign_scratch) = (Vec::new(), Vec::new());
-        let app_id = form::find(query, b"app_id", &mut id_scratch);
-        let sign = form::find(query, b"sign", &mut sign_scratch).unwrap_or_default();
-        if self.head.is_form {
-            self.story.line("tenant", "app_id and sign of the form body would count before those of the query");
+        let mut edits = token::tell(self.story, service, self.head)?;
+        if decider != Decider::NoList {
+            return Ok((None, edits));
         }
-        let claim = app_id.map(|app_id| Claim { app_id, sign });
-        let snapshot = self.snapshot;
-        let admitted = snapshot.tenants.admit(claim, self.peer.client, path).map(|(_, tenant)| tenant);
-        let named = story::text(app_id.unwrap_or_default());
-        let told = match admitted {
-            Ok(tenant) if tenant.white.contains(self.peer.client) => {
-                format!("{named}: {} is on its white_ips, no sign needed; may call this path", self.peer.client)
-            }
-            Ok(_) => format!("{named}: sign right, may call this path"),
-            Err(End::TenantMissing) => "the query has no app_id".to_owned(),
-            Err(End::TenantUnknown) => format!("app.toml has no tenant {named}"),
-            Err(End::TenantSign) => format!("{named}: the query's sign is not its secret"),
-            Err(_) => format!("{named}: its open_api has no prefix of this path"),
-        };
-        self.story.line("tenant", &told);
-        admitted
+        let asked = tenant::Asked { service, head: self.head, client, path };
+        let tenant = tenant::tell(self.story, self.snapshot, &asked, &mut edits)?;
+        Ok((Some(tenant), edits))
     }
 
     fn rates(&mut self, service: &Service, tenant: Option<&Tenant>) {
@@ -251,11 +235,12 @@ impl<'q> Stages<'q, '_> {
         first.map(|_| ())
     }
 
-    fn upstream_head(&mut self, service: &Service, path: &[u8], tenant: Option<&Tenant>) {
+    fn upstream_head(&mut self, service: &Service, path: &[u8], tenant: Option<&Tenant>, edits: &[u8]) {
         let endpoint = service.upstream.endpoints.iter().find(|endpoint| !endpoint.forbidden);
         let node = endpoint.map_or("", |endpoint| &*endpoint.node);
         let host = host_sent(&self.snapshot.http, service, self.head.host, node);
-        let onward = request::Onward { http: &self.snapshot.http, service, peer: &self.peer, path, host, tenant };
+        let (http, peer) = (&self.snapshot.http, &self.peer);
+        let onward = request::Onward { http, service, peer, path, host, tenant, edits };
         let lines: Vec<_> =
             onward.write(self.head).lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();
         self.story.lines("sent on", &lines);

@@ -43,8 +43,17 @@ pub(super) const KEEP_ALIVE: &[u8] = b"Connection: keep-alive\r\n";
 /// Appends the answer. Gives the bytes of its head.
 pub fn render(out: &mut Vec<u8>, reply: &Reply<'_>) -> usize {
     // The body first, to know its length; then the head is turned round before it.
+    turned(out, reply, |out| body(out, reply))
+}
+
+/// The same with a body of its own, which is JSON, in place of the envelope.
+pub fn render_json(out: &mut Vec<u8>, reply: &Reply<'_>, json: &[u8]) -> usize {
+    turned(out, reply, |out| out.extend_from_slice(json))
+}
+
+fn turned(out: &mut Vec<u8>, reply: &Reply<'_>, body: impl FnOnce(&mut Vec<u8>)) -> usize {
     let start = out.len();
-    body(out, reply);
+    body(out);
     let body_bytes = out.len() - start;
     head(out, reply, body_bytes as u64);
     out[start..].rotate_left(body_bytes);

@@ -22,7 +22,9 @@ pub mod engine;
 pub mod exchange;
 #[cfg(debug_assertions)]
 pub mod fault;
+pub mod grant;
 pub mod handover;
+pub mod identify;
 pub mod io;
 pub mod log;
 pub mod meter;
@@ -39,6 +41,7 @@ pub mod shard;
 pub mod tcp;
 pub mod thread;
 pub mod tickets;
+pub mod tokens;
 pub mod trace;
 pub mod tunnel;
 pub mod upload;

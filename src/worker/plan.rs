@@ -11,6 +11,7 @@ use std::rc::Rc;
 use super::buffer::{Class, Lease};
 use super::downstream::Peer;
 use super::dressing::Dressing;
+use super::grant::{self, Answer, Grant};
 use super::log::Note;
 use super::pace::Pace;
 use super::policy::{self, Applicant, Denied, Permit, Verdict};
@@ -19,6 +20,7 @@ use super::shard::{Scratch, Shard, ShardEpoch};
 use super::upstream::replica::{Replica, Tried};
 use crate::end::End;
 use crate::ids::{ServiceId, TenantId};
+use crate::limits::GRANT_BODY_BYTES_MAX;
 use crate::proto::edits::Edits;
 use crate::proto::forward::{self, Onward};
 use crate::proto::framing::Framed;
@@ -26,6 +28,7 @@ use crate::proto::head::{self, Body, HeadLimits, Method, RequestHead, Storage, V
 use crate::proto::trace_context::{Incoming, TraceOnward};
 use crate::proto::{form, target};
 use crate::wall::forwarded;
+use crate::wall::issuer::Issuer;
 use crate::wall::routes::Route;
 use crate::wall::snapshot::{HostMode, HttpRules, Service};
 use crate::wall::trace::{Sampling, Trace};
@@ -38,6 +41,8 @@ pub enum Plan {
     NeedBody(NeedBody, Terms),
     /// It goes to an endpoint.
     Forward(Forward, Terms),
+    /// Somebody asked for a token.
+    Granted(Answer, Terms),
     /// It is refused.
     Refused(Denied, Terms),
 }
@@ -47,9 +52,11 @@ impl Plan {
     #[must_use]
     pub fn terms(&self) -> &Terms {
         match self {
-            Self::Local(_, terms) | Self::NeedBody(_, terms) | Self::Forward(_, terms) | Self::Refused(_, terms) => {
-                terms
-            }
+            Self::Local(_, terms)
+            | Self::NeedBody(_, terms)
+            | Self::Forward(_, terms)
+            | Self::Granted(_, terms)
+            | Self::Refused(_, terms) => terms,
         }
     }
 }
@@ -298,6 +305,7 @@ pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>, note: &m
     }
     Some(match decision {
         Ok(Decision::Local(local)) => Plan::Local(local, terms),
+        Ok(Decision::Granted(answer)) => Plan::Granted(answer, terms),
         Ok(Decision::NeedBody(need)) => Plan::NeedBody(need, terms),
         Ok(Decision::Forward { replica, endpoint, out }) => Plan::Forward(Forward { replica, endpoint, out }, terms),
         Err(denied) => Plan::Refused(denied, terms),
@@ -306,6 +314,7 @@ pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>, note: &m
 
 enum Decision {
     Local(Local),
+    Granted(Answer),
     NeedBody(NeedBody),
     Forward { replica: Rc<Replica>, endpoint: usize, out: Lease },
 }
@@ -354,6 +363,9 @@ impl Desk<'_> {
     fn decide_path(&self, path: &[u8], terms: &mut Terms) -> Result<Decision, Denied> {
         if let Some(local) = self.local(path)? {
             return Ok(Decision::Local(local));
+        }
+        if let Some(issuer) = self.epoch.snapshot().issuer.as_deref().filter(|issuer| *issuer.path == *path) {
+            return self.grant(issuer);
         }
         let route = self.route(path).ok_or(End::NoRoute)?;
         let service = self.epoch.snapshot().service(route.service);
@@ -410,6 +422,15 @@ impl Desk<'_> {
         }
     }
 
+    /// A tenant asks for a token.
+    fn grant(&self, issuer: &Issuer) -> Result<Decision, Denied> {
+        let tenants = &self.epoch.snapshot().tenants;
+        Ok(match grant::ask(self.shard, tenants, issuer, self.head, self.question.body)? {
+            Grant::Answer(answer) => Decision::Granted(answer),
+            Grant::NeedBody => Decision::NeedBody(NeedBody { bytes_max: GRANT_BODY_BYTES_MAX, admitted: false }),
+        })
+    }
+
     fn route(&self, path: &[u8]) -> Option<&Route> {
         let prefix = &*self.rules.route_prefix;
         let rest = path.strip_prefix(prefix)?;
@@ -426,18 +447,18 @@ impl Desk<'_> {
         forwarded::client(peer, self.head.fields, &self.rules.trusted_proxies)
     }
 
-    fn admit(
-        &self,
-        service: &Service,
+    fn admit<'s>(
+        &'s self,
+        service: &'s Service,
         path: &[u8],
         client: IpAddr,
         named: &Cell<Option<TenantId>>,
-    ) -> Result<Verdict<'_>, Denied> {
-        // The lifetime of a tenant is the snapshot's, not the service reference's.
+    ) -> Result<Verdict<'s>, Denied> {
         let snapshot = self.epoch.snapshot();
         if let Some(before) = self.question.admitted_on {
             named.set(before.tenant);
-            return Ok(Verdict::Admitted(policy::admitted_before(snapshot, service, before.tenant)));
+            let permit = policy::admitted_before(self.shard, snapshot, service, before.tenant, self.head)?;
+            return Ok(Verdict::Admitted(permit));
         }
         let applicant = Applicant { head: self.head, path, body: self.question.body, client, named };
         policy::admit(self.shard, snapshot, service, &applicant)
@@ -475,7 +496,7 @@ impl Desk<'_> {
             request_id: terms.request_id.bytes(),
             trace: trace.as_ref(),
             added: &added[..count],
-            edits: Edits::default(),
+            edits: Edits::new(permit.edits()),
             underscore_fields: self.rules.underscore_fields,
             upgrade_websocket: head.upgrade_websocket,
             expect_continue: head.expects_continue && body.is_none(),

@@ -1,41 +1,114 @@
 //! Policy: may this request go on? Lists, tenant, rates, in GateKeeper's order.
 //!
-//! Black list → white list → host name → tenant (identity, path, its rate, its calls of the day) → the client address's
+//! Black list → white list → host name → token → tenant (identity, path, its rate, its calls of the day) → the client address's
 //! rate.
-//! In scope: asking the frozen rules (`wall`) and the limits table. Out of scope: what the rules are.
+//! In scope: asking the frozen rules (`wall`) and the limits table. Out of scope: what the rules are, who asks
+//! (`identify`).
 
 use std::cell::Cell;
 use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::LazyLock;
 
-use super::shard::{Scratch, Shard};
+use super::identify::{self, Who};
+use super::shard::Shard;
+use super::tokens;
 use crate::end::End;
 use crate::ids::TenantId;
-use crate::proto::form;
+use crate::proto::authorization::{self, SIGNED};
+use crate::proto::edits::{self, Edit};
 use crate::proto::head::{Body, Method, RequestHead};
 use crate::wall::access::Admission;
 use crate::wall::calendar::Calendar;
+use crate::wall::jwt::{Jwt, Verified};
 use crate::wall::quota::Quota;
 use crate::wall::rate::{Rate, RateKey, Refused};
 use crate::wall::snapshot::{Service, Snapshot};
-use crate::wall::tenants::{Claim, Tenant};
+use crate::wall::tenants::Tenant;
 
 /// Proof that policy let a request pass. Its fields are private, so that only `admit` makes it.
 pub struct Permit<'e> {
     tenant: Option<&'e Tenant>,
-    strip_credentials: bool,
+    credentials: Credentials,
+    token: Token<'e>,
 }
 
+/// What the service's own tokens say.
+enum Token<'e> {
+    /// The service asks for none, or by other means.
+    None,
+    /// It asks for one that need not be there.
+    Anonymous(&'e Jwt),
+    /// This.
+    Verified(Rc<Verified>),
+}
+
+impl<'e> Token<'e> {
+    fn ask(shard: &Shard, service: &'e Service, head: &RequestHead<'_>) -> Result<Self, End> {
+        let Some(jwt) = service.jwt.as_deref() else { return Ok(Self::None) };
+        Ok(tokens::ask(shard, jwt, head.fields)?.map_or(Self::Anonymous(jwt), Self::Verified))
+    }
+}
+
+/// Which of a request's own words were for this gateway, and must not go on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Credentials {
+    None,
+    /// `app_id` and `sign`, in query and form.
+    Pair,
+    /// `Authorization`.
+    Authorization,
+}
+
+/// What is done to a head whose signature, or token of ours, was for us.
+static AUTHORIZATION_OFF: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut off = Vec::new();
+    edits::push(&mut off, Edit::Delete, authorization::FIELD, b"");
+    off
+});
+
 impl<'e> Permit<'e> {
+    fn new(
+        snapshot: &Snapshot,
+        service: &Service,
+        tenant: Option<&'e Tenant>,
+        token: Token<'e>,
+        head: &RequestHead<'_>,
+    ) -> Self {
+        let bears = |scheme| authorization::of_scheme(head.fields, scheme).is_some();
+        let signs = tenant.is_some_and(|tenant| tenant.signing.is_some()) && bears(SIGNED);
+        let given = || tenant.is_some() && service.jwt.is_none() && snapshot.issuer.is_some() && bears("Bearer");
+        let credentials = if signs || given() {
+            Credentials::Authorization
+        } else if service.access.open {
+            Credentials::Pair
+        } else {
+            Credentials::None
+        };
+        Self { tenant, credentials, token }
+    }
+
     /// On whose behalf, where the service demands a tenant.
     #[must_use]
     pub fn tenant(&self) -> Option<&'e Tenant> {
         self.tenant
     }
 
+    /// What is done to the head on its way, as `proto::edits` has it.
+    #[must_use]
+    pub fn edits(&self) -> &[u8] {
+        match &self.token {
+            Token::Verified(verified) => &verified.edits,
+            Token::Anonymous(jwt) => &jwt.anonymous,
+            Token::None if self.credentials == Credentials::Authorization => &AUTHORIZATION_OFF,
+            Token::None => &[],
+        }
+    }
+
     /// `app_id` and `sign` are credentials here and must not go on.
     #[must_use]
     pub fn strips_credentials(&self) -> bool {
-        self.strip_credentials
+        self.credentials == Credentials::Pair
     }
 }
 
@@ -78,21 +151,30 @@ pub struct Applicant<'a> {
 
 impl Applicant<'_> {
     /// Whether credentials may be in a form body; a `GET` has them in its query.
-    fn may_name_in_form(&self) -> bool {
+    pub(super) fn may_name_in_form(&self) -> bool {
         self.head.is_form && self.head.method != Method::Get
     }
 
     /// Whether there is a body that is not here yet.
-    fn awaits_body(&self) -> bool {
+    pub(super) fn awaits_body(&self) -> bool {
         self.body.is_none() && !matches!(self.head.body, Body::None)
     }
 }
 
 /// The permit of a request that every rule has let pass before, on this snapshot.
-#[must_use]
-pub fn admitted_before<'e>(snapshot: &'e Snapshot, service: &Service, tenant: Option<TenantId>) -> Permit<'e> {
+///
+/// # Errors
+/// When its token has expired since.
+pub fn admitted_before<'e>(
+    shard: &Shard,
+    snapshot: &'e Snapshot,
+    service: &'e Service,
+    tenant: Option<TenantId>,
+    head: &RequestHead<'_>,
+) -> Result<Permit<'e>, End> {
+    let token = Token::ask(shard, service, head)?;
     let tenant = tenant.map(|id| &snapshot.tenants.all()[id.index()]);
-    Permit { tenant, strip_credentials: service.access.open }
+    Ok(Permit::new(snapshot, service, tenant, token, head))
 }
 
 /// Asks every rule of the service.
@@ -102,15 +184,17 @@ pub fn admitted_before<'e>(snapshot: &'e Snapshot, service: &Service, tenant: Op
 pub fn admit<'e>(
     shard: &Shard,
     snapshot: &'e Snapshot,
-    service: &Service,
+    service: &'e Service,
     applicant: &Applicant<'_>,
 ) -> Result<Verdict<'e>, Denied> {
     let mut tenant = None;
-    if service.access.decide(applicant.client)? == Admission::TenantNeeded {
-        if applicant.may_name_in_form() && applicant.awaits_body() {
-            return Ok(Verdict::NeedBody);
-        }
-        let admitted = identify(shard, snapshot, applicant)?;
+    let admission = service.access.decide(applicant.client)?;
+    let token = Token::ask(shard, service, applicant.head)?;
+    if admission == Admission::TenantNeeded {
+        let admitted = match identify::ask(shard, snapshot, service, applicant)? {
+            Who::Tenant(tenant) => tenant,
+            Who::NeedBody => return Ok(Verdict::NeedBody),
+        };
         if let Some(rate) = admitted.rate {
             let key = shard.shared.rates.tenant_key(&admitted.app_id);
             spend(shard, key, rate, End::TenantRate)?;
@@ -124,7 +208,7 @@ pub fn admit<'e>(
         let key = shard.shared.rates.client_key(&service.name, applicant.client);
         spend(shard, key, rate, End::ClientRate)?;
     }
-    Ok(Verdict::Admitted(Permit { tenant, strip_credentials: service.access.open }))
+    Ok(Verdict::Admitted(Permit::new(snapshot, service, tenant, token, applicant.head)))
 }
 
 /// The same for a connection to a tcp service, which has lists and a rate but can name no tenant.
@@ -138,24 +222,6 @@ pub fn admit_connection(shard: &Shard, service: &Service, client: IpAddr) -> Res
     let Some(rate) = service.client_rate else { return Ok(()) };
     let key = shard.shared.rates.client_key(&service.name, client);
     spend(shard, key, rate, End::ClientRate).map_err(|denied| denied.end)
-}
-
-/// Who is this? Credentials come from the form body first, then from the query; a `GET` has only the query.
-fn identify<'e>(shard: &Shard, snapshot: &'e Snapshot, applicant: &Applicant<'_>) -> Result<&'e Tenant, End> {
-    let Scratch { value, other, .. } = &mut *shard.scratch.borrow_mut();
-    let form = applicant.body.filter(|_| applicant.may_name_in_form());
-    let places = [form, applicant.head.query];
-    let Some(app_id) = credential(places, b"app_id", value) else { return Err(End::TenantMissing) };
-    let sign = credential(places, b"sign", other).unwrap_or_default();
-    let (id, tenant) = snapshot.tenants.admit(Some(Claim { app_id, sign }), applicant.client, applicant.path)?;
-    applicant.named.set(Some(id));
-    Ok(tenant)
-}
-
-/// The first place's value that has the name.
-fn credential<'a>(places: [Option<&'a [u8]>; 2], name: &[u8], decoded: &'a mut Vec<u8>) -> Option<&'a [u8]> {
-    let place = places.into_iter().flatten().find(|place| form::find(place, name, decoded).is_some())?;
-    form::find(place, name, decoded)
 }
 
 /// Counts a call of the tenant's day.

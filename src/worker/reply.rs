@@ -2,6 +2,7 @@
 
 use super::buffer::Class;
 use super::downstream::Downstream;
+use super::grant::Answer;
 use super::plan::Terms;
 use super::policy::Denied;
 use super::shard::Shard;
@@ -11,6 +12,9 @@ use crate::proto::reply::{self, REASON, Reply};
 
 /// Methods this gateway forwards, for `Allow` (RFC 9110 section 10.2.1).
 const ALLOW: &[u8] = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
+/// What a client without a good token is told (RFC 6750 section 3).
+const CHALLENGE: &str = "WWW-Authenticate";
 
 /// What an answer of our own says.
 pub struct Own<'a> {
@@ -29,6 +33,34 @@ pub struct Own<'a> {
 /// # Errors
 /// `End::WriteTimeout`, `End::ClientLeft`.
 pub async fn send(shard: &Shard, down: &mut Downstream, terms: &Terms, own: &Own<'_>) -> Result<(), End> {
+    send_with(shard, down, terms, own, None).await
+}
+
+/// Answers who asked for a token, in the words of RFC 6749 section 5.
+///
+/// # Errors
+/// As `send`.
+pub async fn grant(
+    shard: &Shard,
+    down: &mut Downstream,
+    terms: &Terms,
+    answer: &Answer,
+    close: bool,
+) -> Result<(), End> {
+    let fields: [(&str, &[u8]); 2] =
+        [("Cache-Control", b"no-store"), ("WWW-Authenticate", b"Basic realm=\"gatekeeper\"")];
+    let fields = &fields[..1 + usize::from(answer.status == 401)];
+    let own = Own { status: answer.status, text: "", fields, close };
+    send_with(shard, down, terms, &own, Some(answer.json.as_bytes())).await
+}
+
+async fn send_with(
+    shard: &Shard,
+    down: &mut Downstream,
+    terms: &Terms,
+    own: &Own<'_>,
+    json: Option<&[u8]>,
+) -> Result<(), End> {
     let mut out = shard.buffers.lease(Class::Small);
     let fault = own.status >= 400;
     let worn = down.dressing.worn();
@@ -45,7 +77,10 @@ pub async fn send(shard: &Shard, down: &mut Downstream, terms: &Terms, own: &Own
         fields: own.fields,
         edits: worn.edits(),
     };
-    let head_bytes = reply::render(out.vec(), &reply);
+    let head_bytes = match json {
+        Some(json) => reply::render_json(out.vec(), &reply, json),
+        None => reply::render(out.vec(), &reply),
+    };
     drop(worn);
     down.tab.get().answered(own.status, head_bytes);
     if own.close {
@@ -70,6 +105,11 @@ pub async fn refuse(
     let mut number = itoa::Buffer::new();
     let further = match denied.end {
         End::MethodNotAllowed => Some(("Allow", ALLOW)),
+        End::TokenMissing => Some((CHALLENGE, b"Bearer".as_slice())),
+        End::TokenInvalid | End::TokenExpired | End::TokenClaims => {
+            Some((CHALLENGE, b"Bearer error=\"invalid_token\"".as_slice()))
+        }
+        End::TokenScope => Some((CHALLENGE, b"Bearer error=\"insufficient_scope\"".as_slice())),
         _ if denied.retry_after_s > 0 => Some(("Retry-After", number.format(denied.retry_after_s).as_bytes())),
         _ => None,
     };

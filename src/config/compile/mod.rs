@@ -14,6 +14,7 @@ mod rules;
 mod service;
 mod tcp;
 mod tenants;
+mod tokens;
 mod trace;
 
 use ipnet::IpNet;
@@ -108,6 +109,7 @@ pub(super) fn compile(pages: &Pages, host_name: &str, faults: &mut Faults) -> (S
     let process = Process { listens, admin, store, zone, logs, ..process };
     let mut snapshot = Snapshot::new(http, modules.routes, modules.services.into(), tenants);
     snapshot.calendar = calendar;
+    snapshot.issuer = tokens::issuer(&mut Desk::at(base, "oauth", faults), snapshot.http.merge_slashes);
     (snapshot, process)
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::rules::Rules;
-use super::{Desk, EndpointIds, Page, address, http, tcp};
+use super::{Desk, EndpointIds, Page, address, http, tcp, tokens};
 use crate::config::section::Section;
 use crate::config::source::Faults;
 use crate::config::suggest;
@@ -99,6 +99,7 @@ fn service(world: &World<'_>, module: &Section, ids: &mut EndpointIds, faults: &
     Service {
         name: base.text("name").into(),
         access,
+        jwt: tokens::jwt(world.page, module.one("jwt"), is_tcp, faults),
         client_rate: rate(flow),
         body_bytes_max: base.int("body_bytes_max").unsigned_abs(),
         read_body_bytes_max: base.int("read_body_bytes_max").unsigned_abs(),

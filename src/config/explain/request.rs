@@ -109,6 +109,7 @@ pub(super) struct Onward<'o> {
     pub(super) path: &'o [u8],
     pub(super) host: &'o [u8],
     pub(super) tenant: Option<&'o Tenant>,
+    pub(super) edits: &'o [u8],
 }
 
 impl Onward<'_> {
@@ -134,7 +135,7 @@ impl Onward<'_> {
             request_id: b"(an id)",
             trace: trace.as_ref(),
             added: &added,
-            edits: Edits::default(),
+            edits: Edits::new(self.edits),
             underscore_fields: self.http.underscore_fields,
             upgrade_websocket: head.upgrade_websocket,
             expect_continue: head.expects_continue,

@@ -1,6 +1,6 @@
 //! module.toml: the services.
 
-use super::{Key, Kind, Preset, Status, Table, Zero, commas, flag, int, list, text, word};
+use super::{Key, Kind, Preset, Status, Table, Zero, commas, flag, int, list, text, tokens, word};
 use crate::limits::READ_BODY_BYTES_CEILING;
 
 const DAY_MS: i64 = 86_400_000;
@@ -28,6 +28,7 @@ pub(super) const FILE: Table = Table::one(
          name in `white_host_name` (let in), and everybody else must be a tenant of app.toml. Without this table, \
          or with `open = 0`, only `client_flow_limit` holds.",
     ),
+    tokens::JWT,
 ])]);
 
 const BASE: &[Key] = &[

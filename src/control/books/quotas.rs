@@ -66,6 +66,7 @@ mod tests {
             app_id: "shop".into(),
             name: "".into(),
             secret: "".into(),
+            signing: None,
             allowed: [].into(),
             white: AddressSet::new(Vec::new()),
             rate: None,

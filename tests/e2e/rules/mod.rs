@@ -4,4 +4,5 @@ mod lists;
 mod rates;
 mod rewrites;
 mod routes;
+mod signatures;
 mod tenants;

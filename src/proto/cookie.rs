@@ -15,6 +15,16 @@ pub fn find<'h>(fields: &'h [Header<'h>], name: &[u8]) -> Option<&'h [u8]> {
     })
 }
 
+/// Looks at the value of every cookie of this name.
+pub fn each(fields: &[Header<'_>], name: &[u8], mut look: impl FnMut(&[u8])) {
+    let cookies = fields.iter().filter(|field| field.name.eq_ignore_ascii_case("cookie"));
+    for pair in cookies.flat_map(|field| field.value.split(|&byte| byte == b';')) {
+        if let Some(at) = memchr::memchr(b'=', pair).filter(|at| pair[..*at].trim_ascii() == name) {
+            look(pair[at + 1..].trim_ascii());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,6 +19,7 @@ pub mod form;
 pub mod forward;
 pub mod framing;
 pub mod head;
+pub mod json;
 pub mod proxy_header;
 pub mod redact;
 pub mod reply;

@@ -6,11 +6,29 @@
 use super::edits::Edits;
 use super::forward::put_length;
 
+/// What an answer of our own holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content<'a> {
+    /// GateKeeper's JSON.
+    Envelope,
+    /// These bytes.
+    Bytes {
+        /// Their type.
+        content_type: &'a [u8],
+        /// All of them.
+        bytes: &'a [u8],
+    },
+    /// Nothing, as with 204 and 304.
+    Nothing,
+}
+
 /// An answer made by this gateway.
 #[derive(Clone, Copy, Debug)]
 pub struct Reply<'a> {
     /// The status.
     pub status: u16,
+    /// Its body.
+    pub content: Content<'a>,
     /// GateKeeper's own number; 0 means no error.
     pub errno: u16,
     /// The error in words.
@@ -43,17 +61,12 @@ pub(super) const KEEP_ALIVE: &[u8] = b"Connection: keep-alive\r\n";
 /// Appends the answer. Gives the bytes of its head.
 pub fn render(out: &mut Vec<u8>, reply: &Reply<'_>) -> usize {
     // The body first, to know its length; then the head is turned round before it.
-    turned(out, reply, |out| body(out, reply))
-}
-
-/// The same with a body of its own, which is JSON, in place of the envelope.
-pub fn render_json(out: &mut Vec<u8>, reply: &Reply<'_>, json: &[u8]) -> usize {
-    turned(out, reply, |out| out.extend_from_slice(json))
-}
-
-fn turned(out: &mut Vec<u8>, reply: &Reply<'_>, body: impl FnOnce(&mut Vec<u8>)) -> usize {
     let start = out.len();
-    body(out);
+    match reply.content {
+        Content::Envelope => envelope(out, reply),
+        Content::Bytes { bytes, .. } => out.extend_from_slice(bytes),
+        Content::Nothing => {}
+    }
     let body_bytes = out.len() - start;
     head(out, reply, body_bytes as u64);
     out[start..].rotate_left(body_bytes);
@@ -71,8 +84,20 @@ fn head(out: &mut Vec<u8>, reply: &Reply<'_>, body_bytes: u64) {
     out.extend_from_slice(reason_phrase(reply.status).as_bytes());
     out.extend_from_slice(b"\r\nDate: ");
     out.extend_from_slice(reply.date);
-    out.extend_from_slice(b"\r\nContent-Type: application/json; charset=utf-8\r\n");
-    put_length(out, body_bytes);
+    out.extend_from_slice(b"\r\n");
+    let content_type = match reply.content {
+        Content::Envelope => Some(&b"application/json; charset=utf-8"[..]),
+        Content::Bytes { content_type, .. } => Some(content_type),
+        Content::Nothing => None,
+    };
+    if let Some(content_type) = content_type {
+        if !reply.edits.take_away(b"content-type") {
+            out.extend_from_slice(b"Content-Type: ");
+            out.extend_from_slice(content_type);
+            out.extend_from_slice(b"\r\n");
+        }
+        put_length(out, body_bytes);
+    }
     for (name, value) in reply.fields.iter().filter(|(name, _)| !reply.edits.take_away(name.as_bytes())) {
         out.extend_from_slice(name.as_bytes());
         out.extend_from_slice(b": ");
@@ -88,7 +113,7 @@ fn head(out: &mut Vec<u8>, reply: &Reply<'_>, body_bytes: u64) {
     out.extend_from_slice(b"\r\n");
 }
 
-fn body(out: &mut Vec<u8>, reply: &Reply<'_>) {
+fn envelope(out: &mut Vec<u8>, reply: &Reply<'_>) {
     out.extend_from_slice(b"{\"errno\":");
     out.extend_from_slice(itoa::Buffer::new().format(reply.errno).as_bytes());
     out.extend_from_slice(b",\"errmsg\":\"");
@@ -175,6 +200,7 @@ mod tests {
     fn sample() -> Reply<'static> {
         Reply {
             status: 404,
+            content: Content::Envelope,
             errno: 404,
             errmsg: "module not found",
             data: "",

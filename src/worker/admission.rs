@@ -16,7 +16,7 @@ use super::shard::Shard;
 use crate::end::End;
 use crate::limits::REFUSALS_PER_SECOND_MAX;
 use crate::proto::edits::Edits;
-use crate::proto::reply::{self, REASON, Reply};
+use crate::proto::reply::{self, Content, REASON, Reply};
 use crate::wall::addresses::{Counted, NotCounted};
 
 /// What a door needs of its core.
@@ -96,6 +96,7 @@ fn tell(shard: &Shard, stream: BorrowedFd<'_>, end: End) -> u16 {
     let id = shard.request_id();
     let reply = Reply {
         status,
+        content: Content::Envelope,
         errno: status,
         errmsg: end.meaning().text,
         data: "",

@@ -26,6 +26,8 @@ use super::upstream::replica::Tried;
 use crate::end::{End, Retry};
 use crate::limits::{GATHERED_BODY_BYTES_MAX, RELOAD_ANSWER_MS};
 use crate::proto::head::Body;
+use crate::proto::reply::Content;
+use crate::wall::default_answer::DefaultAnswer;
 use crate::wall::link::Report;
 
 /// What `/ping` says while the gateway stops, as `/reload` does.
@@ -69,9 +71,9 @@ impl Dispatch {
 
     /// Tells the client that there is no connection for it.
     pub async fn refuse(self: Box<Self>, shard: &Shard, down: &mut Downstream, end: End) -> Done {
-        let Self { head, terms, .. } = *self;
+        let Self { epoch, head, terms, .. } = *self;
         let failed = Failed { end, begun: false, unsent: true, replayable: true };
-        give_up(shard, down, head, &terms, &failed).await
+        give_up(shard, down, epoch.as_deref(), head, &terms, &failed).await
     }
 
     /// Takes the rest of a small body that is here already: sent with its head it costs one send instead of two.
@@ -95,7 +97,7 @@ impl Dispatch {
     async fn refuse_cut(self: Box<Self>, shard: &Shard, down: &mut Downstream, end: End) -> Done {
         let Self { head, terms, .. } = *self;
         let failed = Failed { end, begun: false, unsent: true, replayable: false };
-        give_up(shard, down, head, &terms, &failed).await
+        give_up(shard, down, None, head, &terms, &failed).await
     }
 
     /// Waits for the connection, for as long as the client waits for it.
@@ -193,7 +195,7 @@ pub async fn refuse_broken(shard: &Shard, down: &mut Downstream, head: Lease, en
     let terms = Terms::unread(shard, &epoch.snapshot().http);
     down.tab.get().planned(epoch.epoch(), &terms, 0);
     drop(epoch);
-    refuse(shard, down, &terms, end.into(), After::Linger).await
+    refuse(shard, down, None, &terms, end.into(), After::Linger).await
 }
 
 /// Serves what needs no connection, or not yet: then it is ready for one. It takes no engine.
@@ -220,7 +222,8 @@ pub async fn serve_rare(shard: &Rc<Shard>, down: &mut Downstream, rare: Rare) ->
         Plan::Forward(forward, terms) => return Ok(Dispatch { epoch, head, body, forward, terms }),
         Plan::Local(local, terms) => {
             let after = own_after(down, head, &terms);
-            let outcome = answer_locally(shard, down, local, &terms, after).await;
+            let answer = epoch.as_deref().and_then(|epoch| default_answer(epoch, &terms));
+            let outcome = answer_locally(shard, down, local, &terms, answer, after).await;
             Done { outcome, after: if outcome.is_ok() { after } else { After::Close } }
         }
         Plan::Granted(answer, terms) => {
@@ -232,10 +235,10 @@ pub async fn serve_rare(shard: &Rc<Shard>, down: &mut Downstream, rare: Rare) ->
             // A body that is too large is not read, even where it is here already.
             let too_large = denied.end == End::BodyTooLarge;
             let after = if too_large { After::Linger } else { own_after(down, head, &terms) };
-            refuse(shard, down, &terms, denied, after).await
+            refuse(shard, down, epoch.as_deref(), &terms, denied, after).await
         }
         // Only without an epoch: a body in hand is not asked for again.
-        Plan::NeedBody(_, terms) => refuse(shard, down, &terms, End::Drained.into(), After::Linger).await,
+        Plan::NeedBody(_, terms) => refuse(shard, down, None, &terms, End::Drained.into(), After::Linger).await,
     })
 }
 
@@ -249,8 +252,9 @@ fn plan_again(
     admitted_on: Option<&Terms>,
 ) -> Option<Plan> {
     let Downstream { peer, tab, dressing, .. } = down;
-    let (bytes, body, attempts) = (head.bytes(), body.map(WholeBody::bytes), tab.get().attempts);
-    let question = Question { bytes, body, peer, tried, attempts, admitted_on, dressing };
+    let (attempts, service) = (tab.get().attempts, tab.get().service);
+    let (bytes, body) = (head.bytes(), body.map(WholeBody::bytes));
+    let question = Question { bytes, body, peer, service, tried, attempts, admitted_on, dressing };
     let epoch = epoch?;
     let plan = plan(shard, epoch, &question, tab.note())?;
     tab.get().planned(epoch.epoch(), plan.terms(), shard.clock.now_us());
@@ -275,14 +279,22 @@ fn own_after(down: &mut Downstream, mut head: Lease, terms: &Terms) -> After {
     if terms.keep_alive { After::Keep } else { After::Close }
 }
 
+/// What the service's clients are told where no endpoint is asked, or none has answered.
+fn default_answer<'e>(epoch: &'e ShardEpoch, terms: &Terms) -> Option<&'e DefaultAnswer> {
+    epoch.snapshot().service(terms.service?).default_answer.as_deref()
+}
+
 async fn refuse(
     shard: &Shard,
     down: &mut Downstream,
+    epoch: Option<&ShardEpoch>,
     terms: &Terms,
     denied: super::policy::Denied,
     after: After,
 ) -> Done {
-    let told = reply::refuse(shard, down, terms, denied, after != After::Keep).await;
+    let answer = epoch.and_then(|epoch| default_answer(epoch, terms));
+    let stand_in = answer.filter(|answer| answer.stands_in_for(denied.end));
+    let told = reply::refuse(shard, down, terms, denied, stand_in, after != After::Keep).await;
     let answerable = denied.end.status(terms.legacy_status).is_some();
     Done { outcome: Err(denied.end), after: if told.is_ok() && answerable { after } else { After::Close } }
 }
@@ -292,14 +304,23 @@ async fn answer_locally(
     down: &mut Downstream,
     local: Local,
     terms: &Terms,
+    default: Option<&DefaultAnswer>,
     after: After,
 ) -> Result<(), End> {
     let close = after != After::Keep;
     match local {
+        Local::Preflight => {
+            let own = Own { status: 204, text: "", content: Content::Nothing, fields: &[], close };
+            reply::send(shard, down, terms, &own).await
+        }
+        Local::Default => match default {
+            Some(answer) => reply::send(shard, down, terms, &Own::standing_in(answer, close)).await,
+            None => Err(End::Drained),
+        },
         Local::Options => reply::options(shard, down, terms, close).await,
         Local::Ping => {
             let (status, text) = if shard.is_last() { (503, STOPPING) } else { (200, "gateway pong") };
-            reply::send(shard, down, terms, &Own { status, text, fields: &[], close }).await
+            reply::send(shard, down, terms, &Own { status, text, content: Content::Envelope, fields: &[], close }).await
         }
         Local::Reload => {
             let ticket = shard.tickets.open();
@@ -312,7 +333,7 @@ async fn answer_locally(
                 Some(answer) => (answer.status, &*answer.text),
                 None => (503, "control does not answer; the reload may still happen"),
             };
-            reply::send(shard, down, terms, &Own { status, text, fields: &[], close }).await
+            reply::send(shard, down, terms, &Own { status, text, content: Content::Envelope, fields: &[], close }).await
         }
     }
 }
@@ -354,7 +375,7 @@ async fn attempts(
             }
         };
         if !may_try_again(&failed, terms, &tried, fresh) {
-            return give_up(shard, down, head.take(), terms, &failed).await;
+            return give_up(shard, down, epoch.as_deref(), head.take(), terms, &failed).await;
         }
         shard.meter.retry(down.tab.get(), failed.end);
         fresh = failed.end.meaning().retry == Retry::Idempotent;
@@ -363,7 +384,7 @@ async fn attempts(
                 account::attempt_failed(shard, &mut down.tab, failed.end, next.node());
                 *forward = next;
             }
-            _ => return give_up(shard, down, head.take(), terms, &failed).await,
+            _ => return give_up(shard, down, epoch.as_deref(), head.take(), terms, &failed).await,
         }
     }
 }
@@ -437,10 +458,17 @@ fn report_failed_dial(shard: &Shard, epoch: Option<&ShardEpoch>, forward: &Forwa
 }
 
 /// Tells the client, where it can still be told.
-async fn give_up(shard: &Shard, down: &mut Downstream, head: Lease, terms: &Terms, failed: &Failed) -> Done {
+async fn give_up(
+    shard: &Shard,
+    down: &mut Downstream,
+    epoch: Option<&ShardEpoch>,
+    head: Lease,
+    terms: &Terms,
+    failed: &Failed,
+) -> Done {
     if failed.begun {
         return Done { outcome: Err(failed.end), after: After::Close };
     }
     let after = if failed.replayable { own_after(down, head, terms) } else { After::Linger };
-    refuse(shard, down, terms, failed.end.into(), after).await
+    refuse(shard, down, epoch, terms, failed.end.into(), after).await
 }

@@ -1,6 +1,6 @@
 //! ROOM 3, the data plane: one pinned thread per core, nothing shared, nothing that waits but on its ring.
 //!
-//! A request's way: `accept` → `session` → `arrival` → `engine` → `exchange` → (`plan`: head, route, `policy`, `balance`) →
+//! A request's way: `accept` → `session` → `arrival` → `engine` → `exchange` → (`plan`: head, `route`, `policy`, `balance`) →
 //! `upstream` → `converse` (`upload` and `answer`) → the session's account, which goes to the meter. Only `io` awaits a socket. Out of
 //! scope: files, names, locks, logs, health; those are control's.
 
@@ -24,6 +24,7 @@ pub mod exchange;
 pub mod fault;
 pub mod grant;
 pub mod handover;
+pub mod headers;
 pub mod identify;
 pub mod io;
 pub mod log;
@@ -35,6 +36,7 @@ pub mod policy;
 pub mod proxied;
 pub mod reply;
 pub mod request_id;
+pub mod route;
 pub mod runtime;
 pub mod session;
 pub mod shard;
@@ -46,6 +48,7 @@ pub mod trace;
 pub mod tunnel;
 pub mod upload;
 pub mod upstream;
+pub mod validation;
 
 // Who serves sees it as one of its own; it crosses the wall as it is.
 pub use crate::wall::timing;

@@ -12,12 +12,15 @@ use super::buffer::{Class, Lease};
 use super::downstream::Peer;
 use super::dressing::Dressing;
 use super::grant::{self, Answer, Grant};
+use super::headers::{self, Material};
 use super::log::Note;
 use super::pace::Pace;
 use super::policy::{self, Applicant, Denied, Permit, Verdict};
 use super::request_id::RequestId;
+use super::route::Destination;
 use super::shard::{Scratch, Shard, ShardEpoch};
 use super::upstream::replica::{Replica, Tried};
+use super::validation;
 use crate::end::End;
 use crate::ids::{ServiceId, TenantId};
 use crate::limits::GRANT_BODY_BYTES_MAX;
@@ -27,11 +30,14 @@ use crate::proto::framing::Framed;
 use crate::proto::head::{self, Body, HeadLimits, Method, RequestHead, Storage, Version};
 use crate::proto::trace_context::{Incoming, TraceOnward};
 use crate::proto::{form, target};
+use crate::wall::composition::{Taken, Target};
+use crate::wall::cors::Crossing;
+use crate::wall::default_answer::When;
 use crate::wall::forwarded;
 use crate::wall::issuer::Issuer;
-use crate::wall::routes::Route;
+use crate::wall::routes::{Asked, Route};
 use crate::wall::snapshot::{HostMode, HttpRules, Service};
-use crate::wall::trace::{Sampling, Trace};
+use crate::wall::trace::Trace;
 
 /// What is done with a request.
 pub enum Plan {
@@ -79,6 +85,10 @@ pub enum Local {
     Reload,
     /// `OPTIONS *`, or `OPTIONS` with `Max-Forwards: 0`.
     Options,
+    /// A browser's question whether a page may ask.
+    Preflight,
+    /// What the service answers without being asked.
+    Default,
 }
 
 /// A request on its way to an endpoint.
@@ -214,9 +224,10 @@ impl Terms {
     }
 
     /// Under which names the request is known: its id, and its trace where requests have any.
-    fn name(&mut self, shard: &Shard, head: &RequestHead<'_>, traced: Option<(&Sampling, &Incoming)>) {
-        let own = head::field(head.fields, "didi-header-rid").and_then(RequestId::of_client);
-        if let Some((sampling, incoming)) = traced {
+    fn name(&mut self, shard: &Shard, head: &RequestHead<'_>, rules: &HttpRules, incoming: Option<&Incoming>) {
+        let said = head::field(head.fields, rules.request_id.name()).filter(|_| rules.request_id.from_client);
+        let own = said.and_then(RequestId::of_client);
+        if let Some((sampling, incoming)) = rules.sampling.as_ref().zip(incoming) {
             let trace = sampling.begin(incoming, own.as_ref().map(RequestId::bytes), || shard.trace_ids.fresh());
             self.request_id = RequestId::of_trace(trace.id);
             self.trace = Some(trace);
@@ -245,6 +256,8 @@ pub struct Question<'q> {
     pub body: Option<&'q [u8]>,
     /// Who sent it.
     pub peer: &'q Peer,
+    /// Where it goes, if that was found before.
+    pub service: Option<ServiceId>,
     /// Endpoints that failed for it; policy was asked before the first.
     pub tried: &'q Tried,
     /// How many attempts were made before.
@@ -283,8 +296,9 @@ pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>, note: &m
             question.dressing.seal();
         }
         None => {
-            terms.name(shard, &head, rules.sampling.as_ref().zip(incoming.as_ref()));
+            terms.name(shard, &head, rules, incoming.as_ref());
             question.dressing.clear();
+            headers::tell_id(shard, &rules.request_id, terms.request_id.bytes(), question.dressing);
         }
     }
     if note.is_none() && terms.trace.is_some_and(|trace| trace.is_sampled()) {
@@ -367,11 +381,23 @@ impl Desk<'_> {
         if let Some(issuer) = self.epoch.snapshot().issuer.as_deref().filter(|issuer| *issuer.path == *path) {
             return self.grant(issuer);
         }
-        let route = self.route(path).ok_or(End::NoRoute)?;
-        let service = self.epoch.snapshot().service(route.service);
-        terms.service = Some(route.service);
+        let Destination { route, id, service } = self.route(path).ok_or(End::NoRoute)?;
+        terms.service = Some(id);
         terms.serve(service, self.head);
+        if service.down {
+            return Err(End::ServiceDown.into());
+        }
         let client = self.client();
+        if let Some(rules) = service.headers.as_deref() {
+            let taken = Taken { route, path };
+            let material = Material { head: self.head, taken, client, id: &terms.request_id };
+            headers::dress(self.shard, rules, &material, service.access.open, self.question.dressing);
+        }
+        if let Some(cors) = &service.cors
+            && headers::cross(self.shard, cors, self.head, self.question.dressing)? == Crossing::Preflight
+        {
+            return Ok(Decision::Local(Local::Preflight));
+        }
         let named = Cell::new(None);
         let verdict = self.admit(service, path, client, &named);
         terms.tenant = named.get();
@@ -382,16 +408,24 @@ impl Desk<'_> {
                 return Ok(Decision::NeedBody(NeedBody { bytes_max, admitted: false }));
             }
         };
+        if let Some(rules) = service.validation.as_deref().filter(|_| self.question.attempts == 0)
+            && !validation::check(self.shard, rules, self.head, self.question.body)?
+        {
+            return Ok(Decision::NeedBody(NeedBody { bytes_max: service.read_body_bytes_max, admitted: true }));
+        }
         if let Body::Length(length) = self.head.body
             && service.body_bytes_max > 0
             && length > service.body_bytes_max
         {
             return Err(End::BodyTooLarge.into());
         }
-        let replica = self.shard.replica(self.epoch, route.service);
+        if service.default_answer.as_ref().is_some_and(|answer| answer.when == When::Always) {
+            return Ok(Decision::Local(Local::Default));
+        }
+        let replica = self.shard.replica(self.epoch, id);
         let endpoint = replica.pick(self.question.tried).ok_or(End::NoEndpoint)?;
         let passed = Passed { route, service, permit, path, client };
-        let out = self.render(&passed, replica.node(endpoint), terms);
+        let out = self.render(&passed, replica.node(endpoint), terms)?;
         Ok(Decision::Forward { replica, endpoint, out })
     }
 
@@ -431,11 +465,9 @@ impl Desk<'_> {
         })
     }
 
-    fn route(&self, path: &[u8]) -> Option<&Route> {
-        let prefix = &*self.rules.route_prefix;
-        let rest = path.strip_prefix(prefix)?;
-        let inside = prefix.is_empty() || rest.is_empty() || rest[0] == b'/';
-        if inside { self.epoch.snapshot().routes.find(path) } else { None }
+    fn route(&self, path: &[u8]) -> Option<Destination<'_>> {
+        let asked = Asked::of(path, self.head);
+        self.shard.router.find(self.epoch.snapshot(), &asked, || self.client(), self.question.service)
     }
 
     /// The client: the socket's peer, or whom trusted proxies say they act for.
@@ -465,12 +497,12 @@ impl Desk<'_> {
     }
 
     /// The head as it goes on.
-    fn render(&self, passed: &Passed<'_>, node: &str, terms: &Terms) -> Lease {
+    fn render(&self, passed: &Passed<'_>, node: &str, terms: &Terms) -> Result<Lease, End> {
         let Passed { route, service, permit, path, client } = passed;
         let head = self.head;
         let rewriting = &mut *self.shard.rewriting.borrow_mut();
-        let Scratch { query: stripped, value, .. } = &mut *self.shard.scratch.borrow_mut();
-        let path = route.rewrite.apply(path, rewriting);
+        let Scratch { query: stripped, value, other, composed, target, edits, .. } =
+            &mut *self.shard.scratch.borrow_mut();
         let query = head
             .query
             .map(|query| if permit.strips_credentials() { without_credentials(query, stripped) } else { query });
@@ -483,9 +515,23 @@ impl Desk<'_> {
         let (added, count) = group.fields();
         let peer = self.question.peer;
         let behind = if *client == peer.address { *peer } else { Peer::new(*client) };
+        let taken = Taken { route, path };
+        let material = Material { head, taken, client: *client, id: &terms.request_id };
+        let origin = || material.origin(query.unwrap_or_default(), &behind);
+        let id_rules = &self.rules.request_id;
+        edits.clear();
+        edits.extend_from_slice(permit.edits());
+        headers::edit_request((edits, other, composed), service.headers.as_deref(), id_rules, origin, material.id);
+        let target = match route.rewrite.composition() {
+            Some(composition) => composition.target(&origin(), other, target).ok_or(End::BadRewrite)?,
+            None => Target {
+                path: route.rewrite.apply(path, rewriting),
+                query: query.filter(|query| !query.is_empty() || head.query.is_some_and(<[u8]>::is_empty)),
+            },
+        };
         let onward = Onward {
-            path,
-            query: query.filter(|query| !query.is_empty() || head.query.is_some_and(<[u8]>::is_empty)),
+            path: target.path,
+            query: target.query,
             host: host(service, self.rules, head, node),
             body: body.map_or(head.body, |body| Body::Length(body.len() as u64)),
             client: behind.text(),
@@ -493,10 +539,10 @@ impl Desk<'_> {
             trusted: self.rules.trusted_proxies.iter().any(|net| net.contains(&peer.address)),
             proto: "http",
             via: self.rules.via.then_some(self.shard.shared.pseudonym.as_bytes()),
-            request_id: terms.request_id.bytes(),
+            request_id: if id_rules.header.is_none() { terms.request_id.bytes() } else { b"" },
             trace: trace.as_ref(),
             added: &added[..count],
-            edits: Edits::new(permit.edits()),
+            edits: Edits::new(edits),
             underscore_fields: self.rules.underscore_fields,
             upgrade_websocket: head.upgrade_websocket,
             expect_continue: head.expects_continue && body.is_none(),
@@ -508,11 +554,11 @@ impl Desk<'_> {
         if let Some(body) = body {
             out.vec().extend_from_slice(body);
         }
-        out
+        Ok(out)
     }
 }
 
-fn without_credentials<'a>(text: &[u8], stripped: &'a mut Vec<u8>) -> &'a [u8] {
+pub(super) fn without_credentials<'a>(text: &[u8], stripped: &'a mut Vec<u8>) -> &'a [u8] {
     stripped.clear();
     form::strip(text, &[b"app_id", b"sign"], stripped);
     stripped

@@ -6,6 +6,7 @@ mod faults;
 mod files;
 mod hostile;
 mod reference;
+mod shaping;
 mod texts;
 
 use std::path::{Path, PathBuf};

@@ -8,14 +8,22 @@ mod account;
 mod address;
 mod admin;
 mod calendar;
+mod cors;
+mod default_answer;
+mod headers;
+mod filter;
 mod http;
 mod logs;
+mod order;
+mod pattern;
 mod rules;
 mod service;
+mod split;
 mod tcp;
 mod tenants;
 mod tokens;
 mod trace;
+mod validation;
 
 use ipnet::IpNet;
 

@@ -10,6 +10,8 @@ mod base;
 mod logs;
 mod module;
 mod other;
+mod routing;
+mod shaping;
 mod tokens;
 mod trace;
 

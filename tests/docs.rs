@@ -49,7 +49,9 @@ const fn advice(end: End) -> &'static str {
         }
         End::CorsOrigin => "Add the origin to the service's `cors.allow_origins`.",
         End::Invalid => "Correct the request: `gatekeeper explain` names the rule of `[[module.validation]]`.",
-        End::BadRewrite => "Correct the client: a value of its request has dots where a path segment is composed of it.",
+        End::BadRewrite => {
+            "Correct the client: a value of its request has dots where a path segment is composed of it."
+        }
         End::TenantMissing => "Send `app_id` and `sign` in the query or in a form body.",
         End::TenantUnknown => "Correct `app_id`, or add the tenant to app.toml.",
         End::TenantSign => {

@@ -176,7 +176,11 @@ impl Reader<'_, '_> {
         if self.peek() == Some(b'-') {
             self.at += 1;
         }
-        if self.peek()? == b'0' { self.at += 1 } else { self.digits()? }
+        if self.peek()? == b'0' {
+            self.at += 1
+        } else {
+            self.digits()?
+        }
         if self.peek() == Some(b'.') {
             self.at += 1;
             self.digits()?;
@@ -287,7 +291,23 @@ mod tests {
 
     #[test]
     fn what_is_no_json_is_refused() {
-        for text in ["", "{", "{}x", "[1,]", "{\"a\":}", "{a:1}", "01", "1.", "+1", "\"\n\"", "\"\\x\"", "\"\\ud800\"", "nul", "truex", "'a'"] {
+        for text in [
+            "",
+            "{",
+            "{}x",
+            "[1,]",
+            "{\"a\":}",
+            "{a:1}",
+            "01",
+            "1.",
+            "+1",
+            "\"\n\"",
+            "\"\\x\"",
+            "\"\\ud800\"",
+            "nul",
+            "truex",
+            "'a'",
+        ] {
             assert_eq!(found(text, &["a"]), Err(Unreadable::Malformed), "{text}");
         }
         assert_eq!(find(b"\"\xff\"", &["a"], &mut Vec::new()), Err(Unreadable::Malformed));

@@ -222,7 +222,10 @@ struct Reader {
 impl Reader {
     fn text(&mut self, text: &str, at: usize) -> Result<(), (usize, String)> {
         if self.ended && !text.is_empty() {
-            return Err((at, "nothing follows `$(origin.query)` behind a path: write `?a=b&$(origin.query)`".to_owned()));
+            return Err((
+                at,
+                "nothing follows `$(origin.query)` behind a path: write `?a=b&$(origin.query)`".to_owned(),
+            ));
         }
         for (offset, byte) in text.bytes().enumerate() {
             match (self.place, byte) {
@@ -271,9 +274,9 @@ impl Value {
             "client.address" => Self::Client,
             "request.id" => Self::RequestId,
             _ => match name.split_once('.') {
-                Some(("origin", part)) if !part.starts_with("body") => {
-                    Self::Part(Attribute::parse(part).map_err(|_| format!("`{name}` is no part of a request: {KNOWN}"))?)
-                }
+                Some(("origin", part)) if !part.starts_with("body") => Self::Part(
+                    Attribute::parse(part).map_err(|_| format!("`{name}` is no part of a request: {KNOWN}"))?,
+                ),
                 Some(("param", param)) if !param.is_empty() => Self::Param(param.into()),
                 _ => return Err(format!("`{name}` is no part of a request: {KNOWN}")),
             },
@@ -318,7 +321,9 @@ fn put_query(query: &[u8], out: &mut Vec<u8>) {
 impl Escape {
     const fn passes(self, byte: u8) -> bool {
         match self {
-            Self::Segment | Self::Parameter => byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~'),
+            Self::Segment | Self::Parameter => {
+                byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+            }
             Self::Field => field::is_value_byte(byte),
         }
     }
@@ -384,7 +389,10 @@ mod tests {
         assert_eq!(target("$(origin.path)$(origin.query)", "").as_deref(), Some("/a/b"));
         assert_eq!(target("/u/$(origin.cookie.uid)?q=$(origin.query.q)&z=1", "q=7").as_deref(), Some("/u/7?q=7&z=1"));
         assert_eq!(target("/$(param.*)", "").as_deref(), Some("/r/s"));
-        assert_eq!(value("$(origin.method) $(origin.host) $(client.address) $(request.id)", ""), "GET gate.test 192.0.2.1 id-1");
+        assert_eq!(
+            value("$(origin.method) $(origin.host) $(client.address) $(request.id)", ""),
+            "GET gate.test 192.0.2.1 id-1"
+        );
     }
 
     #[test]
@@ -396,7 +404,10 @@ mod tests {
     #[test]
     fn a_value_stays_one_segment_and_one_parameter() {
         assert_eq!(target("/t/$(origin.header.x-team)/z", "").as_deref(), Some("/t/a%2Fb%20c%3Fd/z"));
-        assert_eq!(target("/t?a=$(origin.query.q)&b=1", "q=x%26y%3Dz%23+%0d%0a").as_deref(), Some("/t?a=x%26y%3Dz%23%20%0D%0A&b=1"));
+        assert_eq!(
+            target("/t?a=$(origin.query.q)&b=1", "q=x%26y%3Dz%23+%0d%0a").as_deref(),
+            Some("/t?a=x%26y%3Dz%23%20%0D%0A&b=1")
+        );
     }
 
     #[test]

@@ -17,7 +17,6 @@ const ALLOW_CREDENTIALS: &[u8] = b"Access-Control-Allow-Credentials";
 const EXPOSE_HEADERS: &[u8] = b"Access-Control-Expose-Headers";
 const MAX_AGE: &[u8] = b"Access-Control-Max-Age";
 
-
 /// The rules of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cors {
@@ -123,7 +122,9 @@ impl OriginRule {
             return Err(format!("`{text}` is no origin: its scheme is none"));
         }
         if !ends_legally || !host.bytes().all(legal) {
-            return Err(format!("`{text}` is no origin: behind the scheme stands a host, and a port where it is not the usual one"));
+            return Err(format!(
+                "`{text}` is no origin: behind the scheme stands a host, and a port where it is not the usual one"
+            ));
         }
         Ok(match authority.strip_prefix('*') {
             Some(below) => Self { front: format!("{scheme}://").into(), below: Some(below.into()) },
@@ -191,7 +192,9 @@ mod tests {
 
     #[test]
     fn what_is_no_origin_is_refused() {
-        for text in ["", "example.com", "https://", "https://a/b", "https://a*b.c", "://a", "https://*.", "https://a:", "*.a"] {
+        for text in
+            ["", "example.com", "https://", "https://a/b", "https://a*b.c", "://a", "https://*.", "https://a:", "*.a"]
+        {
             assert!(OriginRule::parse(text).is_err(), "{text}");
         }
     }

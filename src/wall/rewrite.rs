@@ -26,8 +26,8 @@ mod substitution;
 mod template;
 
 pub(super) use form::climbs;
-use item::{Item, Outcome, Remark, split};
 pub(super) use form::decoded as match_form;
+use item::{Item, Outcome, Remark, split};
 pub(super) use pattern::from_go;
 pub use scratch::RewriteScratch;
 

@@ -38,6 +38,8 @@ pub struct Tenant {
     pub rate: Option<Rate>,
     /// `total_query_daily`.
     pub quota: Option<Quota>,
+    /// `usage_headers`: its answers say what is left.
+    pub usage_told: bool,
     /// `group_id`; 0 is none.
     pub group_id: u64,
 }
@@ -162,6 +164,7 @@ mod tests {
             white: AddressSet::new(white.iter().map(|item| AddressSet::parse_item(item).expect(item)).collect()),
             rate: None,
             quota: None,
+            usage_told: false,
             group_id: 0,
         }
     }

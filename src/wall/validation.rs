@@ -130,7 +130,9 @@ mod tests {
         let validation = Validation { head: Box::default(), body: [rule].into() };
         let met = |body: &[u8]| validation.broken_by_body(body, &mut Vec::new()).is_none();
         assert!(met(br#"{"user":{"age":17}}"#) && met(br#"{"user":{"age":"17"}}"#));
-        for body in [&b"{\"user\":{\"age\":-1}}"[..], b"{\"user\":{}}", b"", b"age=17", b"{\"user\":{\"age\":1,\"age\":-1}}"] {
+        for body in
+            [&b"{\"user\":{\"age\":-1}}"[..], b"{\"user\":{}}", b"", b"age=17", b"{\"user\":{\"age\":1,\"age\":-1}}"]
+        {
             assert!(!met(body), "{}", String::from_utf8_lossy(body));
         }
     }

@@ -49,7 +49,13 @@ impl Material<'_> {
 }
 
 /// The answer is dressed as the service's rules say. `hides_credentials`: `app_id` and `sign` are none of their business.
-pub fn dress(shard: &Shard, rules: &HeaderRules, material: &Material<'_>, hides_credentials: bool, dressing: &Dressing) {
+pub fn dress(
+    shard: &Shard,
+    rules: &HeaderRules,
+    material: &Material<'_>,
+    hides_credentials: bool,
+    dressing: &Dressing,
+) {
     if rules.response.is_empty() {
         return;
     }

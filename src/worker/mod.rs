@@ -48,6 +48,7 @@ pub mod trace;
 pub mod tunnel;
 pub mod upload;
 pub mod upstream;
+pub mod usage;
 pub mod validation;
 
 // Who serves sees it as one of its own; it crosses the wall as it is.

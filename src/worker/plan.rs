@@ -492,7 +492,8 @@ impl Desk<'_> {
             let permit = policy::admitted_before(self.shard, snapshot, service, before.tenant, self.head)?;
             return Ok(Verdict::Admitted(permit));
         }
-        let applicant = Applicant { head: self.head, path, body: self.question.body, client, named };
+        let Question { body, dressing, .. } = *self.question;
+        let applicant = Applicant { head: self.head, path, body, client, dressing, named };
         policy::admit(self.shard, snapshot, service, &applicant)
     }
 

@@ -10,9 +10,11 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::LazyLock;
 
+use super::dressing::Dressing;
 use super::identify::{self, Who};
 use super::shard::Shard;
 use super::tokens;
+use super::usage;
 use crate::end::End;
 use crate::ids::TenantId;
 use crate::proto::authorization::{self, SIGNED};
@@ -145,6 +147,8 @@ pub struct Applicant<'a> {
     pub body: Option<&'a [u8]>,
     /// The client, as far as proxies in between are trusted.
     pub client: IpAddr,
+    /// Where is said what its answer is dressed with.
+    pub dressing: &'a Dressing,
     /// The tenant, once it has proven who it is.
     pub named: &'a Cell<Option<TenantId>>,
 }
@@ -195,13 +199,11 @@ pub fn admit<'e>(
             Who::Tenant(tenant) => tenant,
             Who::NeedBody => return Ok(Verdict::NeedBody),
         };
-        if let Some(rate) = admitted.rate {
-            let key = shard.shared.rates.tenant_key(&admitted.app_id);
-            spend(shard, key, rate, End::TenantRate)?;
+        let spent = spend_own(shard, &snapshot.calendar, admitted);
+        if admitted.usage_told {
+            usage::tell(shard, &snapshot.calendar, admitted, applicant.dressing);
         }
-        if let Some(quota) = admitted.quota.as_ref() {
-            count(shard, &snapshot.calendar, quota)?;
-        }
+        spent?;
         tenant = Some(admitted);
     }
     if let Some(rate) = service.client_rate {
@@ -222,6 +224,15 @@ pub fn admit_connection(shard: &Shard, service: &Service, client: IpAddr) -> Res
     let Some(rate) = service.client_rate else { return Ok(()) };
     let key = shard.shared.rates.client_key(&service.name, client);
     spend(shard, key, rate, End::ClientRate).map_err(|denied| denied.end)
+}
+
+/// The tenant's own rate and quota.
+fn spend_own(shard: &Shard, calendar: &Calendar, tenant: &Tenant) -> Result<(), Denied> {
+    if let Some(rate) = tenant.rate {
+        let key = shard.shared.rates.tenant_key(&tenant.app_id);
+        spend(shard, key, rate, End::TenantRate)?;
+    }
+    tenant.quota.as_ref().map_or(Ok(()), |quota| count(shard, calendar, quota))
 }
 
 /// Counts a call of the tenant's day.

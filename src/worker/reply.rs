@@ -127,8 +127,7 @@ pub async fn grant(
     answer: &Answer,
     close: bool,
 ) -> Result<(), End> {
-    let fields: [(&str, &[u8]); 2] =
-        [("Cache-Control", b"no-store"), (CHALLENGE, b"Basic realm=\"gatekeeper\"")];
+    let fields: [(&str, &[u8]); 2] = [("Cache-Control", b"no-store"), (CHALLENGE, b"Basic realm=\"gatekeeper\"")];
     let fields = &fields[..1 + usize::from(answer.status == 401)];
     let content = Content::Bytes { content_type: b"application/json", bytes: answer.json.as_bytes() };
     send(shard, down, terms, &Own { status: answer.status, text: "", content, fields, close }).await

@@ -35,7 +35,16 @@ fn every_example_of_the_page_loads() {
 
 #[test]
 fn fields_that_are_not_to_be_edited_are_refused() {
-    for name in ["Content-Length", "transfer-encoding", "Connection", "Host", "X-Forwarded-For", "X-Gatekeeper-App", "Date", "a b"] {
+    for name in [
+        "Content-Length",
+        "transfer-encoding",
+        "Connection",
+        "Host",
+        "X-Forwarded-For",
+        "X-Gatekeeper-App",
+        "Date",
+        "a b",
+    ] {
         let tables = format!("[[module.header]]\nname = {name:?}\nvalue = \"x\"");
         assert!(said(&tables).iter().any(|fault| !fault.warning), "{name}");
     }

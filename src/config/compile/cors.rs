@@ -16,7 +16,8 @@ pub(super) fn compile(desk: &mut Desk<'_>) -> Option<Box<Cors>> {
     let credentials = desk.section.flag("allow_credentials");
     let origins = if items.iter().any(|item| item.text == "*") {
         if credentials {
-            let message = "with allow_credentials the origins must be named: `*` would let every page act as its visitor";
+            let message =
+                "with allow_credentials the origins must be named: `*` would let every page act as its visitor";
             desk.error("allow_origins", message.into(), "name the origins, or set allow_credentials = false");
         }
         Origins::Any

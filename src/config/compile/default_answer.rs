@@ -12,7 +12,11 @@ pub(super) fn compile(desk: &mut Desk<'_>) -> Option<Box<DefaultAnswer>> {
         "always" => When::Always,
         _ => {
             if let Some(key) = ["status", "content_type", "body"].into_iter().find(|key| section.gives(key)) {
-                desk.warn(key, format!("{key} has no effect: when is \"off\""), "write when = \"failure\" or \"always\"");
+                desk.warn(
+                    key,
+                    format!("{key} has no effect: when is \"off\""),
+                    "write when = \"failure\" or \"always\"",
+                );
             }
             return None;
         }

@@ -5,8 +5,8 @@ use super::address::{self, Wrong};
 use super::{Desk, Page, logs, rules, trace};
 use crate::config::Process;
 use crate::config::source::Faults;
-use crate::wall::listen::{Entrance, Listen};
 use crate::proto::field;
+use crate::wall::listen::{Entrance, Listen};
 use crate::wall::snapshot::{HttpRules, RequestIdRules};
 
 /// What holds for every request.
@@ -53,7 +53,11 @@ fn request_id(page: &Page, faults: &mut Faults) -> RequestIdRules {
     let name = desk.section.text("header");
     let own = name.eq_ignore_ascii_case(RequestIdRules::GATEKEEPER);
     if !own && !(field::is_token(name.as_bytes()) && field::may_be_edited(name)) {
-        desk.error("header", format!("`{name}` cannot carry the request's id"), "write a field's name, such as X-Request-Id");
+        desk.error(
+            "header",
+            format!("`{name}` cannot carry the request's id"),
+            "write a field's name, such as X-Request-Id",
+        );
     }
     RequestIdRules {
         header: (!own).then(|| name.into()),

@@ -185,7 +185,8 @@ impl<'p> Rules<'p> {
             if text.is_empty() {
                 return Rewrite::default();
             }
-            return headers::composition(desk, "url_rewrite", Place::Target).map_or(Rewrite::default(), Rewrite::composed);
+            return headers::composition(desk, "url_rewrite", Place::Target)
+                .map_or(Rewrite::default(), Rewrite::composed);
         }
         if let Some(known) = self.rewrites.get(text) {
             return known.clone();

@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 
 use super::rules::Rules;
-use super::{
-    Desk, EndpointIds, Page, address, cors, default_answer, headers, http, split, tcp, tokens, validation,
-};
+use super::{Desk, EndpointIds, Page, address, cors, default_answer, headers, http, split, tcp, tokens, validation};
 use crate::config::section::Section;
 use crate::config::source::Faults;
 use crate::config::suggest;
@@ -111,7 +109,8 @@ fn service(world: &World<'_>, module: &Section, ids: &mut EndpointIds, faults: &
     let validation = validation::compile(world.page, module, faults);
     let default_answer = default_answer::compile(&mut world.desk(module.one("default_answer"), faults));
     if is_tcp && (headers.is_some() || cors.is_some() || validation.is_some() || default_answer.is_some()) {
-        let message = "header, cors, validation and default_answer have no effect: a tcp module's bytes are not looked at";
+        let message =
+            "header, cors, validation and default_answer have no effect: a tcp module's bytes are not looked at";
         faults.warn(&world.page.source, module.at, message, "");
     }
     Service {

@@ -63,6 +63,7 @@ fn tenant(desk: &mut Desk<'_>, merge_slashes: bool) -> Tenant {
         white: desk.addresses("white_ips"),
         rate: service::rate(section.int_u32("qps")),
         quota: quota(section.int("total_query_daily")),
+        usage_told: section.flag("usage_headers"),
         group_id: section.int("group_id").unsigned_abs(),
     }
 }

@@ -1,6 +1,6 @@
 //! app.toml: the tenants.
 
-use super::{Key, Kind, Preset, Table, Zero, commas, int, text, word};
+use super::{Key, Kind, Preset, Table, Zero, commas, flag, int, text, word};
 
 pub(super) const FILE: Table = Table::one(
     "app.toml",
@@ -77,6 +77,13 @@ const APP: &[Key] = &[
     )
     .unit("per second")
     .zero(Zero::Means("off")),
+    flag(
+        "usage_headers",
+        false,
+        "Answers to the tenant say what is left of its day: `X-Quota-Limit`, `X-Quota-Remaining` and `X-Quota-Reset`, the \
+         seconds until the day ends; and `X-Rate-Limit`, its `qps`.",
+    )
+    .ours(),
     int(
         "group_id",
         0,

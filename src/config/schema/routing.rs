@@ -67,7 +67,9 @@ pub(super) const MATCH_RULE: &[Key] = &[
 
 pub(super) const SPLIT: &[Key] = &[
     text("service", "", "The other service's `name`; an http service.").required().example("orders-next").ours(),
-    share("share", 0, "How much of the requests it gets, from 0 to 1: 0.05 is one request of twenty.").required().ours(),
+    share("share", 0, "How much of the requests it gets, from 0 to 1: 0.05 is one request of twenty.")
+        .required()
+        .ours(),
     text(
         "sticky",
         "",

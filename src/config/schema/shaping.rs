@@ -106,11 +106,18 @@ pub(super) const VALIDATION: Table = Table::one(
         .required()
         .example("query.page")
         .ours(),
-        flag("required", false, "Whether a request without it is refused; else only what is there is held to `matches`.")
-            .ours(),
-        list("matches", "Regular expressions, all of which the value must match somewhere; `^` and `$` make it the whole.")
-            .example("[\"^[0-9]+$\"]")
-            .ours(),
+        flag(
+            "required",
+            false,
+            "Whether a request without it is refused; else only what is there is held to `matches`.",
+        )
+        .ours(),
+        list(
+            "matches",
+            "Regular expressions, all of which the value must match somewhere; `^` and `$` make it the whole.",
+        )
+        .example("[\"^[0-9]+$\"]")
+        .ours(),
     ],
     "What a request must have. One that has not is answered 400, before an endpoint is asked.",
 )

@@ -71,6 +71,7 @@ mod tests {
             white: AddressSet::new(Vec::new()),
             rate: None,
             quota: Some(Quota { daily_max: 1_000, count: Arc::new(DayCount::default()) }),
+            usage_told: false,
             group_id: 0,
         }]
     }

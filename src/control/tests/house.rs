@@ -26,7 +26,9 @@ use crate::wall::link::{self, Order, Report, ReportSender, WorkerEnd};
 use crate::wall::listen::{Entrance, Listen};
 use crate::wall::routes::Routes;
 use crate::wall::slot::StatsFile;
-use crate::wall::snapshot::{Address, Check, CheckMethod, Endpoint, HostMode, HttpRules, RequestIdRules, Service, Snapshot, Upstream};
+use crate::wall::snapshot::{
+    Address, Check, CheckMethod, Endpoint, HostMode, HttpRules, RequestIdRules, Service, Snapshot, Upstream,
+};
 use crate::wall::tenants::Tenants;
 
 /// Waits for something that takes a while, and fails when it does not come.

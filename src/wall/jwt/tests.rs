@@ -165,29 +165,32 @@ fn none_is_no_algorithm() {
     }
 }
 
+/// As PEM has it.
+fn pem(what: &str, der: &[u8]) -> String {
+    let text = STANDARD.encode(der);
+    let lines: Vec<_> = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    format!("-----BEGIN {what}-----\n{}\n-----END {what}-----\n", lines.join("\n"))
+}
+
 /// A pair of an algorithm: how the issuer signs, and its public key in PEM.
 fn pair(algorithm: Algorithm) -> (EncodingKey, String) {
-    let spki = |der: &[u8]| {
-        let text = STANDARD.encode(der);
-        let lines: Vec<_> = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
-        format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", lines.join("\n"))
-    };
-    let der = |public: PublicKeyX509Der<'_>| spki(public.as_ref());
+    let public = |der: PublicKeyX509Der<'_>| pem("PUBLIC KEY", der.as_ref());
     match algorithm {
         Algorithm::ES256 => {
             let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
             let private = pair.to_pkcs8v1().unwrap();
-            (EncodingKey::from_ec_der(private.as_ref()), der(pair.public_key().as_der().unwrap()))
+            (EncodingKey::from_ec_der(private.as_ref()), public(pair.public_key().as_der().unwrap()))
         }
         Algorithm::EdDSA => {
             let pair = Ed25519KeyPair::generate().unwrap();
             let private = pair.to_pkcs8v1().unwrap();
-            (EncodingKey::from_ed_der(private.as_ref()), der(pair.public_key().as_der().unwrap()))
+            (EncodingKey::from_ed_der(private.as_ref()), public(pair.public_key().as_der().unwrap()))
         }
         _ => {
             let pair = aws_lc_rs::rsa::KeyPair::generate(KeySize::Rsa2048).unwrap();
             let private: Pkcs8V1Der<'_> = pair.as_der().unwrap();
-            (EncodingKey::from_rsa_der(private.as_ref()), der(pair.public_key().as_der().unwrap()))
+            let private = pem("PRIVATE KEY", private.as_ref());
+            (EncodingKey::from_rsa_pem(private.as_bytes()).unwrap(), public(pair.public_key().as_der().unwrap()))
         }
     }
 }

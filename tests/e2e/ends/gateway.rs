@@ -67,7 +67,8 @@ fn rate_table_full() {
 fn cors_origin() {
     let origin = Origin::ok();
     let service = || Service::at("/svc", &[&origin]).further("[module.cors]\nallow_origins = \"https://a.test\"");
-    let request = "OPTIONS /svc/a HTTP/1.1\r\nHost: a\r\nOrigin: https://b.test\r\nAccess-Control-Request-Method: GET\r\n\r\n";
+    let request =
+        "OPTIONS /svc/a HTTP/1.1\r\nHost: a\r\nOrigin: https://b.test\r\nAccess-Control-Request-Method: GET\r\n\r\n";
     told(End::CorsOrigin, || Conf::new().service(service()), |gateway| gateway.connect().ask(request));
 }
 

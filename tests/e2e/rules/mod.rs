@@ -6,3 +6,4 @@ mod rewrites;
 mod routes;
 mod signatures;
 mod tenants;
+mod tokens;

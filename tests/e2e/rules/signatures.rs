@@ -1,5 +1,6 @@
 //! Tenants that sign their requests: what a signature covers, for how long it holds, and that it holds once.
 
+use std::process::Command;
 use std::time::Duration;
 
 use crate::support::conf::App;
@@ -219,4 +220,36 @@ fn a_client_that_waits_to_be_asked_for_a_signed_body_is_asked() {
     assert_eq!(interim.as_deref(), Ok(b"HTTP/1.1 100 Continue\r\n\r\n".as_slice()));
     client.send("body");
     assert_eq!(client.answer().status(), 200);
+}
+
+/// The examples of docs/tenants.md in this language, run as they stand there.
+fn example(language: &str) -> String {
+    let page = include_str!("../../../docs/tenants.md");
+    let from = page.split(&format!("```{language}\n")).nth(1).expect("an example");
+    from.split("```").next().expect("its end").to_owned()
+}
+
+fn run(program: &str, gateway: &Gateway, text: &str) -> String {
+    let mut command = Command::new(program);
+    command.args(["-c", text]).env("APP_ID", "shop").env("SECRET", SECRET);
+    let output = command.env("GATEWAY", format!("http://{}", gateway.address())).output().expect("it runs");
+    text_of(&output.stdout) + &text_of(&output.stderr)
+}
+
+fn text_of(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn the_examples_of_the_page_sign_requests_that_are_let_in() {
+    let origin = Origin::replying("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nthanks\n");
+    let service = Service::at("/orders", &[&origin]).access("open", 1);
+    let gateway = Gateway::start(&Conf::new().service(service).app(app()));
+    for (language, program) in [("sh", "sh"), ("python", "python3")] {
+        let said = run(program, &gateway, &example(language));
+        assert_eq!(said.trim(), "thanks", "{language}: {said}");
+    }
+    for request in origin.expect_requests(2) {
+        assert_eq!((request.target(), text(&request.body.bytes)), ("/new?x=1&y=%2F", "{\"n\": 1}".to_owned()));
+    }
 }

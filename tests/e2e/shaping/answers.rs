@@ -5,7 +5,9 @@ use crate::support::conf::App;
 use crate::support::{Conf, Gateway, Origin, Service};
 
 fn table(when: &str, status: u16) -> String {
-    format!("[module.default_answer]\nwhen = {when:?}\nstatus = {status}\ncontent_type = \"text/plain\"\nbody = \" soon \"\n")
+    format!(
+        "[module.default_answer]\nwhen = {when:?}\nstatus = {status}\ncontent_type = \"text/plain\"\nbody = \" soon \"\n"
+    )
 }
 
 /// A gateway whose service was there when it started, and is gone before anybody has noticed.

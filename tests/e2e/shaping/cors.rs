@@ -10,8 +10,11 @@ fn from(origin: &str) -> String {
 }
 
 fn preflight(origin: &str, method: &str, headers: &str) -> String {
-    let headers = if headers.is_empty() { String::new() } else { format!("Access-Control-Request-Headers: {headers}\r\n") };
-    format!("OPTIONS /svc/a HTTP/1.1\r\nHost: g\r\nOrigin: {origin}\r\nAccess-Control-Request-Method: {method}\r\n{headers}\r\n")
+    let headers =
+        if headers.is_empty() { String::new() } else { format!("Access-Control-Request-Headers: {headers}\r\n") };
+    format!(
+        "OPTIONS /svc/a HTTP/1.1\r\nHost: g\r\nOrigin: {origin}\r\nAccess-Control-Request-Method: {method}\r\n{headers}\r\n"
+    )
 }
 
 fn allowed(answer: &Answer) -> Option<&str> {
@@ -116,7 +119,8 @@ fn a_preflight_needs_no_credentials() {
 
 #[test]
 fn without_rules_preflights_and_answers_are_the_services() {
-    let origin = Origin::replying("HTTP/1.1 200 OK\r\nAccess-Control-Allow-Origin: theirs\r\nContent-Length: 0\r\n\r\n");
+    let origin =
+        Origin::replying("HTTP/1.1 200 OK\r\nAccess-Control-Allow-Origin: theirs\r\nContent-Length: 0\r\n\r\n");
     let gateway = gateway(&origin, "");
     let answer = gateway.connect().ask(preflight("https://app.test", "GET", ""));
     assert_eq!((answer.status(), allowed(&answer)), (200, Some("theirs")));

@@ -47,9 +47,18 @@ fn a_sequence_cannot_climb() {
 #[test]
 fn an_expression_composes_path_and_query() {
     let expression = "mode = \"expression\"";
-    assert_eq!(seen(expression, "/v2$(origin.path)$(origin.query)", &["/svc/a?b=c", "/svc"]), ["/v2/svc/a?b=c", "/v2/svc"]);
-    assert_eq!(seen(expression, "/u/$(origin.cookie.uid)/$(param.*)?t=$(origin.header.x-team)", &["/svc/a/b"]), ["/u/7/a/b?t=a%2Fb"]);
-    assert_eq!(seen(expression, "/s?q=$(origin.query.q)&$(origin.query)", &["/svc?q=%26x%3D1&z"]), ["/s?q=%26x%3D1&q=%26x%3D1&z"]);
+    assert_eq!(
+        seen(expression, "/v2$(origin.path)$(origin.query)", &["/svc/a?b=c", "/svc"]),
+        ["/v2/svc/a?b=c", "/v2/svc"]
+    );
+    assert_eq!(
+        seen(expression, "/u/$(origin.cookie.uid)/$(param.*)?t=$(origin.header.x-team)", &["/svc/a/b"]),
+        ["/u/7/a/b?t=a%2Fb"]
+    );
+    assert_eq!(
+        seen(expression, "/s?q=$(origin.query.q)&$(origin.query)", &["/svc?q=%26x%3D1&z"]),
+        ["/s?q=%26x%3D1&q=%26x%3D1&z"]
+    );
 }
 
 #[test]
@@ -77,7 +86,8 @@ fn a_value_that_would_make_the_path_climb_is_refused() {
 #[test]
 fn an_expression_does_not_see_credentials() {
     let origin = Origin::ok();
-    let service = Service::at("/svc", &[&origin]).rewrite("/x?s=$(origin.query.sign)&$(origin.query)").access("open", 1);
+    let service =
+        Service::at("/svc", &[&origin]).rewrite("/x?s=$(origin.query.sign)&$(origin.query)").access("open", 1);
     let service = service.access("white_list", "127.0.0.1").further("[module.rewrite]\nmode = \"expression\"\n");
     let gateway = Gateway::start(&Conf::new().service(service));
     assert_eq!(gateway.connect().get("/svc?a=1&sign=secret").status(), 200);

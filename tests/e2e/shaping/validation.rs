@@ -3,11 +3,15 @@
 use super::gateway;
 use crate::support::{Conf, Gateway, Origin, Service};
 
-const PAGE: &str = "[[module.validation]]\npart = \"query.page\"\nrequired = true\nmatches = [\"^[0-9]+$\", \"^.{1,3}$\"]\n";
+const PAGE: &str =
+    "[[module.validation]]\npart = \"query.page\"\nrequired = true\nmatches = [\"^[0-9]+$\", \"^.{1,3}$\"]\n";
 const AGE: &str = "[[module.validation]]\npart = \"json.user.age\"\nrequired = true\nmatches = [\"^[0-9]{1,3}$\"]\n";
 
 fn post(body: &str) -> String {
-    format!("POST /svc/a HTTP/1.1\r\nHost: g\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    format!(
+        "POST /svc/a HTTP/1.1\r\nHost: g\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 #[test]
@@ -17,7 +21,9 @@ fn a_parameter_that_is_required_must_be_there_and_match() {
     let mut client = gateway.connect();
     assert_eq!(client.get("/svc/a?page=12").status(), 200);
     assert_eq!(client.get("/svc/a?page=%31").status(), 200);
-    for target in ["/svc/a", "/svc/a?page=", "/svc/a?page=x", "/svc/a?page=1234", "/svc/a?page=1&page=x", "/svc/a?Page=1"] {
+    for target in
+        ["/svc/a", "/svc/a?page=", "/svc/a?page=x", "/svc/a?page=1234", "/svc/a?page=1&page=x", "/svc/a?Page=1"]
+    {
         client.get(target).expect_end(400, "invalid");
     }
     origin.expect_requests(2);

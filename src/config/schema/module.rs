@@ -1,7 +1,7 @@
 //! module.toml: the services.
 
 use super::routing::{MATCH_RULE, SPLIT};
-use super::{Key, Kind, Preset, Status, Table, Zero, commas, flag, int, list, shaping, text, word};
+use super::{Key, Kind, Preset, Status, Table, Zero, commas, flag, int, list, shaping, text, tokens, word};
 use crate::limits::READ_BODY_BYTES_CEILING;
 
 const DAY_MS: i64 = 86_400_000;
@@ -53,6 +53,7 @@ pub(super) const FILE: Table = Table::one(
     )
     .many()
     .status(Status::New),
+    tokens::JWT,
 ])]);
 
 const BASE: &[Key] = &[

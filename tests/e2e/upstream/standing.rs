@@ -117,7 +117,6 @@ fn share_once_back(slow_start: i64) -> usize {
     let mut clients = clients(&gateway);
     assert!(share(&mut clients, &back, 80) >= 32, "at the start nobody starts slowly");
     back.set_sick(true);
-    // Every worker must have seen that it was down.
     assert!(eventually(|| share(&mut clients, &back, 80) == 0));
     back.set_sick(false);
     assert!(eventually(|| share(&mut clients, &back, 8) > 0));
@@ -132,7 +131,7 @@ fn an_endpoint_that_is_back_starts_slowly_where_the_file_says_so() {
 }
 
 #[test]
-fn a_slow_start_ends() {
+fn a_slow_start_ends_whether_or_not_a_worker_had_anything_to_do_meanwhile() {
     let (steady, back) = (Origin::ok(), Origin::ok());
     let service = Service::at("/svc", &[&steady, &back]).balance("check_interval", 200).balance("slow_start", 1_500);
     let gateway = start(service, &[&steady, &back]);

@@ -6,7 +6,9 @@ mod explain;
 mod faults;
 mod files;
 mod hostile;
+mod limits;
 mod reference;
+mod routing;
 mod shaping;
 mod texts;
 

@@ -152,6 +152,15 @@ fn a_steady_request_allocates_nothing() {
         rule = "/rewritten"
         url_rewrite = "^/rewritten/([a-z]+)/(.*) /$2/$1"
         [[module.match_rule]]
+        type = "url_pattern"
+        rule = "/typed/(number):id/*"
+        host = "a"
+        method = "GET"
+        [[module.match_rule]]
+        type = "url_regex"
+        rule = "^/found/[a-z]+$"
+        conditions = ["header.user-agent ~ ^te", "header.accept != x"]
+        [[module.match_rule]]
         type = "url_prefix"
         rule = "/shaped"
         url_rewrite = "^/shaped(.*) $1"
@@ -196,6 +205,8 @@ fn a_steady_request_allocates_nothing() {
     let paths = [
         "/plain/a",
         "/rewritten/abc/def",
+        "/typed/17/a",
+        "/found/abc",
         "/shaped/x?page=7",
         "/consistent_hash/a?b",
         "/random",

@@ -139,8 +139,7 @@ impl<'q> Stages<'q, '_> {
     }
 
     fn service(&mut self, service: &Service, route: &Route, path: &[u8]) -> Result<Outcome, End> {
-        let rule = rules::rule(route);
-        let rule = if route.rule.is_empty() { "every path" } else { &rule };
+        let rule = if route.rule.is_empty() { "every path".to_owned() } else { route.to_string() };
         self.story.line("service", &format!("{} by its rule for {rule}", service.name));
         if service.down {
             self.story.line("status", "down: the service is switched off");
@@ -158,8 +157,8 @@ impl<'q> Stages<'q, '_> {
             return Ok(Outcome::Own("the gateway gives the default answer"));
         }
         let target = self.target(&shape)?;
-        let node = balance::tell(self.story, service, self.head, path, self.peer.client)?;
-        self.upstream_head(&shape, node, &target, tenant);
+        let chosen = balance::tell(self.story, service, self.head, path, self.peer.client)?;
+        self.upstream_head(&shape, chosen, &target, tenant);
         Ok(Outcome::Forwarded(service.name.to_string()))
     }
 

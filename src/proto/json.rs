@@ -176,9 +176,10 @@ impl Reader<'_, '_> {
         if self.peek() == Some(b'-') {
             self.at += 1;
         }
-        match self.peek()? {
-            b'0' => self.at += 1,
-            _ => self.digits()?,
+        if self.peek()? == b'0' {
+            self.at += 1
+        } else {
+            self.digits()?
         }
         if self.peek() == Some(b'.') {
             self.at += 1;

@@ -8,7 +8,8 @@
 //! it keeps from epoch to epoch. **Error bound**: a worker that chooses does not see what others choose in the same
 //! nanoseconds, so an endpoint may get as many requests too many as there are workers. When a row goes to another
 //! endpoint, what is still under way for the one before counts there until it ends. An endpoint without a row (beyond
-//! `STATS_ENDPOINTS_MAX`) is not counted and looks idle. **Memory**: 32 KiB for each 512 rows, once one of them is
+//! `STATS_ENDPOINTS_MAX`) is not counted and looks idle. A worker that dies gives back what it has in hand as it winds up;
+//! one that dies in that too leaves it here. **Memory**: 32 KiB for each 512 rows, once one of them is
 //! counted.
 //!
 //! Out of scope: who is chosen (`worker::balance`).

@@ -79,9 +79,10 @@ impl<F: Field> View<'_, F> {
 
 impl Balancer {
     /// A chooser among endpoints by their weights in the file; one of 0 takes nothing, unless all are 0: then the first
-    /// takes everything. Choosers with other seeds begin elsewhere, so that cores do not hit the same endpoint in step.
+    /// takes everything. The turns begin so many picks on, so that cores do not hit the same endpoint in step; chance
+    /// follows from the seed.
     #[must_use]
-    pub fn new(balance: &Balance, written: &[u32], seed: usize) -> Self {
+    pub fn new(balance: &Balance, written: &[u32], offset: usize, seed: u64) -> Self {
         let mut weights: Box<[u32]> = written.iter().map(|weight| balance.weight(*weight)).collect();
         if weights.iter().all(|weight| *weight == 0)
             && let Some(first) = weights.first_mut()
@@ -90,10 +91,10 @@ impl Balancer {
         }
         let mut rotation = Rotation::new(weights.len());
         let cycle: u64 = weights.iter().map(|weight| u64::from(*weight)).sum();
-        for _ in 0..seed as u64 % cycle.clamp(1, 1_024) {
+        for _ in 0..offset as u64 % cycle.clamp(1, 1_024) {
             rotation.pick(|endpoint| u64::from(weights[endpoint]) * u64::from(FULL));
         }
-        let dice = Dice::new(seed as u64);
+        let dice = Dice::new(seed);
         let ailing = Cell::new(true);
         Self { balance: balance.clone(), weights, rotation: RefCell::new(rotation), dice, ailing }
     }
@@ -115,7 +116,7 @@ impl Balancer {
 
     fn view<'v, F: Field>(&'v self, field: &'v F, now_us: impl FnOnce() -> u64) -> View<'v, F> {
         let (ailing, slow_start_ms) = (self.ailing.get(), self.balance.slow_start_ms);
-        let timely = ailing || self.balance.strategy == Strategy::PeakEwma;
+        let timely = ailing || matches!(self.balance.strategy, Strategy::PeakEwma);
         let now_us = if timely { now_us() } else { 0 };
         let mut view = View { weights: &self.weights, field, ailing, slow_start_ms, now_us };
         if ailing {
@@ -139,6 +140,13 @@ impl Balancer {
         }
     }
 
+    /// An attempt was given up for another reason, when its answer had not come for so long.
+    pub fn waited(&self, standing: &Standing, for_us: u64, now_us: u64) {
+        if matches!(self.balance.strategy, Strategy::PeakEwma) {
+            standing.waited(for_us, now_us);
+        }
+    }
+
     /// An endpoint takes traffic again, after it took none while others did.
     pub fn is_back(&self, standing: &Standing, now_us: u64) {
         self.ailing.set(true);
@@ -149,7 +157,7 @@ impl Balancer {
     pub fn failed(&self, standing: &Standing, took_us: u64, now_us: u64) {
         self.ailing.set(true);
         standing.failed(self.balance.failure_percent, now_us);
-        if self.balance.strategy == Strategy::PeakEwma {
+        if matches!(self.balance.strategy, Strategy::PeakEwma) {
             standing.failed_after(took_us, now_us);
         }
     }

@@ -387,19 +387,21 @@ async fn attempts(
 }
 
 /// What the core learns of the endpoint by an attempt that is over. A kept connection that was closed meanwhile says
-/// nothing of it.
+/// nothing of it; that somebody gave up says how long it had not answered.
 fn judge(shard: &Shard, down: &mut Downstream, forward: &Forward, outcome: Result<(), End>) {
-    let (replica, timing) = (&forward.replica, &down.tab.get().timing);
-    match outcome.map_err(End::meaning) {
-        Ok(()) => {
-            let took_us = timing.response_us().filter(|_| timing.sent_us > 0);
-            replica.succeeded(forward.endpoint, took_us, || shard.clock.now_us());
-        }
-        Err(Meaning { side: Side::Upstream, retry: Retry::No | Retry::Unsent, .. }) => {
-            let now_us = shard.clock.now_us();
-            replica.failed(forward.endpoint, now_us.saturating_sub(timing.queued_us), now_us);
-        }
-        Err(_) => {}
+    let (Forward { replica, endpoint, .. }, timing) = (forward, &down.tab.get().timing);
+    let is_awaited = timing.sent_us > 0 && timing.first_us == 0;
+    let Err(end) = outcome else {
+        let took_us = timing.response_us().filter(|_| timing.sent_us > 0);
+        return replica.succeeded(*endpoint, took_us, || shard.clock.now_us());
+    };
+    let now_us = shard.clock.now_us();
+    let Meaning { side, retry, .. } = end.meaning();
+    let is_to_blame = *side == Side::Upstream && *retry != Retry::Idempotent;
+    if is_to_blame || (end == End::RequestTimeout && is_awaited) {
+        replica.failed(*endpoint, now_us.saturating_sub(timing.queued_us), now_us);
+    } else if is_awaited {
+        replica.waited(*endpoint, now_us.saturating_sub(timing.sent_us), now_us);
     }
 }
 

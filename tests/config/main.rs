@@ -7,6 +7,7 @@ mod faults;
 mod files;
 mod hostile;
 mod reference;
+mod routing;
 mod shaping;
 mod texts;
 

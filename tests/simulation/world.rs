@@ -170,7 +170,7 @@ impl World {
         let endpoints = weights.len();
         let core = |number: usize| Core {
             // Chance is the seed's and the core's.
-            balancer: Balancer::new(&balance, weights, usize::try_from(seed).unwrap_or(0) * CORES + number),
+            balancer: Balancer::new(&balance, weights, number, seed * CORES as u64 + number as u64),
             standings: (0..endpoints).map(|_| Standing::default()).collect(),
             up: RefCell::new(vec![true; endpoints]),
         };

@@ -200,10 +200,10 @@ const LOAD_BALANCE: &[Key] = &[
         "hash_key",
         "",
         "Of `consistent_hash`: what decides. `url` (path and query as the client asked), `client` (its address), \
-         `header:NAME` or `cookie:NAME`; a request without that field or cookie goes by round-robin. Absent, it is `url`, \
-         and of a `tcp` service `client`, the only one that it has.",
+         `header.NAME`, `cookie.NAME` or `query.NAME`; a request without that part goes by round-robin. Absent, it is \
+         `url`, and of a `tcp` service `client`, the only one that it has.",
     )
-    .example("header:X-User")
+    .example("header.x-user")
     .ours(),
     int(
         "hash_load_max",

@@ -45,7 +45,7 @@ const NOW: u64 = 1_000_000;
 
 fn balancer(strategy: Strategy, weights: &[u32]) -> Balancer {
     let balance = Balance { strategy, weighted: true, slow_start_ms: 0, failure_percent: 50 };
-    Balancer::new(&balance, weights, 0)
+    Balancer::new(&balance, weights, 0, 1)
 }
 
 fn hashed(weights: &[u32], load_percent: u32) -> Strategy {
@@ -71,14 +71,14 @@ fn counts(balancer: &Balancer, made: &Made, picks: u32) -> Vec<u32> {
 fn cores_begin_at_different_places_of_the_cycle() {
     let balance = Balance { strategy: Strategy::RoundRobin, weighted: true, slow_start_ms: 0, failure_percent: 0 };
     let made = Made::new(3);
-    let firsts = [0, 1, 2].map(|core| Balancer::new(&balance, &[1, 1, 1], core).pick(&made, None, || NOW));
+    let firsts = [0, 1, 2].map(|core| Balancer::new(&balance, &[1, 1, 1], core, 1).pick(&made, None, || NOW));
     assert_eq!(firsts, [Some(0), Some(1), Some(2)]);
 }
 
 #[test]
 fn where_weights_do_not_count_all_but_those_of_0_are_alike() {
     let balance = Balance { strategy: Strategy::RoundRobin, weighted: false, slow_start_ms: 0, failure_percent: 0 };
-    let counts = counts(&Balancer::new(&balance, &[10, 0, 90], 0), &Made::new(3), 100);
+    let counts = counts(&Balancer::new(&balance, &[10, 0, 90], 0, 1), &Made::new(3), 100);
     assert_eq!(counts, [50, 0, 50]);
 }
 
@@ -201,7 +201,7 @@ proptest! {
         let any = (0..weights.len()).any(may);
         for strategy in strategies(&if all_0 { (0..weights.len()).map(|at| u32::from(at == 0)).collect() } else { weights.clone() }) {
             let balance = Balance { strategy, weighted: true, slow_start_ms: 0, failure_percent: 50 };
-            let balancer = Balancer::new(&balance, &weights, usize::from(seed));
+            let balancer = Balancer::new(&balance, &weights, usize::from(seed), u64::from(seed));
             for key in &keys {
                 let picked = balancer.pick(&made, *key, || NOW);
                 prop_assert_eq!(picked.is_some(), any, "{:?}", balance.strategy);

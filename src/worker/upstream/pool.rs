@@ -445,6 +445,23 @@ mod tests {
     }
 
     #[test]
+    fn a_request_counts_once_from_its_wait_to_the_end_of_its_seat() {
+        let gauge: &'static Gauge = Box::leak(Box::default());
+        let pool = pool(1);
+        let before = pool.try_acquire(0);
+        pool.count_in(Some(gauge));
+        let (first, second) = (Place::take(&pool, 8).unwrap(), Place::take(&pool, 8).unwrap());
+        assert_eq!(pool.load(), 2);
+        drop(before);
+        assert_eq!(pool.load(), 2, "what was there before is not counted, and the first has its seat for its place");
+        drop(first);
+        assert_eq!(pool.load(), 1);
+        assert!(is_granted(&second));
+        drop(second);
+        assert_eq!(gauge.now(), 0);
+    }
+
+    #[test]
     fn a_grant_that_comes_too_late_goes_to_the_next() {
         let pool = pool(1);
         let seat = pool.try_acquire(0);

@@ -148,7 +148,8 @@ impl Replica {
             .zip(&states)
             .any(|(endpoint, state)| !endpoint.forbidden && state.verdict == Verdict::Up);
         let pools: Box<[Rc<Pool>]> = pools.collect();
-        let balancer = Balancer::new(&upstream.balance, &weights, core.number);
+        let seed = core.now_us << 10 ^ core.number as u64;
+        let balancer = Balancer::new(&upstream.balance, &weights, core.number, seed);
         for (index, endpoint) in upstream.endpoints.iter().enumerate() {
             if states[index].verdict == Verdict::Up && before.is_some_and(|before| before.missed(&endpoint.address)) {
                 balancer.is_back(&pools[index].standing, core.now_us);
@@ -187,6 +188,11 @@ impl Replica {
     #[inline]
     pub fn succeeded(&self, endpoint: usize, took_us: Option<u64>, now_us: impl FnOnce() -> u64) {
         self.balancer.succeeded(&self.pools[endpoint].standing, took_us, now_us);
+    }
+
+    /// An attempt was given up for another reason, when its answer had not come for so long.
+    pub fn waited(&self, endpoint: usize, for_us: u64, now_us: u64) {
+        self.balancer.waited(&self.pools[endpoint].standing, for_us, now_us);
     }
 
     /// An attempt at an endpoint failed after so long, and it is to blame.

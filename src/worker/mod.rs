@@ -25,6 +25,7 @@ pub mod fault;
 pub mod handover;
 pub mod headers;
 pub mod io;
+pub mod limits;
 pub mod log;
 pub mod meter;
 pub mod orders;

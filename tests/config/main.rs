@@ -6,6 +6,7 @@ mod explain;
 mod faults;
 mod files;
 mod hostile;
+mod limits;
 mod reference;
 mod routing;
 mod shaping;

@@ -21,8 +21,8 @@ mod scratch;
 mod substitution;
 mod template;
 
-use item::{Item, Outcome, Remark, split};
 pub(super) use form::decoded as match_form;
+use item::{Item, Outcome, Remark, split};
 pub(super) use pattern::from_go;
 pub use scratch::RewriteScratch;
 

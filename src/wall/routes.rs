@@ -244,8 +244,7 @@ impl Routes {
         let RouteScratch { host, form, value, states } = scratch;
         let mut admits = |entry: &Entry| {
             entry.methods & asked.methods != 0
-                && (!entry.guarded
-                    || self.routes[entry.rank as usize].filter.lets(asked.method, &asked.parts, value))
+                && (!entry.guarded || self.routes[entry.rank as usize].filter.lets(asked.method, &asked.parts, value))
         };
         let mut best = NONE;
         let mut name: &[u8] = b"";
@@ -281,8 +280,7 @@ impl Routes {
         let route = &self.routes[position];
         let same_path = route.kind == Kind::Exact;
         let wider = |entry: &Entry| {
-            (entry.ends == Ends::Prefix || same_path)
-                && self.routes[entry.rank as usize].filter.is_wider(&route.filter)
+            (entry.ends == Ends::Prefix || same_path) && self.routes[entry.rank as usize].filter.is_wider(&route.filter)
         };
         let of_host = route.filter.hosts.first().and_then(|host| self.hosts.root_of(host));
         let (beginning, own) = (route.beginning(), u32::try_from(position).unwrap_or(NONE));

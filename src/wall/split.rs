@@ -68,13 +68,7 @@ impl Splits {
 
     /// The number of a request; `deal` gives one where nothing sticks.
     #[must_use]
-    pub fn number(
-        &self,
-        parts: &Parts<'_>,
-        client: IpAddr,
-        deal: impl FnOnce() -> u32,
-        decoded: &mut Vec<u8>,
-    ) -> u32 {
+    pub fn number(&self, parts: &Parts<'_>, client: IpAddr, deal: impl FnOnce() -> u32, decoded: &mut Vec<u8>) -> u32 {
         match &self.sticky {
             Sticky::No => deal(),
             Sticky::Client => self.of_client(client),

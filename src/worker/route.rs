@@ -52,7 +52,13 @@ impl Router {
         Some(Destination { route, id, service: snapshot.service(id) })
     }
 
-    fn split(&self, splits: &Splits, asked: &Asked<'_>, client: IpAddr, scratch: &mut RouteScratch) -> Option<ServiceId> {
+    fn split(
+        &self,
+        splits: &Splits,
+        asked: &Asked<'_>,
+        client: IpAddr,
+        scratch: &mut RouteScratch,
+    ) -> Option<ServiceId> {
         let number = splits.number(&asked.parts, client, || self.deal(), &mut scratch.value);
         splits.choose(number, &asked.parts, &mut scratch.value).map(|split| split.service)
     }

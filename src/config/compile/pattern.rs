@@ -12,7 +12,8 @@ pub(super) type Wrong = (usize, String, Cow<'static, str>);
 /// A segment with its name, if it has one.
 type Named = (Segment, Option<Box<str>>);
 
-const KINDS: &str = "segments are text, (number), (string), (enum:a|b) or a last *; a name follows a colon: (number):id";
+const KINDS: &str =
+    "segments are text, (number), (string), (enum:a|b) or a last *; a name follows a colon: (number):id";
 
 /// Compiles a pattern.
 pub(super) fn parse(text: &str) -> Result<Pattern, Wrong> {
@@ -51,14 +52,19 @@ fn segment(piece: &str) -> Result<Named, (String, Cow<'static, str>)> {
     }
     let Some(typed) = piece.strip_prefix('(') else {
         let plain = !piece.contains(['(', ')', '*']);
-        return if plain { constant(piece).map(|text| (Segment::Constant(text), None)) } else { Err(no_segment(piece)) };
+        return if plain {
+            constant(piece).map(|text| (Segment::Constant(text), None))
+        } else {
+            Err(no_segment(piece))
+        };
     };
     let (kind, rest) = typed.split_once(')').ok_or_else(|| no_segment(piece))?;
     let segment = match kind {
         "number" => Segment::Number,
         "string" => Segment::Text,
         _ => {
-            let texts = kind.strip_prefix("enum:").filter(|texts| !texts.is_empty()).ok_or_else(|| no_segment(piece))?;
+            let texts =
+                kind.strip_prefix("enum:").filter(|texts| !texts.is_empty()).ok_or_else(|| no_segment(piece))?;
             Segment::OneOf(texts.split('|').map(constant).collect::<Result<_, _>>()?)
         }
     };

@@ -111,7 +111,9 @@ fn two_lists_at_the_same_place_keep_their_own_values() {
 fn a_lookup_comes_to_each_node_once_however_often_it_goes_back() {
     // Each segment of the path fits a constant and a type: 2^15 ways for a search that would go each.
     let rules: Vec<_> = (0..15)
-        .flat_map(|n| ["(string)", "a"].map(|kind| pattern(&format!("{}/{kind}{}/x", "/a".repeat(n), "/a".repeat(14 - n)))))
+        .flat_map(|n| {
+            ["(string)", "a"].map(|kind| pattern(&format!("{}/{kind}{}/x", "/a".repeat(n), "/a".repeat(14 - n))))
+        })
         .collect();
     let routes = build(rules);
     let path = format!("{}/x", "/a".repeat(15));

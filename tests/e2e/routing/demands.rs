@@ -6,9 +6,12 @@ use crate::support::{Conf, Gateway, Origin, Service};
 /// Two services at one path: the first demands something, the second takes the rest.
 fn demanding(first: &Origin, rest: &Origin, demand: impl Fn(Service) -> Service) -> Gateway {
     Gateway::start(
-        &Conf::new()
-            .service(demand(Service::matching("first", "url_prefix", "/a", first)))
-            .service(Service::matching("rest", "url_prefix", "/a", rest)),
+        &Conf::new().service(demand(Service::matching("first", "url_prefix", "/a", first))).service(Service::matching(
+            "rest",
+            "url_prefix",
+            "/a",
+            rest,
+        )),
     )
 }
 

@@ -7,9 +7,12 @@ use crate::support::{Conf, Gateway, Service};
 fn an_exact_rule_takes_its_path_and_no_other() {
     let (exact, below) = (named("exact"), named("below"));
     let gateway = Gateway::start(
-        &Conf::new()
-            .service(Service::matching("exact", "url_exact", "/a/b", &exact))
-            .service(Service::matching("below", "url_prefix", "/a", &below)),
+        &Conf::new().service(Service::matching("exact", "url_exact", "/a/b", &exact)).service(Service::matching(
+            "below",
+            "url_prefix",
+            "/a",
+            &below,
+        )),
     );
     for target in ["/a/b", "/a/b?q=1", "/a/./b", "/%61/b", "/a//b"] {
         assert_eq!(who(&gateway, target), "exact", "{target}");

@@ -109,11 +109,10 @@ fn a_split_with_conditions_takes_no_other_requests() {
 #[test]
 fn the_other_services_lists_hold_for_its_share() {
     let (own, next) = (named("own"), named("next"));
-    let gateway = Gateway::start(
-        &Conf::new().service(Service::at("/svc", &[&own]).split("next", 1.0)).service(
+    let gateway =
+        Gateway::start(&Conf::new().service(Service::at("/svc", &[&own]).split("next", 1.0)).service(
             Service::at("/next", &[&next]).without_rules().access("open", 1).access("black_list", "127.0.0.1"),
-        ),
-    );
+        ));
     assert_eq!(said(&mut gateway.connect(), "GET", "/svc", "gate.test", ""), "black_listed");
 }
 

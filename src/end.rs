@@ -122,8 +122,10 @@ ends! {
     /// The client took the answer more slowly than the minimum rate.
     WriteTooSlow = "write_too_slow", 0, 0, Downstream, No, "client took the answer too slowly";
 
-    /// No rule matches the path.
+    /// No rule takes the request.
     NoRoute = "no_route", 404, 400, Gateway, No, "module not found";
+    /// The service is switched off (`status = "down"`).
+    ServiceDown = "service_down", 503, 503, Gateway, No, "service is switched off";
     /// The client's address is on the service's black list.
     BlackListed = "black_listed", 403, 401, Gateway, No, "address is on the black list";
     /// The client's address is not on the white list of a service that lets in only those.

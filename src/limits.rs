@@ -303,6 +303,16 @@ pub const LIST_FAULTS_TOLD_MAX: usize = 20;
 /// Matches an item of `url_rewrite` replaces in one path; what comes after stays. Looking for each may scan
 /// the whole path, so a path made for it would otherwise hold a core for as long as its length squared.
 pub const REWRITE_MATCHES_MAX: usize = 256;
+/// The automaton of one expression in a condition.
+pub const EXPRESSION_DFA_BYTES_MAX: usize = 1024 * 1024;
+/// The compiled form of one rule that is an expression.
+pub const ROUTE_REGEX_BYTES_MAX: usize = 1024 * 1024;
+/// The compiled form of all of them.
+pub const ROUTE_REGEXES_BYTES_MAX: usize = 64 * ROUTE_REGEX_BYTES_MAX;
+/// What a worker remembers of the states of all such rules together; then it forgets and begins anew.
+pub const ROUTE_STATES_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Segments of one `url_pattern` that are no constants. A lookup nests once for each.
+pub const PATTERN_PARAMETERS_MAX: usize = 16;
 
 const _: () = assert!(PROVIDED_BUFFERS.is_power_of_two());
 const _: () = assert!(ROOMY_BUFFERS.is_power_of_two());

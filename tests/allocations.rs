@@ -130,6 +130,15 @@ fn a_steady_request_allocates_nothing() {
         type = "url_prefix"
         rule = "/rewritten"
         url_rewrite = "^/rewritten/([a-z]+)/(.*) /$2/$1"
+        [[module.match_rule]]
+        type = "url_pattern"
+        rule = "/typed/(number):id/*"
+        host = "a"
+        method = "GET"
+        [[module.match_rule]]
+        type = "url_regex"
+        rule = "^/found/[a-z]+$"
+        conditions = ["header.user-agent ~ ^te", "header.accept != x"]
         [module.load_balance]
         check_method = "tcpchk"
         check_interval = 600000
@@ -160,7 +169,7 @@ fn a_steady_request_allocates_nothing() {
     std::thread::spawn(move || gatekeeper::run::run(&options, Inherited::default()));
 
     let mut client = connect(port);
-    let paths = ["/plain/a", "/rewritten/abc/def"];
+    let paths = ["/plain/a", "/rewritten/abc/def", "/typed/17/a", "/found/abc"];
     for path in paths.iter().cycle().take(2_000) {
         ask(&mut client, path);
     }

@@ -40,6 +40,7 @@ const fn advice(end: End) -> &'static str {
         End::BodyTooSlow => "Look for a slow client or network, or lower `http.body_rate_min`.",
         End::WriteTooSlow => "Look for a slow client or network, or lower `http.answer_rate_min`.",
         End::NoRoute => "`gatekeeper explain` shows why no rule matches.",
+        End::ServiceDown => "Set the service's `status` to `up`.",
         End::NotListed => {
             "Add the address to the service's `white_list` or `white_list_file`; `gatekeeper explain --from` shows who decides."
         }

@@ -7,6 +7,7 @@
 mod limits;
 mod request;
 mod rules;
+mod split;
 mod story;
 
 use std::net::IpAddr;
@@ -24,7 +25,7 @@ use crate::wall::attribute::Parts;
 use crate::wall::forwarded;
 use crate::wall::limit::Caller;
 use crate::wall::rewrite::RewriteScratch;
-use crate::wall::routes::{Route, covers};
+use crate::wall::routes::{Asked, Route, RouteScratch, covers};
 use crate::wall::snapshot::{HostMode, HttpRules, Service, Snapshot};
 use crate::wall::tenants::{Claim, Tenant};
 use request::Peer;
@@ -115,10 +116,12 @@ impl<'q> Stages<'q, '_> {
             self.story.line("prefix", &format!("{}: the path is not below it", story::text(&http.route_prefix)));
             return Err(End::NoRoute);
         }
-        let routes = &self.snapshot.routes;
-        rules::tell(self.story, self.snapshot, path);
-        let route = routes.find(path).ok_or(End::NoRoute)?;
-        self.service(self.snapshot.service(route.service), route, path)
+        let snapshot = self.snapshot;
+        let asked = Asked::of(path, self.head);
+        rules::tell(self.story, snapshot, &asked);
+        let route = snapshot.routes.find(&asked, &mut RouteScratch::default()).ok_or(End::NoRoute)?;
+        let id = split::tell(self.story, snapshot, route.service, &asked, self.peer.client);
+        self.service(snapshot.service(id), route, path)
     }
 
     fn reload(&mut self) -> Result<Outcome, End> {
@@ -135,8 +138,12 @@ impl<'q> Stages<'q, '_> {
     }
 
     fn service(&mut self, service: &Service, route: &Route, path: &[u8]) -> Result<Outcome, End> {
-        let rule = if route.rule.is_empty() { "every path".into() } else { story::text(&route.rule) };
+        let rule = if route.rule.is_empty() { "every path".to_owned() } else { route.to_string() };
         self.story.line("service", &format!("{} by its rule for {rule}", service.name));
+        if service.down {
+            self.story.line("status", "down: the service is switched off");
+            return Err(End::ServiceDown);
+        }
         let tenant = self.lists(service, path)?;
         self.rates(service, tenant);
         self.body(service)?;

@@ -21,7 +21,9 @@ mod scratch;
 mod substitution;
 mod template;
 
+pub(super) use form::decoded as match_form;
 use item::{Item, Outcome, Remark, split};
+pub(super) use pattern::from_go;
 pub use scratch::RewriteScratch;
 
 /// The compiled `url_rewrite` of one rule.

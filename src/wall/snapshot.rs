@@ -14,6 +14,7 @@ use super::access::{Access, AddressSet};
 use super::calendar::Calendar;
 use super::limit::Limits;
 use super::routes::Routes;
+use super::split::Splits;
 use super::tenants::Tenants;
 use super::trace::Sampling;
 use crate::ids::{EndpointId, ServiceId};
@@ -78,6 +79,8 @@ impl Snapshot {
 pub struct HttpRules {
     /// Only paths below this canonical prefix reach a service; empty means every path.
     pub route_prefix: Box<[u8]>,
+    /// Of rules with equal priority the more specific is tried first, else the earlier in the file.
+    pub specific_first: bool,
     /// `Host` sent to every upstream whose service does not say otherwise; `None`: the node's.
     pub fixed_host: Option<Box<[u8]>>,
     /// From the first byte of a request to the end of its head.
@@ -147,6 +150,10 @@ pub struct Service {
     pub upstream: Upstream,
     /// Of a service with `load_type = "tcp"`.
     pub tcp: Option<TcpRules>,
+    /// It is switched off.
+    pub down: bool,
+    /// A share of its requests goes elsewhere.
+    pub splits: Option<Box<Splits>>,
 }
 
 /// What only a tcp service has.

@@ -271,8 +271,9 @@ fn plan_again(
     admitted_on: Option<&Terms>,
 ) -> Option<Plan> {
     let Downstream { peer, tab, dressing, .. } = down;
-    let (bytes, body, attempts) = (head.bytes(), body.map(WholeBody::bytes), tab.get().attempts);
-    let question = Question { bytes, body, peer, tried, attempts, admitted_on, dressing };
+    let (bytes, body, service) = (head.bytes(), body.map(WholeBody::bytes), tab.get().service);
+    let attempts = tab.get().attempts;
+    let question = Question { bytes, body, peer, service, tried, attempts, admitted_on, dressing };
     let epoch = epoch?;
     let plan = plan(shard, epoch, &question, tab.note())?;
     tab.get().planned(epoch.epoch(), plan.terms(), shard.clock.now_us());

@@ -1,6 +1,6 @@
 //! ROOM 3, the data plane: one pinned thread per core, nothing shared, nothing that waits but on its ring.
 //!
-//! A request's way: `accept` → `session` → `arrival` → `engine` → `exchange` → (`plan`: head, route, `policy`, `balance`) →
+//! A request's way: `accept` → `session` → `arrival` → `engine` → `exchange` → (`plan`: head, `route`, `policy`, `balance`) →
 //! `upstream` → `converse` (`upload` and `answer`) → the session's account, which goes to the meter. Only `io` awaits a socket. Out of
 //! scope: files, names, locks, logs, health; those are control's.
 
@@ -34,6 +34,7 @@ pub mod policy;
 pub mod proxied;
 pub mod reply;
 pub mod request_id;
+pub mod route;
 pub mod runtime;
 pub mod session;
 pub mod shard;

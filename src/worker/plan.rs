@@ -16,6 +16,7 @@ use super::log::Note;
 use super::pace::Pace;
 use super::policy::{self, Applicant, Denied, Permit, Verdict};
 use super::request_id::RequestId;
+use super::route::Destination;
 use super::shard::{Scratch, Shard, ShardEpoch};
 use super::upstream::replica::{Replica, Tried};
 use crate::end::End;
@@ -29,7 +30,7 @@ use crate::proto::{form, target};
 use crate::wall::attribute::Parts;
 use crate::wall::forwarded;
 use crate::wall::limit::Caller;
-use crate::wall::routes::Route;
+use crate::wall::routes::{Asked, Route};
 use crate::wall::snapshot::{HostMode, HttpRules, Service};
 use crate::wall::trace::{Sampling, Trace};
 
@@ -248,6 +249,8 @@ pub struct Question<'q> {
     pub body: Option<&'q [u8]>,
     /// Who sent it.
     pub peer: &'q Peer,
+    /// Where it goes, if that was found before.
+    pub service: Option<ServiceId>,
     /// Endpoints that failed for it; policy was asked before the first.
     pub tried: &'q Tried,
     /// How many attempts were made before.
@@ -367,10 +370,12 @@ impl Desk<'_> {
         if let Some(local) = self.local(path)? {
             return Ok(Decision::Local(local));
         }
-        let route = self.route(path).ok_or(End::NoRoute)?;
-        let service = self.epoch.snapshot().service(route.service);
-        terms.service = Some(route.service);
+        let Destination { route, id, service } = self.route(path).ok_or(End::NoRoute)?;
+        terms.service = Some(id);
         terms.serve(service, self.head);
+        if service.down {
+            return Err(End::ServiceDown.into());
+        }
         let client = self.client();
         let (named, spared) = (Cell::new(None), Cell::new(terms.spared));
         let verdict = self.admit(service, path, client, &named, &spared);
@@ -392,7 +397,7 @@ impl Desk<'_> {
         {
             return Err(End::BodyTooLarge.into());
         }
-        let replica = self.shard.replica(self.epoch, route.service);
+        let replica = self.shard.replica(self.epoch, id);
         let endpoint = self.pick(service, &replica, terms)?;
         let passed = Passed { route, service, permit, path, client };
         let out = self.render(&passed, replica.node(endpoint), terms);
@@ -455,11 +460,9 @@ impl Desk<'_> {
         }
     }
 
-    fn route(&self, path: &[u8]) -> Option<&Route> {
-        let prefix = &*self.rules.route_prefix;
-        let rest = path.strip_prefix(prefix)?;
-        let inside = prefix.is_empty() || rest.is_empty() || rest[0] == b'/';
-        if inside { self.epoch.snapshot().routes.find(path) } else { None }
+    fn route(&self, path: &[u8]) -> Option<Destination<'_>> {
+        let asked = Asked::of(path, self.head);
+        self.shard.router.find(self.epoch.snapshot(), &asked, || self.client(), self.question.service)
     }
 
     /// The client: the socket's peer, or whom trusted proxies say they act for.

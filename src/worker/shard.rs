@@ -21,6 +21,7 @@ use super::io::Pipes;
 use super::log::Log;
 use super::meter::Meter;
 use super::request_id::{RequestId, RequestIds};
+use super::route::Router;
 use super::tickets::Tickets;
 use super::trace::TraceIds;
 use super::upstream::pool::Pool;
@@ -89,6 +90,8 @@ pub struct Shard {
     pub log: Log,
     /// Questions to control that wait for an answer.
     pub tickets: Tickets,
+    /// What finds the service of a request.
+    pub router: Router,
     /// Working memory of `url_rewrite`.
     pub rewriting: RefCell<RewriteScratch>,
     /// Working memory of the path normaliser and of credentials.
@@ -142,6 +145,7 @@ impl Shard {
             meter: Meter::new(shared.stats.slot(worker)),
             log: Log::new(worker, shared.journal.clone()),
             tickets: Tickets::default(),
+            router: Router::default(),
             rewriting: RefCell::default(),
             scratch: RefCell::default(),
             evenness: Evenness::new(worker),

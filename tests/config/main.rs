@@ -7,6 +7,7 @@ mod files;
 mod hostile;
 mod limits;
 mod reference;
+mod routing;
 mod texts;
 
 use std::path::{Path, PathBuf};

@@ -18,6 +18,7 @@ pub(super) fn rules(page: &Page, faults: &mut Faults) -> HttpRules {
     let merge_slashes = http.flag("merge_slashes");
     HttpRules {
         route_prefix: route_prefix(&mut desk, merge_slashes),
+        specific_first: http.text("route_order") == "specific",
         fixed_host: host(&mut desk, "req_host"),
         head_timeout_ms: http.ms("read_timeout"),
         progress_timeout_ms: http.ms("write_timeout"),

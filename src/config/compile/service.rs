@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::lists::{self, Files};
 use super::rules::{self, Rules};
-use super::{Desk, EndpointIds, Page, Pages, address, http, limits, tcp};
+use super::{Desk, EndpointIds, Page, Pages, address, http, limits, split, tcp};
 use crate::config::section::Section;
 use crate::config::source::Faults;
 use crate::config::suggest;
@@ -52,6 +52,7 @@ pub(super) fn compile(
     let mut names = HashMap::new();
     let mut endpoint_ids = EndpointIds::default();
     let (mut services, mut listens) = (Vec::new(), Vec::new());
+    let targets = split::targets(page);
     for module in page.root.many("module") {
         let base = module.one("base");
         unique_name(page, base, &mut names, faults);
@@ -61,7 +62,7 @@ pub(super) fn compile(
             continue;
         }
         let id = ServiceId(u32::try_from(services.len()).expect("a file of 4 Gi services is larger than files may be"));
-        if module.many("match_rule").is_empty() {
+        if module.many("match_rule").is_empty() && !targets.contains(base.text("name")) {
             let message = "no [[module.match_rule]]: no path leads to this http service";
             faults.error(&page.source, module.at, message, "add one with rule = \"/path\"");
         }
@@ -70,6 +71,7 @@ pub(super) fn compile(
         }
         services.push(service(&world, module, &mut endpoint_ids, faults));
     }
+    split::link(page, &mut services, faults);
     Modules { services, routes: rules.finish(faults), listens }
 }
 
@@ -111,6 +113,8 @@ fn service(world: &World<'_>, module: &Section, ids: &mut EndpointIds, faults: &
         host,
         upstream,
         tcp,
+        down: base.text("status") == "down",
+        splits: None,
     }
 }
 

@@ -147,6 +147,16 @@ const HTTP: &[Key] = &[
          The prefix stays part of the path that rules and rewrites see.",
     )
     .example("/gatekeeper"),
+    word(
+        "route_order",
+        &["file", "specific"],
+        "file",
+        "In which order rules of equal `priority` are tried. `file`: as they stand in module.toml. `specific`: a named \
+         host before a wildcard before any host; then, segment by segment, a constant before `(enum:..)` before `(number)` \
+         before `(string)` before whatever lies below, so that of two prefixes the longer wins, and expressions last; \
+         then what demands a method or conditions before what does not; then as in the file.",
+    )
+    .ours(),
     text(
         "req_host",
         "",

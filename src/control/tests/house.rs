@@ -41,7 +41,7 @@ pub(super) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 /// A snapshot with one service per endpoint.
 pub(crate) fn snapshot(endpoints: Vec<(Address, Check)>) -> Snapshot {
     let services = endpoints.into_iter().enumerate().map(|(number, (address, check))| service(number, address, check));
-    Snapshot::new(rules(), Routes::new(Vec::new()), services.collect(), Tenants::default())
+    Snapshot::new(rules(), Routes::default(), services.collect(), Tenants::default())
 }
 
 fn service(number: usize, address: Address, check: Check) -> Service {
@@ -72,12 +72,15 @@ fn service(number: usize, address: Address, check: Check) -> Service {
             check,
         },
         tcp: None,
+        down: false,
+        splits: None,
     }
 }
 
 fn rules() -> HttpRules {
     HttpRules {
         route_prefix: Box::default(),
+        specific_first: false,
         fixed_host: None,
         head_timeout_ms: 1,
         progress_timeout_ms: 1,

@@ -37,7 +37,7 @@ const fn is_plain(byte: u8) -> bool {
 }
 
 /// The match form: the path itself if it is plain, else what is decoded into `form`.
-pub(super) fn decoded<'a>(path: &'a [u8], form: &'a mut Vec<u8>) -> &'a [u8] {
+pub(in crate::wall) fn decoded<'a>(path: &'a [u8], form: &'a mut Vec<u8>) -> &'a [u8] {
     if path.iter().all(|&byte| is_plain(byte)) {
         return path;
     }

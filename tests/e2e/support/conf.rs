@@ -60,7 +60,8 @@ fn write_table(text: &mut String, header: &str, table: &Table) {
 #[derive(Clone, Debug)]
 pub(crate) struct Service {
     base: Table,
-    rules: Vec<(String, String)>,
+    rules: Vec<(String, String, Table)>,
+    splits: Vec<Table>,
     nodes: Vec<String>,
     weights: Vec<u32>,
     load_balance: Table,
@@ -78,7 +79,8 @@ impl Service {
         let name = prefix.trim_start_matches('/').replace('/', "_");
         let service = Self {
             base: Table::new(),
-            rules: vec![(prefix.to_owned(), format!("^{prefix}(.*) $1"))],
+            rules: vec![(prefix.to_owned(), format!("^{prefix}(.*) $1"), Table::new())],
+            splits: Vec::new(),
             nodes,
             weights: Vec::new(),
             load_balance: Table::new(),
@@ -106,7 +108,39 @@ impl Service {
 
     /// Adds a rule.
     pub(crate) fn rule(mut self, prefix: &str, rewrite: &str) -> Self {
-        self.rules.push((prefix.to_owned(), rewrite.to_owned()));
+        self.rules.push((prefix.to_owned(), rewrite.to_owned(), Table::new()));
+        self
+    }
+
+    /// A key of the last rule.
+    pub(crate) fn rule_key(mut self, key: &'static str, value: impl Toml) -> Self {
+        let (.., table) = self.rules.last_mut().expect("a service has a rule");
+        table.insert(key, value.toml());
+        self
+    }
+
+    /// A service of this name with one rule of this type, which leaves the path as it is.
+    pub(crate) fn matching(name: &str, kind: &str, rule: &str, origin: &Origin) -> Self {
+        let mut service = Self::at("/", &[origin]).base("name", name);
+        service.rules = vec![(rule.to_owned(), String::new(), Table::new())];
+        service.rule_key("type", kind)
+    }
+
+    /// No rule at all.
+    pub(crate) fn without_rules(mut self) -> Self {
+        self.rules.clear();
+        self
+    }
+
+    /// A share of the requests goes to this service.
+    pub(crate) fn split(mut self, service: &str, share: f64) -> Self {
+        self.splits.push(Table::from([("service", service.toml()), ("share", share.toml())]));
+        self
+    }
+
+    /// A key of the last split.
+    pub(crate) fn split_key(mut self, key: &'static str, value: impl Toml) -> Self {
+        self.splits.last_mut().expect("a split").insert(key, value.toml());
         self
     }
 
@@ -143,10 +177,14 @@ impl Service {
     fn write(&self, text: &mut String) {
         text.push_str("[[module]]\n");
         write_table(text, "  [module.base]", &self.base);
-        for (rule, rewrite) in &self.rules {
-            let rewrite = rewrite.as_str().toml();
-            let _ = writeln!(text, "  [[module.match_rule]]\n    type = \"url_prefix\"");
-            let _ = writeln!(text, "    rule = {}\n    url_rewrite = {rewrite}", rule.as_str().toml());
+        for (rule, rewrite, table) in &self.rules {
+            let mut table = table.clone();
+            table.entry("type").or_insert_with(|| "url_prefix".toml());
+            table.extend([("rule", rule.as_str().toml()), ("url_rewrite", rewrite.as_str().toml())]);
+            write_table(text, "  [[module.match_rule]]", &table);
+        }
+        for split in &self.splits {
+            write_table(text, "  [[module.split]]", split);
         }
         let mut balance = self.load_balance.clone();
         balance.insert("ip_list", self.nodes.join(",").toml());

@@ -7,6 +7,7 @@ mod files;
 mod hostile;
 mod reference;
 mod shaping;
+mod tenants;
 mod texts;
 
 use std::path::{Path, PathBuf};

@@ -109,6 +109,7 @@ fn delays(driver: Driver) -> Vec<Duration> {
             rates,
             nonces: Arc::new(Nonces::new().unwrap()),
             addresses: Addresses::new(0),
+            loads: Box::leak(Box::default()),
             connections_max: 1_000,
             handovers,
             origin: Instant::now(),

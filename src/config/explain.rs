@@ -4,6 +4,8 @@
 //! code that serves; only sockets, health and the state of rates are missing. In scope: telling it. Out of
 //! scope: anything that a stage decides.
 
+mod balance;
+mod limits;
 mod request;
 mod rules;
 mod shape;
@@ -21,9 +23,11 @@ use crate::end::End;
 use crate::proto::framing::Framed;
 use crate::proto::head::{self, Body, Method, RequestHead};
 use crate::proto::target::canonical;
-use crate::wall::access::Decider;
+use crate::wall::access::{Admission, Decider};
+use crate::wall::attribute::Parts;
 use crate::wall::composition::Taken;
 use crate::wall::forwarded;
+use crate::wall::limit::Caller;
 use crate::wall::rewrite::RewriteScratch;
 use crate::wall::routes::{Asked, Route, RouteScratch, covers};
 use crate::wall::snapshot::{HostMode, HttpRules, Service, Snapshot};
@@ -142,8 +146,7 @@ impl<'q> Stages<'q, '_> {
     }
 
     fn service(&mut self, service: &Service, route: &Route, path: &[u8]) -> Result<Outcome, End> {
-        let rule = rules::rule(route);
-        let rule = if route.rule.is_empty() { "every path" } else { &rule };
+        let rule = if route.rule.is_empty() { "every path".to_owned() } else { route.to_string() };
         self.story.line("service", &format!("{} by its rule for {rule}", service.name));
         if service.down {
             self.story.line("status", "down: the service is switched off");
@@ -161,42 +164,60 @@ impl<'q> Stages<'q, '_> {
             return Ok(Outcome::Own("the gateway gives the default answer"));
         }
         let target = self.target(&shape)?;
-        self.endpoints(service)?;
-        self.upstream_head(&shape, &target, tenant, edits);
+        let chosen = balance::tell(self.story, service, self.head, path, self.peer.client)?;
+        self.upstream_head(&shape, chosen, &target, tenant, edits);
         Ok(Outcome::Forwarded(service.name.to_string()))
     }
 
     /// Black list, white list, host name, token, tenant; and what is done to the head because of them.
     fn lists(&mut self, service: &Service, path: &[u8]) -> Result<(Option<&'q Tenant>, Vec<u8>), End> {
         let client = self.peer.client;
-        let decider = service.access.decider(client);
+        let decider = service.access.decider(client, path);
         let told = match decider {
             Decider::NotOpen => "open = 0: not in force".to_owned(),
             Decider::BlackList => format!("{client} is on black_list"),
             Decider::WhiteList => format!("{client} is on white_list: let in without a tenant"),
             Decider::HostName => "white_host_name names this machine: let in without a tenant".to_owned(),
+            Decider::UrlWhiteList => "url_white_list has the path: let in without a tenant".to_owned(),
             Decider::NoList => format!("{client} is on no list: only as a tenant"),
+            Decider::NotWhite => format!("{client} is not on the white list"),
+            Decider::NotBlack => format!("no list is against {client}"),
+            Decider::TenantDemanded => format!("no list is against {client}: only as a tenant"),
         };
         self.story.line("lists", &told);
-        decider.verdict()?;
+        let admission = self.spared(service, decider.verdict(), Admission::Allowed)?;
         let mut edits = token::tell(self.story, service, self.head)?;
-        if decider != Decider::NoList {
+        if admission == Admission::Allowed {
             return Ok((None, edits));
         }
         let asked = tenant::Asked { service, head: self.head, client, path };
-        let tenant = tenant::tell(self.story, self.snapshot, &asked, &mut edits)?;
-        Ok((Some(tenant), edits))
+        let tenant = tenant::tell(self.story, self.snapshot, &asked, &mut edits).map(Some);
+        Ok((self.spared(service, tenant, None)?, edits))
+    }
+
+    /// What the lists say, but that nobody is refused where they are in dry run.
+    fn spared<T>(&mut self, service: &Service, asked: Result<T, End>, otherwise: T) -> Result<T, End> {
+        match asked {
+            Err(end) if service.access.dry_run => {
+                self.story.line("", &format!("dry_run: let pass all the same, and logged as {}", end.code()));
+                Ok(otherwise)
+            }
+            asked => asked,
+        }
     }
 
     fn rates(&mut self, service: &Service, tenant: Option<&Tenant>) {
         let legacy = self.snapshot.http.legacy_status;
         let of_tenant = tenant.and_then(|tenant| tenant.rate).map(|rate| (rate, End::TenantRate, "the tenant"));
-        let of_client = service.client_rate.map(|rate| (rate, End::ClientRate, "the client's address"));
-        let each = [of_tenant, of_client].into_iter().flatten().map(|(rate, end, whom)| {
+        let each = of_tenant.into_iter().map(|(rate, end, whom)| {
             let status = end.status(legacy).unwrap_or_default();
-            format!("{} per second for {whom}, {} at once; more: {status}", rate.per_second, rate.burst)
+            format!("{} per second for {whom}, {} at once; more: {status}", rate.requests, rate.burst)
         });
         let mut told: Vec<_> = each.collect();
+        let limits = service.limits.iter().flat_map(|limits| limits.each.iter().chain(&limits.endpoint));
+        let parts = Parts::of(self.head);
+        let caller = Caller { client: self.peer.client, tenant: tenant.map(|tenant| &*tenant.app_id), parts };
+        told.extend(limits.map(|limit| limits::told(limit, &caller, legacy)));
         if let Some(quota) = tenant.and_then(|tenant| tenant.quota.as_ref()) {
             let status = End::TenantQuota.status(legacy).unwrap_or_default();
             told.push(format!("{} per day for the tenant; more: {status}", quota.daily_max));
@@ -245,30 +266,15 @@ impl<'q> Stages<'q, '_> {
         self.story.lines("rewrite", &told);
     }
 
-    fn endpoints(&mut self, service: &Service) -> Result<(), End> {
-        let endpoints = &service.upstream.endpoints;
-        let usable = || endpoints.iter().filter(|endpoint| !endpoint.forbidden);
-        let total: u64 = usable().map(|endpoint| u64::from(endpoint.weight)).sum();
-        let first = usable().next().ok_or(End::NoEndpoint);
-        let told = endpoints.iter().map(|endpoint| {
-            let share = if endpoint.forbidden {
-                "on forbid_list: none".to_owned()
-            } else if total == 0 && first.is_ok_and(|first| first.id == endpoint.id) {
-                "every request, as all weigh 0".to_owned()
-            } else {
-                let share = f64::from(endpoint.weight) * 100.0 / (total.max(1) as f64);
-                format!("{share:.1} % of the requests")
-            };
-            format!("{:<24} weight {:<6} {share}", endpoint.node, endpoint.weight)
-        });
-        self.story.lines("endpoints", &told.collect::<Vec<_>>());
-        first.map(|_| ())
-    }
-
-    fn upstream_head(&mut self, shape: &Shape<'_>, target: &Target, tenant: Option<&Tenant>, mut edits: Vec<u8>) {
+    fn upstream_head(
+        &mut self,
+        shape: &Shape<'_>,
+        node: &str,
+        target: &Target,
+        tenant: Option<&Tenant>,
+        mut edits: Vec<u8>,
+    ) {
         let (service, http) = (shape.service, &self.snapshot.http);
-        let endpoint = service.upstream.endpoints.iter().find(|endpoint| !endpoint.forbidden);
-        let node = endpoint.map_or("", |endpoint| &*endpoint.node);
         let host = host_sent(http, service, self.head.host, node);
         edits.extend(shape.request_edits(&self.peer, &http.request_id));
         let onward = request::Onward { http, service, peer: &self.peer, target, edits: &edits, host, tenant };

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 
 use super::access::{Access, AddressSet};
+use super::balance::Balance;
 use super::calendar::Calendar;
 use super::cors::Cors;
 use super::default_answer::DefaultAnswer;
@@ -18,7 +19,7 @@ use super::headers::HeaderRules;
 use super::issuer::Issuer;
 use super::jwt::Jwt;
 use super::keys::Kept;
-use super::rate::Rate;
+use super::limit::Limits;
 use super::routes::Routes;
 use super::split::Splits;
 use super::tenants::Tenants;
@@ -184,8 +185,8 @@ pub struct Service {
     pub access: Access,
     /// What it asks of tokens.
     pub jwt: Option<Box<Jwt>>,
-    /// `client_flow_limit`: per client address (IPv6 by /64).
-    pub client_rate: Option<Rate>,
+    /// How often it may be called, by whom; `None` where nobody asks.
+    pub limits: Option<Box<Limits>>,
     /// Largest request body in bytes; 0 is no limit.
     pub body_bytes_max: u64,
     /// Largest request body that a rule reads whole before it decides.
@@ -223,6 +224,10 @@ pub struct TcpRules {
     pub keepalive_ms: u32,
     /// Bytes a peer has not acknowledged for this long break the connection (TCP_USER_TIMEOUT); 0 is the kernel's.
     pub user_timeout_ms: u32,
+    /// Connections of one client address, IPv6 by /64, over the whole process; 0 is any number.
+    pub client_connections_max: u32,
+    /// Connections of all clients over the whole process; 0 is any number.
+    pub service_connections_max: u32,
 }
 
 /// What a connection to an endpoint begins with.
@@ -254,6 +259,8 @@ pub enum HostMode {
 pub struct Upstream {
     /// In the order of `ip_list`. Never empty.
     pub endpoints: Box<[Endpoint]>,
+    /// How one is chosen.
+    pub balance: Balance,
     /// Dial deadline.
     pub connect_timeout_ms: u32,
     /// From the request's head to the end of the answer; 0 is no limit.
@@ -292,7 +299,7 @@ pub struct Endpoint {
     pub node: Box<str>,
     /// What to dial.
     pub address: Address,
-    /// Smooth weighted round-robin weight; 0 is never picked, unless all are 0 (then the first).
+    /// How much of the requests it gets beside the others; 0 is never picked, unless all are 0 (then the first).
     pub weight: u32,
     /// On `forbid_list`: takes no traffic.
     pub forbidden: bool,

@@ -28,6 +28,7 @@ pub mod handover;
 pub mod headers;
 pub mod identify;
 pub mod io;
+pub mod limits;
 pub mod log;
 pub mod meter;
 pub mod orders;

@@ -1,9 +1,8 @@
-//! Policy: may this request go on? Lists, tenant, rates, in GateKeeper's order.
+//! Policy: may this request go on? Lists, then the tenant: identity, path, its rate, its calls of the day.
 //!
-//! Black list → white list → host name → token → tenant (identity, path, its rate, its calls of the day) → the client address's
-//! rate.
-//! In scope: asking the frozen rules (`wall`) and the limits table. Out of scope: what the rules are, who asks
-//! (`identify`).
+//! Lists → token → tenant, and for the tenant who it is, its path, its rate, its calls of the day. In scope: asking the frozen
+//! rules (`wall`) and the limits table; who is spared where the lists are in dry run. Out of scope: what the rules are, who
+//! asks (`identify`), a service's limits (`limits`).
 
 use std::cell::Cell;
 use std::net::IpAddr;
@@ -12,6 +11,7 @@ use std::sync::LazyLock;
 
 use super::dressing::Dressing;
 use super::identify::{self, Who};
+use super::limits;
 use super::shard::Shard;
 use super::tokens;
 use super::usage;
@@ -21,8 +21,11 @@ use crate::proto::authorization::{self, SIGNED};
 use crate::proto::edits::{self, Edit};
 use crate::proto::head::{Body, Method, RequestHead};
 use crate::wall::access::Admission;
+use crate::wall::addresses::Counted;
+use crate::wall::attribute::Parts;
 use crate::wall::calendar::Calendar;
 use crate::wall::jwt::{Jwt, Verified};
+use crate::wall::limit::Caller;
 use crate::wall::quota::Quota;
 use crate::wall::rate::{Rate, RateKey, Refused};
 use crate::wall::snapshot::{Service, Snapshot};
@@ -151,12 +154,25 @@ pub struct Applicant<'a> {
     pub dressing: &'a Dressing,
     /// The tenant, once it has proven who it is.
     pub named: &'a Cell<Option<TenantId>>,
+    /// For what a rule in dry run would have refused it.
+    pub spared: &'a Cell<Option<End>>,
 }
 
 impl Applicant<'_> {
     /// Whether credentials may be in a form body; a `GET` has them in its query.
     pub(super) fn may_name_in_form(&self) -> bool {
         self.head.is_form && self.head.method != Method::Get
+    }
+
+    /// What the lists say, but that nobody is refused where they are in dry run.
+    fn spare<T>(&self, service: &Service, asked: Result<T, End>, otherwise: T) -> Result<T, End> {
+        match asked {
+            Err(end) if service.access.dry_run => {
+                self.spared.set(Some(end));
+                Ok(otherwise)
+            }
+            asked => asked,
+        }
     }
 
     /// Whether there is a body that is not here yet.
@@ -192,13 +208,19 @@ pub fn admit<'e>(
     applicant: &Applicant<'_>,
 ) -> Result<Verdict<'e>, Denied> {
     let mut tenant = None;
-    let admission = service.access.decide(applicant.client)?;
+    let listed = service.access.decide(applicant.client, applicant.path);
+    let admission = applicant.spare(service, listed, Admission::Allowed)?;
     let token = Token::ask(shard, service, applicant.head)?;
-    if admission == Admission::TenantNeeded {
-        let admitted = match identify::ask(shard, snapshot, service, applicant)? {
-            Who::Tenant(tenant) => tenant,
-            Who::NeedBody => return Ok(Verdict::NeedBody),
-        };
+    let who = match admission {
+        Admission::Allowed => Who::Anybody,
+        Admission::TenantNeeded => {
+            applicant.spare(service, identify::ask(shard, snapshot, service, applicant), Who::Anybody)?
+        }
+    };
+    if let Who::NeedBody = who {
+        return Ok(Verdict::NeedBody);
+    }
+    if let Who::Tenant(admitted) = who {
         let spent = spend_own(shard, &snapshot.calendar, admitted);
         if admitted.usage_told {
             usage::tell(shard, &snapshot.calendar, admitted, applicant.dressing);
@@ -206,24 +228,36 @@ pub fn admit<'e>(
         spent?;
         tenant = Some(admitted);
     }
-    if let Some(rate) = service.client_rate {
-        let key = shard.shared.rates.client_key(&service.name, applicant.client);
-        spend(shard, key, rate, End::ClientRate)?;
-    }
     Ok(Verdict::Admitted(Permit::new(snapshot, service, tenant, token, applicant.head)))
 }
 
-/// The same for a connection to a tcp service, which has lists and a rate but can name no tenant.
+/// The same for a connection to a tcp service, which has lists and limits but can name no tenant. Gives for what it
+/// would have been refused by a rule in dry run, and puts its places into `places`.
 ///
 /// # Errors
 /// The first rule that refuses.
-pub fn admit_connection(shard: &Shard, service: &Service, client: IpAddr) -> Result<(), End> {
-    if service.access.decide(client)? == Admission::TenantNeeded {
-        return Err(End::NotListed);
-    }
-    let Some(rate) = service.client_rate else { return Ok(()) };
-    let key = shard.shared.rates.client_key(&service.name, client);
-    spend(shard, key, rate, End::ClientRate).map_err(|denied| denied.end)
+pub fn admit_connection(
+    shard: &Shard,
+    service: &Service,
+    client: IpAddr,
+    places: &mut Vec<Counted>,
+) -> Result<Option<End>, End> {
+    let mut spared = None;
+    let mut spare = |asked: Result<(), End>| match asked {
+        Err(end) if service.access.dry_run => {
+            spared = spared.or(Some(end));
+            Ok(())
+        }
+        asked => asked,
+    };
+    spare(service.access.decide(client, b"").and_then(|admission| match admission {
+        Admission::Allowed => Ok(()),
+        Admission::TenantNeeded => Err(End::NotListed),
+    }))?;
+    spare(limits::take_places(shard, service, client, places))?;
+    let caller = Caller { client, tenant: None, parts: Parts::default() };
+    let spent = limits::spend(shard, service, &caller, None).map_err(|denied| denied.end)?;
+    Ok(spared.or(spent.spared))
 }
 
 /// The tenant's own rate and quota.

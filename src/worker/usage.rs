@@ -14,7 +14,7 @@ pub fn tell(shard: &Shard, calendar: &Calendar, tenant: &Tenant, dressing: &Dres
         dressing.set(&shard.buffers, name.as_bytes(), itoa::Buffer::new().format(number).as_bytes());
     };
     if let Some(rate) = &tenant.rate {
-        set("X-Rate-Limit", u64::from(rate.per_second));
+        set("X-Rate-Limit", u64::from(rate.requests));
     }
     if let Some(quota) = &tenant.quota {
         let now_s = shard.clock.unix_s();

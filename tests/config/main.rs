@@ -1,11 +1,14 @@
 //! The configuration as a user meets it: files in, snapshot, faults and documents out.
 
+mod balance;
 mod effect;
 mod explain;
 mod faults;
 mod files;
 mod hostile;
+mod limits;
 mod reference;
+mod routing;
 mod shaping;
 mod tenants;
 mod texts;

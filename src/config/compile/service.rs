@@ -2,14 +2,18 @@
 
 use std::collections::HashMap;
 
-use super::rules::Rules;
-use super::{Desk, EndpointIds, Page, address, cors, default_answer, headers, http, split, tcp, tokens, validation};
+use super::lists::{self, Files};
+use super::rules::{self, Rules};
+use super::{
+    Desk, EndpointIds, Page, Pages, address, balance, cors, default_answer, headers, http, limits, split, tcp, tokens,
+    validation,
+};
 use crate::config::section::Section;
 use crate::config::source::Faults;
 use crate::config::suggest;
 use crate::ids::ServiceId;
 use crate::limits::ENDPOINTS_MAX;
-use crate::wall::access::Access;
+use crate::wall::access::{Access, PathSet, Precedence};
 use crate::wall::listen::Listen;
 use crate::wall::rate::Rate;
 use crate::wall::routes::Routes;
@@ -31,6 +35,8 @@ pub(super) struct Modules {
 /// What a service needs to know of the world around its table.
 struct World<'w> {
     page: &'w Page,
+    http: &'w HttpRules,
+    files: Files,
     any_tenant: bool,
     host_name: &'w str,
 }
@@ -42,13 +48,15 @@ impl World<'_> {
 }
 
 pub(super) fn compile(
-    page: &Page,
+    pages: &Pages,
     http: &HttpRules,
     any_tenant: bool,
     host_name: &str,
     faults: &mut Faults,
 ) -> Modules {
-    let world = World { page, any_tenant, host_name };
+    let page = &pages.module;
+    let files = lists::files(&pages.lists, faults);
+    let world = World { page, http, files, any_tenant, host_name };
     let mut rules = Rules::new(page, http);
     let mut names = HashMap::new();
     let mut endpoint_ids = EndpointIds::default();
@@ -94,15 +102,15 @@ fn unique_name<'p>(page: &Page, base: &'p Section, names: &mut HashMap<&'p str, 
 fn service(world: &World<'_>, module: &Section, ids: &mut EndpointIds, faults: &mut Faults) -> Service {
     let base = module.one("base");
     let access_control = module.one("access_control");
-    let flow = access_control.int_u32("client_flow_limit");
     let mut desk = Desk { source: &world.page.source, section: base, faults: &mut *faults };
     let is_tcp = base.text("load_type") == "tcp";
     if !is_tcp && !base.text("frontend_addr").is_empty() {
         desk.warn("frontend_addr", "frontend_addr has no effect: only tcp modules have a listener".into(), "");
     }
-    let tcp = is_tcp.then(|| tcp::rules(&mut desk));
+    let tcp = is_tcp.then(|| tcp::rules(&mut desk, access_control));
     let host = host_mode(&mut desk);
     let access = access(world, access_control, is_tcp, faults);
+    let limits = limits::limits(&world.page.source, module, world.http.cluster.len(), faults);
     let upstream = upstream(world, module, ids, is_tcp, faults);
     let headers = headers::compile(world.page, module, faults);
     let cors = cors::compile(&mut world.desk(module.one("cors"), faults));
@@ -117,7 +125,7 @@ fn service(world: &World<'_>, module: &Section, ids: &mut EndpointIds, faults: &
         name: base.text("name").into(),
         access,
         jwt: tokens::jwt(world.page, module.one("jwt"), is_tcp, faults),
-        client_rate: rate(flow),
+        limits,
         body_bytes_max: base.int("body_bytes_max").unsigned_abs(),
         read_body_bytes_max: base.int("read_body_bytes_max").unsigned_abs(),
         trailers: base.flag("trailers"),
@@ -135,7 +143,7 @@ fn service(world: &World<'_>, module: &Section, ids: &mut EndpointIds, faults: &
 
 /// GateKeeper's burst is three times the rate. 0 is no limit.
 pub(super) fn rate(per_second: u32) -> Option<Rate> {
-    (per_second > 0).then(|| Rate { per_second, burst: per_second.saturating_mul(3) })
+    (per_second > 0).then(|| Rate::per_second(per_second, per_second.saturating_mul(3)))
 }
 
 fn host_mode(desk: &mut Desk<'_>) -> HostMode {
@@ -150,13 +158,36 @@ fn host_mode(desk: &mut Desk<'_>) -> HostMode {
 fn access(world: &World<'_>, section: &Section, is_tcp: bool, faults: &mut Faults) -> Access {
     let mut desk = Desk { source: &world.page.source, section, faults };
     let hosts = desk.items("white_host_name");
+    let merge_slashes = world.http.merge_slashes;
     let access = Access {
         open: section.int("open") == 1,
-        black: desk.addresses("black_list"),
-        white: desk.addresses("white_list"),
+        precedence: match section.text("precedence") {
+            "white_decides" => Precedence::WhiteDecides,
+            "both_pass" => Precedence::BothPass,
+            _ => Precedence::BlackFirst,
+        },
+        tenant_demanded: section.flag("tenant_demanded") && !is_tcp,
+        dry_run: section.flag("dry_run"),
+        black: lists::list(&mut desk, "black_list", "black_list_file", &world.files),
+        white: lists::list(&mut desk, "white_list", "white_list_file", &world.files),
+        urls: PathSet::new(desk.each("url_white_list", |text| rules::prefix(text, merge_slashes))),
         host_listed: hosts.iter().any(|item| item.text == world.host_name),
     };
-    let nobody = access.white.is_empty() && !access.host_listed && section.text("white_list").is_empty();
+    for key in ["client_connections_max", "service_connections_max"] {
+        if !is_tcp && section.int(key) > 0 {
+            desk.warn(key, format!("{key} has no effect: only tcp modules count connections"), "");
+        }
+    }
+    if access.dry_run {
+        desk.warn(
+            "dry_run",
+            "dry_run: these lists refuse nobody".into(),
+            "remove it once the log shows what you expect",
+        );
+    }
+    let strict = access.open && access.precedence == Precedence::BlackFirst;
+    let lets_in = access.white.is_given() || access.urls != PathSet::default() || access.host_listed;
+    let nobody = strict && !lets_in && section.text("white_list").is_empty();
     if access.open && nobody && is_tcp {
         let message = "open = 1 with an empty white_list: this tcp service refuses everybody".into();
         desk.warn("open", message, "add a white_list, or set open = 0");
@@ -170,15 +201,12 @@ fn access(world: &World<'_>, section: &Section, is_tcp: bool, faults: &mut Fault
 fn upstream(world: &World<'_>, module: &Section, ids: &mut EndpointIds, is_tcp: bool, faults: &mut Faults) -> Upstream {
     let section = module.one("load_balance");
     let mut desk = Desk { source: &world.page.source, section, faults };
-    let strategy = section.text("type");
-    if !matches!(strategy, "round-robin" | "weight_round") {
-        let message = format!("`{strategy}` does not exist yet: weighted round-robin is used");
-        desk.warn("type", message, "write \"round-robin\"");
-    }
     // A tunnel is a connection for as long as its client wants: only a bound that was asked for holds.
     let unbounded = is_tcp && !section.gives("connections_max");
+    let endpoints = endpoints(&mut desk, ids);
     Upstream {
-        endpoints: endpoints(&mut desk, ids),
+        balance: balance::balance(&mut desk, &endpoints, is_tcp),
+        endpoints,
         connect_timeout_ms: section.ms("proxy_connect_timeout"),
         request_timeout_ms: section.ms("request_timeout"),
         header_timeout_ms: section.ms("proxy_header_timeout"),

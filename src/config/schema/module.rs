@@ -36,8 +36,8 @@ pub(super) const FILE: Table = Table::one(
         "access_control",
         ACCESS_CONTROL,
         "Who may call it. With `open = 1` the order is: black list (refused), white list (let in), this machine's \
-         name in `white_host_name` (let in), and everybody else must be a tenant of app.toml. Without this table, \
-         or with `open = 0`, only `client_flow_limit` holds.",
+         name in `white_host_name` (let in), and everybody else must be a tenant of app.toml; `precedence` has others. \
+         Without this table, or with `open = 0`, only `client_flow_limit` and the two bounds on connections hold.",
     ),
     shaping::REWRITE,
     shaping::HEADER,
@@ -45,6 +45,15 @@ pub(super) const FILE: Table = Table::one(
     shaping::VALIDATION,
     shaping::DEFAULT_ANSWER,
     tokens::JWT,
+    Table::one(
+        "limit",
+        LIMIT,
+        "How often the service may be called, by whom: each limit has buckets of its own, for the whole process, \
+         however many workers there are. A request takes of every limit that concerns it, or is refused and takes \
+         of none. See [limits.md](limits.md).",
+    )
+    .many()
+    .status(Status::New),
 ])]);
 
 const BASE: &[Key] = &[
@@ -84,8 +93,8 @@ const BASE: &[Key] = &[
         1,
         READ_BODY_BYTES_CEILING as i64,
         65_536,
-        "The largest request body that a rule reads whole before it decides: a form that may name a tenant. A larger \
-         one is answered 413; bodies that no rule looks into are not bounded by this.",
+        "The largest request body that a rule reads whole before it decides: a form that may name a tenant, JSON that is \
+         validated. A larger one is answered 413; bodies that no rule looks into are not bounded by this.",
     )
     .unit("bytes")
     .ours(),
@@ -138,6 +147,26 @@ const BASE: &[Key] = &[
     .ours(),
 ];
 
+/// The names that GateKeeper and its kin have for ways of balancing, and our own.
+const BALANCE_TYPES: &[&str] = &[
+    "round-robin",
+    "round",
+    "weight_round",
+    "WightRobin",
+    "RoundRobin",
+    "random",
+    "Rand",
+    "weight_random",
+    "consistent_hash",
+    "hash",
+    "ip_hash",
+    "IPHash",
+    "least_requests",
+    "least_conn",
+    "LeastConn",
+    "peak_ewma",
+];
+
 const LOAD_BALANCE: &[Key] = &[
     word(
         "check_method",
@@ -167,12 +196,69 @@ const LOAD_BALANCE: &[Key] = &[
     int("fall", 1, 100, 1, "Failed probes in a row that take an endpoint out.").unit("probes").ours(),
     word(
         "type",
-        &["round-robin", "round", "weight_round", "random", "consistent_hash", "hash", "ip_hash", "least_conn"],
+        BALANCE_TYPES,
         "round-robin",
-        "How an endpoint is chosen: smooth weighted round-robin. Another strategy's name is accepted with a warning \
-         that round-robin is used until it exists; GateKeeper ignores the value.",
+        "How an endpoint is chosen. `round-robin`, `weight_round`, `WightRobin`: each in its turn, as often as its \
+         weight says, evenly spread. `round`, `RoundRobin`: each in its turn, all alike. `random`, `Rand`: by chance, \
+         all alike. `weight_random`: by chance, as often as the weight says. `consistent_hash`, `hash`: the one that the \
+         request's `hash_key` belongs to. `ip_hash`, `IPHash`: the one that the client's address belongs to. \
+         `least_requests`, `least_conn`, `LeastConn`: the one with the fewest requests under way for its weight. \
+         `peak_ewma`: of two by chance, the one that is likely to answer sooner. GateKeeper itself ignores the value and \
+         does as `round-robin`.",
+    ),
+    text(
+        "hash_key",
+        "",
+        "Of `consistent_hash`: what decides. `url` (path and query as the client asked), `client` (its address), \
+         `header.NAME`, `cookie.NAME` or `query.NAME`; a request without that part goes by round-robin. Absent, it is \
+         `url`, and of a `tcp` service `client`, the only one that it has.",
     )
-    .status(Status::Later("only weighted round-robin is built")),
+    .example("header.x-user")
+    .ours(),
+    int(
+        "hash_load_max",
+        100,
+        10_000,
+        0,
+        "Of `consistent_hash` and `ip_hash`: how many requests an endpoint may have under way, as a part of its fair \
+         share of all, such as 125. Beyond that a key goes to the next endpoint of the ring.",
+    )
+    .unit("percent")
+    .zero(Zero::Means("no bound"))
+    .ours(),
+    int(
+        "hash_points",
+        4,
+        4_096,
+        640,
+        "Of `consistent_hash` and `ip_hash`: how many points on the ring the heaviest endpoint has, in fours. More spread \
+         keys more evenly. 160 is what memcached's clients have.",
+    )
+    .unit("points")
+    .ours(),
+    int(
+        "slow_start",
+        100,
+        DAY_MS,
+        0,
+        "An endpoint that is back after it was down, or is new beside others, begins with a sixteenth of its weight and \
+         has the whole after this long. A hash goes by it only in `hash_load_max`.",
+    )
+    .unit("ms")
+    .zero(Zero::Means("at once"))
+    .ours(),
+    int(
+        "failure_weight",
+        1,
+        100,
+        50,
+        "How much of its effective weight an endpoint loses by each attempt that fails (no connection, no answer, a \
+         malformed or broken one), down to a sixty-fourth. Each that goes well gives a tenth of the whole back, and ten \
+         seconds all of it. A hash goes by it only in `hash_load_max`.",
+    )
+    .unit("percent")
+    .zero(Zero::Means("nothing"))
+    .ours(),
     Key::of(
         "ip_list",
         Kind::Commas,
@@ -291,4 +377,132 @@ const ACCESS_CONTROL: &[Key] = &[
     .unit("per second")
     .zero(Zero::Means("off")),
     int("open", 0, 1, 0, "1: the lists and the tenant demand are in force."),
+    word(
+        "precedence",
+        &["black_first", "white_decides", "both_pass"],
+        "black_first",
+        "Which list goes first. `black_first` is GateKeeper's: black refuses, white lets in, everybody else must be a \
+         tenant. `white_decides` is go_gateway's: where there is a white list, only who is on it passes and the black \
+         list is not asked; where there is none, the black list refuses. `both_pass` is manba's: who is on the black \
+         list is refused, and so is who is not on the white list, where there is one. Under the last two \
+         `white_host_name` means nothing.",
+    )
+    .ours(),
+    flag(
+        "tenant_demanded",
+        false,
+        "Under `white_decides` and `both_pass`: whom the lists let pass must be a tenant of app.toml too, as \
+         go_gateway's `open_auth` demands. Of an http service.",
+    )
+    .ours(),
+    text(
+        "black_list_file",
+        "",
+        "A file of further addresses and ranges of the black list: one on each line, what follows `#` is not read. \
+         Its path is relative to this file's folder. It is watched and loaded as this file is.",
+    )
+    .example("addresses.list")
+    .ours(),
+    text(
+        "white_list_file",
+        "",
+        "The same of the white list. A file without an address is a white list with nobody on it.",
+    )
+    .example("addresses.list")
+    .ours(),
+    commas(
+        "url_white_list",
+        "Paths, each with all below it, as a rule is compared: whoever asks for these is as good as on the white list.",
+    )
+    .example("/orders/open")
+    .ours(),
+    flag(
+        "dry_run",
+        false,
+        "What the lists, the tenant demand and the bounds on connections of this table, and `client_flow_limit`, would \
+         refuse is let pass; the request log has it, with the reason in `$dry_run`.",
+    )
+    .ours(),
+    int(
+        "client_connections_max",
+        1,
+        1_000_000,
+        0,
+        "Of a `tcp` service: connections that one client address (IPv6: one /64) may have open, for the whole process. \
+         Further ones are closed.",
+    )
+    .zero(Zero::Means("no limit"))
+    .ours(),
+    int(
+        "service_connections_max",
+        1,
+        16_000_000,
+        0,
+        "Of a `tcp` service: connections that all clients together may have open, for the whole process.",
+    )
+    .zero(Zero::Means("no limit"))
+    .ours(),
+];
+
+const LIMIT: &[Key] = &[
+    text(
+        "by",
+        "client",
+        "Whom it counts: `client` (each client address, IPv6 by /64), `service` (all clients together), `endpoint` \
+         (each endpoint: where its rate is used up, another is picked), `tenant` (each tenant of app.toml), \
+         `header.NAME`, `cookie.NAME` or `query.NAME` (each value). A request that has no tenant or no such value does \
+         not fall under the limit. A `tcp` service has `client` and `service`, and counts connections.",
+    )
+    .example("header.x-api-key")
+    .ours(),
+    int("rate", 1, u32::MAX as i64, 0, "Requests in each window.").required().example("100").ours(),
+    word("window", &["second", "minute", "hour"], "second", "How long that is.").ours(),
+    int(
+        "burst",
+        1,
+        u32::MAX as i64,
+        0,
+        "Requests that may come at once after a pause; the bucket fills again at the rate, evenly.",
+    )
+    .zero(Zero::Means("as many as `rate`"))
+    .ours(),
+    int(
+        "wait",
+        1,
+        60_000,
+        0,
+        "A request over the rate waits for its turn up to this long, and is refused only where that is longer away; so \
+         `rate` times this is how many wait at most. Not of a `tcp` service, nor by `endpoint`.",
+    )
+    .unit("ms")
+    .zero(Zero::Means("it is refused at once"))
+    .ours(),
+    word(
+        "share",
+        &["process", "cluster"],
+        "process",
+        "Whose the rate is: this process's, or that of all members of `cluster.cluster_list` together, of which each \
+         has an equal part.",
+    )
+    .ours(),
+    flag(
+        "fields",
+        true,
+        "Answers say what is left in the fields `RateLimit-Policy` and `RateLimit` \
+         (draft-ietf-httpapi-ratelimit-headers-10). A refusal always says so.",
+    )
+    .ours(),
+    flag(
+        "dry_run",
+        false,
+        "Nobody is refused; the request log has whom it would have been, with the reason in `$dry_run`.",
+    )
+    .ours(),
+    text(
+        "name",
+        "",
+        "Its name in the RateLimit fields, unique in its service. Absent, it is made of `by` and `window`.",
+    )
+    .example("burst-of-keys")
+    .ours(),
 ];

@@ -379,7 +379,9 @@ fn keys_come_over_tls_from_those_whom_the_machine_trusts_alone() {
     let mut port = String::new();
     BufReader::new(server.0.stdout.take().expect("a pipe")).read_line(&mut port).expect("its port");
     let conf = conf(&origin, &format!("{ED}; jwks_url = \"https://127.0.0.1:{}/keys\"", port.trim()));
-    let trusting = Gateway::start_with(&conf, |command| drop(command.env("SSL_CERT_FILE", &certificate)));
+    let trusting = Gateway::start_with(&conf, |command| {
+        command.env("SSL_CERT_FILE", &certificate);
+    });
     assert!(eventually(|| ask(&trusting, &issuer.token()).status() == 200), "{}", trusting.stderr());
     let wary = Gateway::start(&conf);
     assert!(eventually(|| wary.stderr().contains("no token is taken yet")), "{}", wary.stderr());

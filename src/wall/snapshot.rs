@@ -183,10 +183,10 @@ pub struct Service {
     pub name: Box<str>,
     /// Lists and the tenant demand.
     pub access: Access,
-    /// How often it may be called, by whom; `None` where nobody asks.
-    pub limits: Option<Box<Limits>>,
     /// What it asks of tokens.
     pub jwt: Option<Box<Jwt>>,
+    /// How often it may be called, by whom; `None` where nobody asks.
+    pub limits: Option<Box<Limits>>,
     /// Largest request body in bytes; 0 is no limit.
     pub body_bytes_max: u64,
     /// Largest request body that a rule reads whole before it decides.

@@ -12,6 +12,7 @@ use super::buffer::{Class, Lease};
 use super::downstream::Peer;
 use super::dressing::Dressing;
 use super::grant::{self, Answer, Grant};
+use super::group::Group;
 use super::headers::{self, Material};
 use super::limits;
 use super::log::Note;
@@ -328,8 +329,8 @@ pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>, note: &m
     }
     Some(match decision {
         Ok(Decision::Local(local)) => Plan::Local(local, terms),
-        Ok(Decision::Wait(wait_ns)) => Plan::Wait(wait_ns, terms),
         Ok(Decision::Granted(answer)) => Plan::Granted(answer, terms),
+        Ok(Decision::Wait(wait_ns)) => Plan::Wait(wait_ns, terms),
         Ok(Decision::NeedBody(need)) => Plan::NeedBody(need, terms),
         Ok(Decision::Forward { replica, endpoint, out }) => Plan::Forward(Forward { replica, endpoint, out }, terms),
         Err(denied) => Plan::Refused(denied, terms),
@@ -625,40 +626,5 @@ fn host<'a>(service: &'a Service, rules: &'a HttpRules, head: &RequestHead<'a>, 
         (HostMode::Client, _) if !head.host.is_empty() => head.host,
         _ if node.starts_with("unix:") => b"localhost",
         _ => node.as_bytes(),
-    }
-}
-
-/// What tells the upstream on whose behalf: GateKeeper's group headers and the tenant's name.
-struct Group<'p> {
-    app_id: &'p [u8],
-    id: [u8; 20],
-    key: [u8; 40],
-    lengths: (usize, usize),
-}
-
-impl<'p> Group<'p> {
-    fn of(permit: &Permit<'p>) -> Self {
-        use std::io::Write;
-        let mut group = Self { app_id: b"", id: [0; 20], key: [0; 40], lengths: (0, 0) };
-        let Some(tenant) = permit.tenant() else { return group };
-        group.app_id = tenant.app_id.as_bytes();
-        if tenant.group_id > 0 {
-            let (mut id, mut key) = (&mut group.id[..], &mut group.key[..]);
-            // Both arrays hold the longest u64 with its prefix.
-            let _ = write!(id, "{}", tenant.group_id);
-            let _ = write!(key, "gatekeeper_upm_{}", tenant.group_id);
-            group.lengths = (20 - id.len(), 40 - key.len());
-        }
-        group
-    }
-    fn fields(&self) -> ([(&'static str, &[u8]); 3], usize) {
-        let group_id = ("didi-header-usergroup", &self.id[..self.lengths.0]);
-        let group_key = ("didi-header-usergroupkey", &self.key[..self.lengths.1]);
-        let tenant = ("x-gatekeeper-app", self.app_id);
-        match (self.app_id.is_empty(), self.lengths.0) {
-            (true, _) => ([tenant; 3], 0),
-            (false, 0) => ([tenant; 3], 1),
-            (false, _) => ([tenant, group_id, group_key], 3),
-        }
     }
 }

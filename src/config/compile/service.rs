@@ -124,8 +124,8 @@ fn service(world: &World<'_>, module: &Section, ids: &mut EndpointIds, faults: &
     Service {
         name: base.text("name").into(),
         access,
-        limits,
         jwt: tokens::jwt(world.page, module.one("jwt"), is_tcp, faults),
+        limits,
         body_bytes_max: base.int("body_bytes_max").unsigned_abs(),
         read_body_bytes_max: base.int("read_body_bytes_max").unsigned_abs(),
         trailers: base.flag("trailers"),

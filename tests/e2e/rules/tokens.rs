@@ -29,8 +29,12 @@ fn hs(more: &str) -> String {
     format!("algorithms = [\"HS256\"]; secret = \"{SECRET}\"; {more}")
 }
 
+fn key(secret: &str) -> EncodingKey {
+    EncodingKey::from_secret(secret.as_bytes()).expect("not empty")
+}
+
 fn signed(claims: &Value, secret: &str) -> String {
-    encode(&Header::new(Algorithm::HS256), claims, &EncodingKey::from_secret(secret.as_bytes()).unwrap()).unwrap()
+    encode(&Header::new(Algorithm::HS256), claims, &key(secret)).expect("a token")
 }
 
 fn good() -> Value {
@@ -149,7 +153,8 @@ impl Issuer {
     }
 
     fn set(&self) -> String {
-        let mut jwk = serde_json::to_value(Jwk::from_encoding_key(&self.0, Algorithm::EdDSA).expect("a key")).unwrap();
+        let mut jwk =
+            serde_json::to_value(Jwk::from_encoding_key(&self.0, Algorithm::EdDSA).expect("a key")).expect("JSON");
         jwk["kid"] = "k".into();
         json!({ "keys": [jwk] }).to_string()
     }

@@ -215,6 +215,7 @@ impl Shard {
             of: self.shared.workers,
             meter: self.meter,
             loads: self.shared.loads,
+            origin: self.shared.origin,
             now_us: self.clock.now_us(),
         };
         let before = known.get(&definition.name);

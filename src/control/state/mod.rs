@@ -119,7 +119,7 @@ impl State {
         roll.take_up(&snapshot, EpochId(1), &mut duties);
         let mut rows = RowBook::default();
         let row_ids = rows.assign(&snapshot);
-        let publisher = Publisher::open(snapshot, roll.publish(EpochId(1)), row_ids, now, pace.health_gap);
+        let publisher = Publisher::open(snapshot, roll.publish(EpochId(1), now), row_ids, now, pace.health_gap);
         let mut state = Self {
             pace,
             sources: Vec::new(),
@@ -251,7 +251,7 @@ impl State {
             self.ask(now, Asker::Quiet);
         }
         if self.publisher.due().is_some_and(|due| now >= due) {
-            let health = self.roll.publish(self.publisher.next_id());
+            let health = self.roll.publish(self.publisher.next_id(), now);
             let replaced = self.publisher.publish_health(health, now);
             self.chart();
             self.out.push(Effect::Free(replaced));
@@ -461,7 +461,7 @@ impl State {
         self.take_up_process(now, process);
         let first = self.publisher.next_id();
         self.roll.take_up(&snapshot, first, &mut self.out);
-        let health = self.roll.publish(first);
+        let health = self.roll.publish(first, now);
         let row_ids = self.rows.assign(&snapshot);
         let replaced = self.publisher.publish(snapshot, health, row_ids, now);
         self.chart();

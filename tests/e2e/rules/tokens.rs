@@ -277,6 +277,17 @@ fn a_tenant_gets_a_token_for_its_secret_and_is_known_by_it() {
 }
 
 #[test]
+fn a_token_for_the_service_passes_where_the_query_names_the_tenant() {
+    let origin = Origin::ok();
+    let gateway = Gateway::start(&giving(&origin));
+    let target = "/svc/a?app_id=shop&sign=shop-secret:with:colons";
+    let answer =
+        gateway.connect().ask(format!("GET {target} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer theirs\r\n\r\n"));
+    assert_eq!(answer.status(), 200);
+    assert_eq!(origin.only().head.all("authorization"), ["Bearer theirs"]);
+}
+
+#[test]
 fn tokens_of_the_gateway_expire_and_foreign_ones_are_refused() {
     let origin = Origin::ok();
     let gateway = Gateway::start(&giving(&origin));

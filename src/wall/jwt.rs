@@ -186,7 +186,6 @@ fn seconds(claims: &Map<String, Value>, name: &str) -> Result<Option<u64>, End> 
         return Ok(Some(whole));
     }
     let fraction = value.as_f64().filter(|seconds| (0.0..9e15).contains(seconds));
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "its range was just looked at")]
     fraction.map(|seconds| Some(seconds as u64)).ok_or(End::TokenClaims)
 }
 

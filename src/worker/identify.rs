@@ -10,6 +10,8 @@ use super::tokens;
 use crate::end::End;
 use crate::proto::authorization::{self, SIGNED, Signed};
 use crate::proto::form;
+use crate::proto::head::RequestHead;
+use crate::wall::issuer::Issuer;
 use crate::wall::nonces::Refused;
 use crate::wall::signing::{Signable, is_body};
 use crate::wall::snapshot::{Service, Snapshot};
@@ -39,9 +41,7 @@ pub fn ask<'e>(
         let signed = Signed::parse(credentials).ok_or(End::TenantSign)?;
         return by_signature(shard, snapshot, applicant, signed);
     }
-    // A service that asks for tokens of somebody else gets those in the one place there is for them.
-    if service.jwt.is_none()
-        && let Some(issuer) = &snapshot.issuer
+    if let Some(issuer) = own_token(snapshot, service, applicant.head)
         && let Some(verified) = tokens::ask(shard, &issuer.jwt, applicant.head.fields)?
     {
         let claim = Claim { app_id: verified.subject.as_bytes(), proof: Proof::Token };
@@ -51,6 +51,16 @@ pub fn ask<'e>(
         return Ok(Who::NeedBody);
     }
     by_secret(shard, snapshot, applicant).map(Who::Tenant)
+}
+
+/// Who has given the token that a request names its tenant by, if it does. There is one place for tokens: where the
+/// service has an issuer of its own it is that one's, and where the query has an `app_id` it is for the service.
+#[must_use]
+pub fn own_token<'e>(snapshot: &'e Snapshot, service: &Service, head: &RequestHead<'_>) -> Option<&'e Issuer> {
+    let issuer = snapshot.issuer.as_deref().filter(|_| service.jwt.is_none())?;
+    authorization::of_scheme(head.fields, "Bearer")?;
+    let named = head.query.is_some_and(|query| form::find(query, b"app_id", &mut Vec::new()).is_some());
+    (!named).then_some(issuer)
 }
 
 fn by_signature<'e>(

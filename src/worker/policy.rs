@@ -82,7 +82,7 @@ impl<'e> Permit<'e> {
     ) -> Self {
         let bears = |scheme| authorization::of_scheme(head.fields, scheme).is_some();
         let signs = tenant.is_some_and(|tenant| tenant.signing.is_some()) && bears(SIGNED);
-        let given = || tenant.is_some() && service.jwt.is_none() && snapshot.issuer.is_some() && bears("Bearer");
+        let given = || tenant.is_some() && identify::own_token(snapshot, service, head).is_some();
         let credentials = if signs || given() {
             Credentials::Authorization
         } else if service.access.open {

@@ -125,6 +125,9 @@ fn ground_tokens(text: &mut Text, path: &str, key: &Key) {
         let table = text.entry(("base.toml", path.to_owned())).or_default();
         table.insert("signing_key", "\"0123456789abcdef0123456789abcdef\"".into());
     }
+    if key.name == "sign_window" {
+        text.entry(("app.toml", path.to_owned())).or_default().insert("sign_method", "\"hmac-sha256\"".into());
+    }
     if path != "module.jwt" {
         return;
     }

@@ -42,7 +42,9 @@ pub(super) fn tell<'s>(
         edits::push(edits, Edit::Delete, authorization::FIELD, b"");
         return judge(story, snapshot, Some(claim), client, path);
     }
-    if let Some(issuer) = snapshot.issuer.as_ref().filter(|_| service.jwt.is_none())
+    let query = head.query.unwrap_or_default();
+    let named = form::find(query, b"app_id", &mut Vec::new()).is_some();
+    if let Some(issuer) = snapshot.issuer.as_ref().filter(|_| service.jwt.is_none() && !named)
         && let Some(token) = authorization::of_scheme(head.fields, "Bearer")
     {
         let place = issuer.jwt.place.look();
@@ -56,7 +58,6 @@ pub(super) fn tell<'s>(
         let claim = Claim { app_id: verified.subject.as_bytes(), proof: Proof::Token };
         return judge(story, snapshot, Some(claim), client, path);
     }
-    let query = head.query.unwrap_or_default();
     let (mut id_scratch, mut sign_scratch) = (Vec::new(), Vec::new());
     let app_id = form::find(query, b"app_id", &mut id_scratch);
     let sign = form::find(query, b"sign", &mut sign_scratch).unwrap_or_default();

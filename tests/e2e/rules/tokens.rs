@@ -29,8 +29,12 @@ fn hs(more: &str) -> String {
     format!("algorithms = [\"HS256\"]; secret = \"{SECRET}\"; {more}")
 }
 
+fn key(secret: &str) -> EncodingKey {
+    EncodingKey::from_secret(secret.as_bytes()).expect("not empty")
+}
+
 fn signed(claims: &Value, secret: &str) -> String {
-    encode(&Header::new(Algorithm::HS256), claims, &EncodingKey::from_secret(secret.as_bytes()).unwrap()).unwrap()
+    encode(&Header::new(Algorithm::HS256), claims, &key(secret)).expect("a token")
 }
 
 fn good() -> Value {
@@ -149,7 +153,8 @@ impl Issuer {
     }
 
     fn set(&self) -> String {
-        let mut jwk = serde_json::to_value(Jwk::from_encoding_key(&self.0, Algorithm::EdDSA).expect("a key")).unwrap();
+        let mut jwk =
+            serde_json::to_value(Jwk::from_encoding_key(&self.0, Algorithm::EdDSA).expect("a key")).expect("JSON");
         jwk["kid"] = "k".into();
         json!({ "keys": [jwk] }).to_string()
     }
@@ -269,6 +274,17 @@ fn a_tenant_gets_a_token_for_its_secret_and_is_known_by_it() {
     }
     let narrow = token_of(&grant(&gateway, &basic("narrow:narrow-secret"), "grant_type=client_credentials"));
     ask(&gateway, &narrow).expect_end(403, "tenant_path");
+}
+
+#[test]
+fn a_token_for_the_service_passes_where_the_query_names_the_tenant() {
+    let origin = Origin::ok();
+    let gateway = Gateway::start(&giving(&origin));
+    let target = "/svc/a?app_id=shop&sign=shop-secret:with:colons";
+    let answer =
+        gateway.connect().ask(format!("GET {target} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer theirs\r\n\r\n"));
+    assert_eq!(answer.status(), 200);
+    assert_eq!(origin.only().head.all("authorization"), ["Bearer theirs"]);
 }
 
 #[test]

@@ -11,6 +11,8 @@ use std::rc::Rc;
 use super::buffer::{Class, Lease};
 use super::downstream::Peer;
 use super::dressing::Dressing;
+use super::grant::{self, Answer, Grant};
+use super::group::Group;
 use super::headers::{self, Material};
 use super::limits;
 use super::log::Note;
@@ -23,6 +25,7 @@ use super::upstream::replica::{Replica, Tried};
 use super::validation;
 use crate::end::End;
 use crate::ids::{ServiceId, TenantId};
+use crate::limits::GRANT_BODY_BYTES_MAX;
 use crate::proto::edits::Edits;
 use crate::proto::forward::{self, Onward};
 use crate::proto::framing::Framed;
@@ -34,6 +37,7 @@ use crate::wall::composition::{Taken, Target};
 use crate::wall::cors::Crossing;
 use crate::wall::default_answer::When;
 use crate::wall::forwarded;
+use crate::wall::issuer::Issuer;
 use crate::wall::limit::Caller;
 use crate::wall::routes::{Asked, Route};
 use crate::wall::snapshot::{HostMode, HttpRules, Service};
@@ -49,6 +53,8 @@ pub enum Plan {
     Wait(u64, Terms),
     /// It goes to an endpoint.
     Forward(Forward, Terms),
+    /// Somebody asked for a token.
+    Granted(Answer, Terms),
     /// It is refused.
     Refused(Denied, Terms),
 }
@@ -62,6 +68,7 @@ impl Plan {
             | Self::NeedBody(_, terms)
             | Self::Wait(_, terms)
             | Self::Forward(_, terms)
+            | Self::Granted(_, terms)
             | Self::Refused(_, terms) => terms,
         }
     }
@@ -322,6 +329,7 @@ pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>, note: &m
     }
     Some(match decision {
         Ok(Decision::Local(local)) => Plan::Local(local, terms),
+        Ok(Decision::Granted(answer)) => Plan::Granted(answer, terms),
         Ok(Decision::Wait(wait_ns)) => Plan::Wait(wait_ns, terms),
         Ok(Decision::NeedBody(need)) => Plan::NeedBody(need, terms),
         Ok(Decision::Forward { replica, endpoint, out }) => Plan::Forward(Forward { replica, endpoint, out }, terms),
@@ -331,6 +339,7 @@ pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>, note: &m
 
 enum Decision {
     Local(Local),
+    Granted(Answer),
     NeedBody(NeedBody),
     Wait(u64),
     Forward { replica: Rc<Replica>, endpoint: usize, out: Lease },
@@ -380,6 +389,9 @@ impl Desk<'_> {
     fn decide_path(&self, path: &[u8], terms: &mut Terms) -> Result<Decision, Denied> {
         if let Some(local) = self.local(path)? {
             return Ok(Decision::Local(local));
+        }
+        if let Some(issuer) = self.epoch.snapshot().issuer.as_deref().filter(|issuer| *issuer.path == *path) {
+            return self.grant(issuer);
         }
         let Destination { route, id, service } = self.route(path).ok_or(End::NoRoute)?;
         terms.service = Some(id);
@@ -498,6 +510,15 @@ impl Desk<'_> {
         }
     }
 
+    /// A tenant asks for a token.
+    fn grant(&self, issuer: &Issuer) -> Result<Decision, Denied> {
+        let tenants = &self.epoch.snapshot().tenants;
+        Ok(match grant::ask(self.shard, tenants, issuer, self.head, self.question.body)? {
+            Grant::Answer(answer) => Decision::Granted(answer),
+            Grant::NeedBody => Decision::NeedBody(NeedBody { bytes_max: GRANT_BODY_BYTES_MAX, admitted: false }),
+        })
+    }
+
     fn route(&self, path: &[u8]) -> Option<Destination<'_>> {
         let asked = Asked::of(path, self.head);
         self.shard.router.find(self.epoch.snapshot(), &asked, || self.client(), self.question.service)
@@ -512,21 +533,22 @@ impl Desk<'_> {
         forwarded::client(peer, self.head.fields, &self.rules.trusted_proxies)
     }
 
-    fn admit(
-        &self,
-        service: &Service,
+    fn admit<'s>(
+        &'s self,
+        service: &'s Service,
         path: &[u8],
         client: IpAddr,
         named: &Cell<Option<TenantId>>,
         spared: &Cell<Option<End>>,
-    ) -> Result<Verdict<'_>, Denied> {
-        // The lifetime of a tenant is the snapshot's, not the service reference's.
+    ) -> Result<Verdict<'s>, Denied> {
         let snapshot = self.epoch.snapshot();
         if let Some(before) = self.question.admitted_on {
             named.set(before.tenant);
-            return Ok(Verdict::Admitted(policy::admitted_before(snapshot, service, before.tenant)));
+            let permit = policy::admitted_before(self.shard, snapshot, service, before.tenant, self.head)?;
+            return Ok(Verdict::Admitted(permit));
         }
-        let applicant = Applicant { head: self.head, path, body: self.question.body, client, named, spared };
+        let Question { body, dressing, .. } = *self.question;
+        let applicant = Applicant { head: self.head, path, body, client, dressing, named, spared };
         policy::admit(self.shard, snapshot, service, &applicant)
     }
 
@@ -553,6 +575,8 @@ impl Desk<'_> {
         let material = Material { head, taken, client: *client, id: &terms.request_id };
         let origin = || material.origin(query.unwrap_or_default(), &behind);
         let id_rules = &self.rules.request_id;
+        edits.clear();
+        edits.extend_from_slice(permit.edits());
         headers::edit_request((edits, other, composed), service.headers.as_deref(), id_rules, origin, material.id);
         let target = match route.rewrite.composition() {
             Some(composition) => composition.target(&origin(), other, target).ok_or(End::BadRewrite)?,
@@ -602,40 +626,5 @@ fn host<'a>(service: &'a Service, rules: &'a HttpRules, head: &RequestHead<'a>, 
         (HostMode::Client, _) if !head.host.is_empty() => head.host,
         _ if node.starts_with("unix:") => b"localhost",
         _ => node.as_bytes(),
-    }
-}
-
-/// What tells the upstream on whose behalf: GateKeeper's group headers and the tenant's name.
-struct Group<'p> {
-    app_id: &'p [u8],
-    id: [u8; 20],
-    key: [u8; 40],
-    lengths: (usize, usize),
-}
-
-impl<'p> Group<'p> {
-    fn of(permit: &Permit<'p>) -> Self {
-        use std::io::Write;
-        let mut group = Self { app_id: b"", id: [0; 20], key: [0; 40], lengths: (0, 0) };
-        let Some(tenant) = permit.tenant() else { return group };
-        group.app_id = tenant.app_id.as_bytes();
-        if tenant.group_id > 0 {
-            let (mut id, mut key) = (&mut group.id[..], &mut group.key[..]);
-            // Both arrays hold the longest u64 with its prefix.
-            let _ = write!(id, "{}", tenant.group_id);
-            let _ = write!(key, "gatekeeper_upm_{}", tenant.group_id);
-            group.lengths = (20 - id.len(), 40 - key.len());
-        }
-        group
-    }
-    fn fields(&self) -> ([(&'static str, &[u8]); 3], usize) {
-        let group_id = ("didi-header-usergroup", &self.id[..self.lengths.0]);
-        let group_key = ("didi-header-usergroupkey", &self.key[..self.lengths.1]);
-        let tenant = ("x-gatekeeper-app", self.app_id);
-        match (self.app_id.is_empty(), self.lengths.0) {
-            (true, _) => ([tenant; 3], 0),
-            (false, 0) => ([tenant; 3], 1),
-            (false, _) => ([tenant, group_id, group_key], 3),
-        }
     }
 }

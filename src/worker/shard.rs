@@ -23,6 +23,7 @@ use super::meter::Meter;
 use super::request_id::{RequestId, RequestIds};
 use super::route::Router;
 use super::tickets::Tickets;
+use super::tokens::Tokens;
 use super::trace::TraceIds;
 use super::upstream::pool::Pool;
 use super::upstream::replica::{Core, Replica};
@@ -33,6 +34,7 @@ use crate::wall::epoch::Epoch;
 use crate::wall::journal::Journal;
 use crate::wall::link::{Open, Report, ReportSender};
 use crate::wall::loads::Loads;
+use crate::wall::nonces::Nonces;
 use crate::wall::rate::RateTable;
 use crate::wall::rewrite::RewriteScratch;
 use crate::wall::slot::StatsFile;
@@ -47,6 +49,8 @@ pub struct Shared {
     pub pseudonym: Arc<str>,
     /// The limits table, named exception to nothing shared.
     pub rates: Arc<RateTable>,
+    /// Nonces of signed requests, named exception to nothing shared.
+    pub nonces: Arc<Nonces>,
     /// Connections per client address, named exception to nothing shared.
     pub addresses: Arc<Addresses>,
     /// What each endpoint has in hand, named exception to nothing shared.
@@ -99,6 +103,8 @@ pub struct Shard {
     pub rewriting: RefCell<RewriteScratch>,
     /// Working memory of the path normaliser and of credentials.
     pub scratch: RefCell<Scratch>,
+    /// Tokens it has verified.
+    pub tokens: Tokens,
     /// Its view of how many connections others have.
     pub evenness: Evenness,
     epoch: RefCell<Option<Rc<ShardEpoch>>>,
@@ -157,6 +163,7 @@ impl Shard {
             router: Router::default(),
             rewriting: RefCell::default(),
             scratch: RefCell::default(),
+            tokens: Tokens::default(),
             evenness: Evenness::new(worker),
             epoch: RefCell::default(),
             replicas: RefCell::default(),

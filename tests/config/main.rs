@@ -10,6 +10,7 @@ mod limits;
 mod reference;
 mod routing;
 mod shaping;
+mod tenants;
 mod texts;
 
 use std::path::{Path, PathBuf};

@@ -156,6 +156,7 @@ impl State {
         state.out.push(Effect::UseLogs(Box::new(state.process.logs.clone())));
         state.out.push(Effect::UseServers(state.process.dns_servers.clone()));
         state.out.append(&mut duties);
+        state.keep_keys();
         state.watch(files);
         let effects = mem::take(&mut state.out);
         (state, effects)
@@ -454,6 +455,7 @@ impl State {
     fn put_in_force(&mut self, now: Instant, loaded: Loaded, opened: Opened) {
         let Loaded { mut snapshot, process, warnings, files, fingerprint } = loaded;
         snapshot.tenants.go_on_counting(&self.publisher.current().snapshot.tenants);
+        snapshot.go_on_with_keys(&self.publisher.current().snapshot);
         self.fingerprint = fingerprint;
         self.say_faults(&warnings);
         self.take_up_process(now, process);
@@ -468,7 +470,13 @@ impl State {
         self.admin.replace(self.process.admin.as_ref(), opened.admin, &mut self.out);
         self.doors.replace(&self.process.listens, opened.groups, epoch, &self.workers, &mut self.out);
         self.out.push(Effect::Account(self.subject()));
+        self.keep_keys();
         self.watch(files);
+    }
+
+    fn keep_keys(&mut self) {
+        let sets = self.publisher.current().snapshot.key_sets().cloned().collect();
+        self.out.push(Effect::KeepKeys(sets));
     }
 
     fn take_up_process(&mut self, now: Instant, mut process: Process) {

@@ -287,7 +287,8 @@ fn a_hundred_thousand_keys_of_2_and_of_48_workers_keep_the_promise_together() {
     for threads in [2, 48] {
         // Each is asked for 27 times, the last time 10.4 seconds after the first.
         let admitted = simulate(threads, 100_000, rate(1, 3), 4_000, 10_800 * MS - 1);
-        assert!(admitted.iter().all(|admitted| (12..=14).contains(admitted)), "13 each");
+        // A worker that is held up after it has read the clock asks too early, and is refused.
+        assert!(admitted.iter().all(|admitted| (10..=14).contains(admitted)), "13 each");
         assert_promised(admitted.iter().sum(), 100_000 * 13);
     }
 }

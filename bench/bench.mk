@@ -7,11 +7,12 @@
 # make bench-report       the record's page and charts anew from its samples
 # make bench-scale        instructions per request at 1, 4, 16 and 48 workers
 # make bench-gate         fails when a request takes 3 % more instructions than recorded; bench-gate-update records them
+# make bench-micro        lookups of routes next to the matchit crate, of addresses in long and short lists, as ratios in one run; fails where one is above its bound
 # make bench-runtimes     one relay on several runtimes; monoio-http's decoder over the corpus
 # make bench-test         tests of the instrument: parsing, statistics, aims, tables, charts, and that nothing is left behind
 # make attack             10,000 connections of each kind that costs an attacker nothing
 
-.PHONY: bench bench-report bench-scale bench-gate bench-gate-update bench-runtimes bench-build bench-origin bench-test attack
+.PHONY: bench bench-report bench-scale bench-gate bench-gate-update bench-micro bench-runtimes bench-build bench-origin bench-test attack
 
 BENCH_PART = $(QUICK)$(ONLY)$(SCENARIOS)
 
@@ -30,6 +31,10 @@ bench-gate: bench-build
 
 bench-gate-update: bench-build
 	bench/gate/run --update
+
+bench-micro:
+	$(CARGO) run --locked --profile micro -p bench-micro --bin routes
+	$(CARGO) run --locked --profile micro -p bench-micro --bin lists
 
 bench-runtimes:
 	bench/rt-compare/run --record

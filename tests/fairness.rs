@@ -88,7 +88,7 @@ fn epoch(origin: SocketAddr) -> Arc<Epoch> {
     );
     std::fs::write(&file, module).unwrap();
     let snapshot = config::load(&file).unwrap().snapshot;
-    let up = EndpointHealth { verdict: Verdict::Up, up_since: None, addresses: [].into() };
+    let up = EndpointHealth { verdict: Verdict::Up, back_since: None, addresses: [].into() };
     let health = Health { endpoints: vec![up; snapshot.endpoints].into() };
     Arc::new(Epoch { id: EpochId(1), snapshot: Arc::new(snapshot), health: Arc::new(health), rows: Arc::default() })
 }

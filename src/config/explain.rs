@@ -30,7 +30,7 @@ use crate::wall::forwarded;
 use crate::wall::limit::Caller;
 use crate::wall::rewrite::RewriteScratch;
 use crate::wall::routes::{Asked, Route, RouteScratch, covers};
-use crate::wall::snapshot::{HostMode, HttpRules, Service, Snapshot};
+use crate::wall::snapshot::{Service, Snapshot};
 use crate::wall::tenants::Tenant;
 use request::Peer;
 use shape::{Shape, Target};
@@ -275,21 +275,11 @@ impl<'q> Stages<'q, '_> {
         mut edits: Vec<u8>,
     ) {
         let (service, http) = (shape.service, &self.snapshot.http);
-        let host = host_sent(http, service, self.head.host, node);
+        let host = service.host_for(http, self.head.host, node);
         edits.extend(shape.request_edits(&self.peer, &http.request_id));
         let onward = request::Onward { http, service, peer: &self.peer, target, edits: &edits, host, tenant };
         let lines: Vec<_> =
             onward.write(self.head).lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();
         self.story.lines("sent on", &lines);
-    }
-}
-
-/// The `Host` that an upstream sees.
-fn host_sent<'h>(http: &'h HttpRules, service: &'h Service, client: &'h [u8], node: &'h str) -> &'h [u8] {
-    match (&service.host, &http.fixed_host) {
-        (HostMode::Fixed(host), _) | (HostMode::Default, Some(host)) => host,
-        (HostMode::Client, _) if !client.is_empty() => client,
-        _ if node.starts_with("unix:") => b"localhost",
-        _ => node.as_bytes(),
     }
 }

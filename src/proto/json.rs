@@ -176,10 +176,9 @@ impl Reader<'_, '_> {
         if self.peek() == Some(b'-') {
             self.at += 1;
         }
-        if self.peek()? == b'0' {
-            self.at += 1
-        } else {
-            self.digits()?
+        match self.peek()? {
+            b'0' => self.at += 1,
+            _ => self.digits()?,
         }
         if self.peek() == Some(b'.') {
             self.at += 1;

@@ -24,8 +24,9 @@ pub enum Verdict {
 pub struct EndpointHealth {
     /// Whether it takes traffic.
     pub verdict: Verdict,
-    /// Since when workers have been told that it is up; `None` while it is not.
-    pub up_since: Option<Instant>,
+    /// Since when it takes traffic, where that began late: after it was down, or in a file that was loaded while others
+    /// took traffic. `None` while it is not up, and where it was up from the start.
+    pub back_since: Option<Instant>,
     /// The addresses for which the verdict holds: its own, or of those that its name resolves to the
     /// ones that are up where any is. Empty for a Unix socket, and for a name that does not resolve.
     pub addresses: Box<[SocketAddr]>,

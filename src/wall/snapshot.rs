@@ -213,6 +213,19 @@ pub struct Service {
     pub splits: Option<Box<Splits>>,
 }
 
+impl Service {
+    /// The `Host` that an endpoint sees of a request for this host.
+    #[must_use]
+    pub fn host_for<'a>(&'a self, rules: &'a HttpRules, client: &'a [u8], node: &'a str) -> &'a [u8] {
+        match (&self.host, &rules.fixed_host) {
+            (HostMode::Fixed(host), _) | (HostMode::Default, Some(host)) => host,
+            (HostMode::Client, _) if !client.is_empty() => client,
+            _ if node.starts_with("unix:") => b"localhost",
+            _ => node.as_bytes(),
+        }
+    }
+}
+
 /// What only a tcp service has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TcpRules {

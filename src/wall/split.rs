@@ -120,7 +120,7 @@ fn spread(hash: u64) -> u32 {
 /// 32 even bits as a number below `NUMBERS`.
 #[must_use]
 pub fn scale(bits: u32) -> u32 {
-    (u64::from(bits) * u64::from(NUMBERS) >> 32) as u32
+    ((u64::from(bits) * u64::from(NUMBERS)) >> 32) as u32
 }
 
 #[cfg(test)]

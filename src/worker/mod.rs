@@ -29,6 +29,7 @@ pub mod headers;
 pub mod identify;
 pub mod io;
 pub mod limits;
+pub mod local;
 pub mod log;
 pub mod meter;
 pub mod orders;

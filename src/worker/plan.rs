@@ -15,6 +15,7 @@ use super::grant::{self, Answer, Grant};
 use super::group::Group;
 use super::headers::{self, Material};
 use super::limits;
+use super::local::Local;
 use super::log::Note;
 use super::pace::Pace;
 use super::policy::{self, Applicant, Denied, Permit, Verdict};
@@ -40,7 +41,7 @@ use crate::wall::forwarded;
 use crate::wall::issuer::Issuer;
 use crate::wall::limit::Caller;
 use crate::wall::routes::{Asked, Route};
-use crate::wall::snapshot::{HostMode, HttpRules, Service};
+use crate::wall::snapshot::{HttpRules, Service};
 use crate::wall::trace::Trace;
 
 /// What is done with a request.
@@ -81,21 +82,6 @@ pub struct NeedBody {
     pub bytes_max: u64,
     /// The rule stands behind policy: who sent the request is known, and its rates are spent.
     pub admitted: bool,
-}
-
-/// What this gateway answers itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Local {
-    /// `GET /ping`.
-    Ping,
-    /// `GET /reload`, from somebody who may.
-    Reload,
-    /// `OPTIONS *`, or `OPTIONS` with `Max-Forwards: 0`.
-    Options,
-    /// A browser's question whether a page may ask.
-    Preflight,
-    /// What the service answers without being asked.
-    Default,
 }
 
 /// A request on its way to an endpoint.
@@ -387,7 +373,7 @@ impl Desk<'_> {
     }
 
     fn decide_path(&self, path: &[u8], terms: &mut Terms) -> Result<Decision, Denied> {
-        if let Some(local) = self.local(path)? {
+        if let Some(local) = Local::at(path, self.head, self.question.peer.address, self.rules)? {
             return Ok(Decision::Local(local));
         }
         if let Some(issuer) = self.epoch.snapshot().issuer.as_deref().filter(|issuer| *issuer.path == *path) {
@@ -496,20 +482,6 @@ impl Desk<'_> {
         note.request(self.head, self.client(), [service, tenant, node], buffers);
     }
 
-    /// GateKeeper's own endpoints come before every rule.
-    fn local(&self, path: &[u8]) -> Result<Option<Local>, End> {
-        match path {
-            b"/ping" if matches!(self.head.method, Method::Get | Method::Head) => Ok(Some(Local::Ping)),
-            b"/reload" if self.head.method == Method::Get => {
-                let address = self.question.peer.address;
-                let known = address.is_loopback() || self.rules.cluster.contains(&address);
-                let relayed = forwarded::NAMES.iter().any(|name| head::field(self.head.fields, name).is_some());
-                if known && !relayed { Ok(Some(Local::Reload)) } else { Err(End::ReloadDenied) }
-            }
-            _ => Ok(None),
-        }
-    }
-
     /// A tenant asks for a token.
     fn grant(&self, issuer: &Issuer) -> Result<Decision, Denied> {
         let tenants = &self.epoch.snapshot().tenants;
@@ -588,7 +560,7 @@ impl Desk<'_> {
         let onward = Onward {
             path: target.path,
             query: target.query,
-            host: host(service, self.rules, head, node),
+            host: service.host_for(self.rules, head.host, node),
             body: body.map_or(head.body, |body| Body::Length(body.len() as u64)),
             client: behind.text(),
             peer: peer.text(),
@@ -618,13 +590,4 @@ pub(super) fn without_credentials<'a>(text: &[u8], stripped: &'a mut Vec<u8>) ->
     stripped.clear();
     form::strip(text, &[b"app_id", b"sign"], stripped);
     stripped
-}
-
-fn host<'a>(service: &'a Service, rules: &'a HttpRules, head: &RequestHead<'a>, node: &'a str) -> &'a [u8] {
-    match (&service.host, &rules.fixed_host) {
-        (HostMode::Fixed(host), _) | (HostMode::Default, Some(host)) => host,
-        (HostMode::Client, _) if !head.host.is_empty() => head.host,
-        _ if node.starts_with("unix:") => b"localhost",
-        _ => node.as_bytes(),
-    }
 }

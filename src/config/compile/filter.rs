@@ -2,6 +2,7 @@
 
 use super::Desk;
 use super::address::Wrong;
+use crate::proto::authority::is_authority;
 use crate::wall::condition::Condition;
 use crate::wall::routes::{Filter, Host, Methods};
 
@@ -33,9 +34,9 @@ fn host(text: &str) -> Result<Host, Wrong> {
     let name = name.strip_suffix('.').unwrap_or(name);
     let letters = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     let is_name = !name.is_empty() && name.bytes().all(letters) && name.split('.').all(|label| !label.is_empty());
-    let is_address = !below && name.starts_with('[') && crate::proto::authority::is_authority(name.as_bytes());
+    let is_address = !below && name.starts_with('[') && name.ends_with(']') && is_authority(name.as_bytes());
     match below {
-        _ if !is_name && !(is_address && name.ends_with(']')) => Err(wrong()),
+        _ if !(is_name || is_address) => Err(wrong()),
         true => Ok(Host::Below(format!(".{name}").into_bytes().into())),
         false => Ok(Host::Name(name.as_bytes().into())),
     }

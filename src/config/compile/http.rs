@@ -52,7 +52,8 @@ fn request_id(page: &Page, faults: &mut Faults) -> RequestIdRules {
     let mut desk = Desk::at(page, "request_id", faults);
     let name = desk.section.text("header");
     let own = name.eq_ignore_ascii_case(RequestIdRules::GATEKEEPER);
-    if !own && !(field::is_token(name.as_bytes()) && field::may_be_edited(name)) {
+    let may_carry = own || (field::is_token(name.as_bytes()) && field::may_be_edited(name));
+    if !may_carry {
         desk.error(
             "header",
             format!("`{name}` cannot carry the request's id"),

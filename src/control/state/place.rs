@@ -56,8 +56,11 @@ pub(super) struct Place {
     members: Vec<Member>,
     /// The epoch that published the present state; `None` while that waits for publication.
     told_in: Option<EpochId>,
-    /// Since when workers have been told that it is up; `None` while it is not.
-    up_since: Option<Instant>,
+    /// Whether workers have been told that it is up, and since when if that is not from the start.
+    up: bool,
+    back_since: Option<Instant>,
+    /// It is there from the start, and was not down yet.
+    at_start: bool,
 }
 
 #[derive(Debug)]
@@ -69,8 +72,8 @@ struct Member {
 
 impl Place {
     /// A place nothing is known of.
-    pub(super) fn new(key: Arc<Key>) -> Self {
-        Self { key, looked_up: false, members: Vec::new(), told_in: None, up_since: None }
+    pub(super) fn new(key: Arc<Key>, at_start: bool) -> Self {
+        Self { key, looked_up: false, members: Vec::new(), told_in: None, up: false, back_since: None, at_start }
     }
 
     /// What makes it this place.
@@ -149,7 +152,14 @@ impl Place {
     /// Workers learn the present state with this epoch.
     pub(super) fn told(&mut self, epoch: EpochId, now: Instant) {
         self.told_in = Some(epoch);
-        self.up_since = (self.verdict() == Verdict::Up).then(|| self.up_since.unwrap_or(now));
+        let verdict = self.verdict();
+        let was_up = std::mem::replace(&mut self.up, verdict == Verdict::Up);
+        match (was_up, self.up) {
+            (false, true) => self.back_since = (!self.at_start).then_some(now),
+            (_, false) => self.back_since = None,
+            (true, true) => {}
+        }
+        self.at_start &= verdict == Verdict::Unprobed;
     }
 
     /// As good as its best member; a name without any is down once it has been looked up.
@@ -171,7 +181,7 @@ impl Place {
             Spot::Socket(address) => Some(address),
             Spot::Unix(_) => None,
         });
-        EndpointHealth { verdict, up_since: self.up_since, addresses: addresses.collect() }
+        EndpointHealth { verdict, back_since: self.back_since, addresses: addresses.collect() }
     }
 }
 

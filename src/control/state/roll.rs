@@ -70,7 +70,7 @@ impl Roll {
             Address::Name(name, _) => self.names.get(name).cloned().flatten(),
             Address::Socket(_) | Address::Unix(_) => None,
         };
-        self.places.insert(id, Place::new(key));
+        self.places.insert(id, Place::new(key, self.tables.is_empty()));
         self.man(id, found.as_deref(), added);
         self.changed.push(id);
         id

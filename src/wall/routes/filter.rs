@@ -119,7 +119,7 @@ impl Methods {
     }
 
     /// Of a method whose bit is set: whether it is meant.
-    fn names(&self, method: &[u8]) -> bool {
+    pub(super) fn names(&self, method: &[u8]) -> bool {
         self.others.is_empty() || Method::of(method) != Method::Other || self.others.iter().any(|one| **one == *method)
     }
 }

@@ -154,7 +154,7 @@ impl Replica {
         let seed = core.now_us << 10 ^ core.number as u64;
         let balancer = Balancer::new(&upstream.balance, &weights, core.number, seed);
         for (pool, state) in pools.iter().zip(&states) {
-            if let Some(since) = state.up_since {
+            if let Some(since) = state.back_since {
                 let since_us = since.saturating_duration_since(core.origin).as_micros();
                 balancer.is_back(&pool.standing, u64::try_from(since_us).unwrap_or(u64::MAX));
             }

@@ -21,20 +21,35 @@ fn the_first_flip_goes_out_at_once_and_the_rest_together() {
 }
 
 #[test]
-fn an_endpoint_is_up_since_workers_were_told_whatever_becomes_of_others() {
+fn an_endpoint_is_back_since_workers_were_told_but_not_from_the_start() {
     let mut desk = Desk::open(&["10.0.0.1:80", "10.0.0.2:80"]);
+    let start = desk.now;
     desk.probe(1, true);
-    let first = desk.now;
-    assert_eq!((desk.health(0).up_since, desk.health(1).up_since), (Some(first), None));
+    desk.pass(ms(1_000));
+    desk.probe(2, false);
     desk.pass(ms(1_000));
     desk.probe(2, true);
-    assert_eq!(desk.health(0).up_since, Some(first));
+    let back = Some(start + ms(2_000));
+    assert_eq!((desk.health(0).back_since, desk.health(1).back_since), (None, back));
     desk.pass(ms(1_000));
     desk.probe(1, false);
-    assert_eq!(desk.health(0).up_since, None);
     desk.pass(ms(1_000));
     desk.probe(1, true);
-    assert_eq!(desk.health(0).up_since, Some(first + ms(3_000)));
+    assert_eq!((desk.health(0).back_since, desk.health(1).back_since), (Some(start + ms(4_000)), back));
+    desk.probe(1, false);
+    desk.pass(ms(1_000));
+    assert_eq!(desk.health(0).back_since, None);
+}
+
+#[test]
+fn an_endpoint_of_a_later_file_is_back_since_its_first_probe() {
+    let mut desk = Desk::open(&["10.0.0.1:80"]);
+    desk.probe(1, true);
+    desk.ask(1);
+    desk.load(loaded(&["10.0.0.1:80", "10.0.0.2:80"]));
+    desk.pass(ms(1_000));
+    desk.probe(2, true);
+    assert_eq!((desk.health(0).back_since, desk.health(1).back_since), (None, Some(desk.now)));
 }
 
 #[test]

@@ -376,11 +376,15 @@ fn path_text(path: &Path) -> String {
 fn keys_come_over_tls_from_those_whom_the_machine_trusts_alone() {
     let (issuer, origin) = (Issuer::new(), Origin::ok());
     let folder = tempfile::tempdir().expect("a folder");
-    let [set, certificate, key] = ["keys.json", "certificate.pem", "key.pem"].map(|name| folder.path().join(name));
+    let [set, certificate, key, rules] =
+        ["keys.json", "certificate.pem", "key.pem", "rules"].map(|name| folder.path().join(name));
+    // Without the machine's own rules, which would make it an authority: no server may be one.
+    std::fs::write(&rules, "[req]\ndistinguished_name = who\n[who]\n").expect("a file");
     std::fs::write(&set, issuer.set()).expect("a file");
     let made = Command::new("openssl")
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"])
         .args(["-subj", "/CN=keys", "-addext", "subjectAltName=IP:127.0.0.1"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-config", &path_text(&rules)])
         .args(["-keyout", &path_text(&key), "-out", &path_text(&certificate)])
         .output()
         .expect("openssl runs");

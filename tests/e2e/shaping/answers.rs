@@ -1,6 +1,6 @@
 //! `[module.default_answer]`: answers where no endpoint is asked, or none has answered.
 
-use super::gateway;
+use super::{gateway, leave, leaving};
 use crate::support::conf::App;
 use crate::support::{Conf, Gateway, Origin, Service};
 
@@ -12,9 +12,11 @@ fn table(when: &str, status: u16) -> String {
 
 /// A gateway whose service was there when it started, and is gone before anybody has noticed.
 fn deserted(tables: &str) -> Gateway {
-    let origin = Origin::ok();
+    let origin = leaving();
     let service = Service::at("/svc", &[&origin]).balance("fall", 100).further(tables);
-    Gateway::start(&Conf::new().service(service))
+    let gateway = Gateway::start(&Conf::new().service(service));
+    leave(origin);
+    gateway
 }
 
 #[test]

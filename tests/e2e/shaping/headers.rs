@@ -1,7 +1,7 @@
 //! `[[module.header]]`: fields set, added and deleted, both ways.
 
-use super::gateway;
-use crate::support::{Conf, Gateway, Origin, Service};
+use super::{gateway, leave, leaving};
+use crate::support::{Conf, Gateway, Origin, Service, eventually};
 
 const NOISY: &str = "HTTP/1.1 200 OK\r\nServer: secret/1.0\r\nX-Kept: yes\r\nContent-Length: 2\r\n\r\nok";
 
@@ -68,15 +68,17 @@ fn values_may_hold_parts_of_the_request() {
 
 #[test]
 fn rules_hold_for_every_attempt_and_are_carried_out_once() {
-    let (origin, deserted) = (Origin::replying(NOISY), Origin::ok());
+    let (origin, deserted) = (Origin::replying(NOISY), leaving());
     let service = Service::at("/svc", &[&deserted, &origin]).balance("fall", 100);
     let rules = [rule("request", "add", "X-Once", "1"), rule("response", "add", "X-Once", "1")];
     let gateway = Gateway::start(&Conf::new().service(service.further(&rules.concat())));
     // From here on it refuses connections, so that every other request is tried twice.
-    drop(deserted);
+    assert!(eventually(|| origin.probes() > 0), "it is probed");
+    leave(deserted);
     let mut client = gateway.connect();
     for _ in 0..8 {
         let answer = client.get("/svc/a");
+        assert_eq!((answer.status(), answer.reason()), (200, ""));
         assert_eq!(answer.head.all("x-once"), ["1"]);
     }
     for request in origin.expect_requests(8) {

@@ -6,15 +6,21 @@
 
 pub mod access;
 pub mod addresses;
+pub mod breaker;
 pub mod calendar;
+pub mod concurrency;
+pub mod ejection;
 pub mod epoch;
 pub mod forwarded;
 pub mod health;
 pub mod journal;
 pub mod link;
 pub mod listen;
+pub mod mirror;
 pub mod quota;
 pub mod rate;
+pub mod resilience;
+pub mod retry;
 pub mod rewrite;
 pub mod routes;
 pub mod secret;

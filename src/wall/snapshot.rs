@@ -7,12 +7,15 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
 use super::access::{Access, AddressSet};
 use super::calendar::Calendar;
+use super::mirror::MirrorRules;
 use super::rate::Rate;
+use super::resilience::Resilience;
 use super::routes::Routes;
 use super::tenants::Tenants;
 use super::trace::Sampling;
@@ -44,6 +47,19 @@ impl Snapshot {
         let numbered = services.iter().zip(0..).map(|(service, number)| (service.name.clone(), ServiceId(number)));
         let names = numbered.collect();
         Self { http, routes, services, names, tenants, calendar: Calendar::default(), endpoints }
+    }
+
+    /// Goes on with what is known of services and endpoints of another configuration.
+    pub fn go_on_knowing(&mut self, before: &Self) {
+        for service in &mut self.services {
+            let Some(known) = before.names.get(&service.name).map(|id| before.service(*id)) else { continue };
+            let (mine, theirs) = (&mut service.upstream, &known.upstream);
+            if let (Some(resilience), Some(before)) = (&mut mine.resilience, &theirs.resilience)
+                && let Some(resilience) = Arc::get_mut(resilience)
+            {
+                resilience.go_on(&mine.endpoints, before, &theirs.endpoints);
+            }
+        }
     }
 
     /// Whether a service of this name is here.
@@ -145,6 +161,8 @@ pub struct Service {
     pub upstream: Upstream,
     /// Of a service with `load_type = "tcp"`.
     pub tcp: Option<TcpRules>,
+    /// Where copies of its requests go.
+    pub mirror: Option<Box<MirrorRules>>,
 }
 
 /// What only a tcp service has.
@@ -193,6 +211,8 @@ pub struct Upstream {
     pub connect_timeout_ms: u32,
     /// From the request's head to the end of the answer; 0 is no limit.
     pub request_timeout_ms: u32,
+    /// A request that takes longer is answered 408 instead of 504.
+    pub request_timeout_408: bool,
     /// From the request's last byte to the response head; 0 is no limit.
     pub header_timeout_ms: u32,
     /// A response body, or an upstream taking the request, must make progress within this;
@@ -216,6 +236,8 @@ pub struct Upstream {
     pub queue_max: u32,
     /// How health is found out.
     pub check: Check,
+    /// What it has against endpoints that fail; `None` where nothing is configured.
+    pub resilience: Option<Arc<Resilience>>,
 }
 
 /// One address of one service.

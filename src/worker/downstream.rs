@@ -37,6 +37,8 @@ pub struct Downstream {
     pub writing: Deadline,
     /// For the whole of a request, where its service bounds that.
     pub whole: Option<Deadline>,
+    /// For one attempt, where the service's rules of retries bound that.
+    pub attempt: Option<Deadline>,
     /// Who it is: the socket's peer.
     pub peer: Peer,
     /// The account of the request in hand.
@@ -118,7 +120,7 @@ impl Downstream {
             reading: deadlines.register(),
         };
         let (writing, peer) = (deadlines.register(), Peer::new(peer.ip().to_canonical()));
-        Self { source, tx, writing, whole: None, peer, tab: Tab::default(), counted, switched: None }
+        Self { source, tx, writing, whole: None, attempt: None, peer, tab: Tab::default(), counted, switched: None }
     }
 
     /// The request in hand must be over within this; 0 is no limit.
@@ -131,10 +133,17 @@ impl Downstream {
         }
     }
 
+    /// The attempt that begins must bring the head of an answer within this; 0 is no limit.
+    pub fn bound_attempt(&mut self, shard: &Shard, ms: u64) {
+        if ms > 0 {
+            self.attempt.get_or_insert_with(|| shard.deadlines.register()).arm(ms);
+        }
+    }
+
     /// This timeout, 0 for none, or what is left of the whole request if that is less.
     #[must_use]
     pub fn what_is_left(&self, timeout_ms: u64) -> u64 {
-        self.whole.as_ref().map_or(timeout_ms, |whole| whole.shorter(timeout_ms))
+        [&self.whole, &self.attempt].into_iter().flatten().fold(timeout_ms, |left_ms, bound| bound.shorter(left_ms))
     }
 
     /// Writes down what went over the connection since the last time.

@@ -13,17 +13,22 @@ use std::task::Poll;
 use super::account;
 use super::arrival::Room;
 use super::buffer::{Class, Lease};
+use super::concurrency;
 use super::converse::{self, Failed};
 use super::downstream::Downstream;
+use super::mirror;
 use super::plan::{Forward, Local, Plan, Question, Terms, plan};
 use super::reply::{self, Own};
+use super::retry::{self, Again};
 use super::session::{After, Done};
 use super::shard::{Shard, ShardEpoch};
+use super::trial;
 use super::upload::{Upload, receive_body};
 use super::upstream::connect::{self, Leased};
 use super::upstream::pool::Kept;
-use super::upstream::replica::Tried;
+use super::upstream::replica::{Replica, Tried};
 use crate::end::{End, Retry};
+use crate::ids::EpochId;
 use crate::limits::{FORM_BODY_BYTES_MAX, GATHERED_BODY_BYTES_MAX, RELOAD_ANSWER_MS};
 use crate::proto::head::Body;
 use crate::proto::reply::CONTINUE;
@@ -73,6 +78,14 @@ impl Dispatch {
         let Self { head, terms, .. } = *self;
         let failed = Failed { end, begun: false, unsent: true, replayable: true };
         give_up(shard, down, head, &terms, &failed).await
+    }
+
+    /// Sends the request once more, to the service that gets copies, where it is to.
+    fn copy(&mut self, shard: &Rc<Shard>) {
+        if let Some(copy) = self.forward.copy.take() {
+            let here = &self.head.bytes()[self.terms.head_bytes..];
+            mirror::send(shard, copy, self.terms.body, here, self.form.is_some());
+        }
     }
 
     /// Takes the rest of a small body that is here already: sent with its head it costs one send instead of two.
@@ -139,6 +152,7 @@ pub async fn run(shard: &Rc<Shard>, down: &mut Downstream, request: Request) -> 
             *dispatch
         }
     };
+    dispatch.copy(shard);
     if waited.is_none() {
         match dispatch.start(shard) {
             Start::With(leased) => {
@@ -203,7 +217,7 @@ pub async fn refuse_broken(shard: &Shard, down: &mut Downstream, head: Lease, en
 /// What became of it, where it needs none.
 pub async fn serve_rare(shard: &Rc<Shard>, down: &mut Downstream, rare: Rare) -> Result<Dispatch, Done> {
     let Rare { mut planned, mut head, epoch } = rare;
-    let mut form = None;
+    let (mut form, mut turn) = (None, None);
     if let Plan::Form(terms) = planned {
         down.bound_whole(shard, terms.request_timeout_ms);
         planned = match read_form(shard, down, &mut head, &terms).await {
@@ -215,8 +229,30 @@ pub async fn serve_rare(shard: &Rc<Shard>, down: &mut Downstream, rare: Rare) ->
             Err(end) => Plan::Refused(end.into(), Terms { body: Body::Chunked, ..terms }),
         };
     }
+    if let Plan::Wait(replica, terms) = planned {
+        if down.whole.is_none() {
+            down.bound_whole(shard, terms.request_timeout_ms);
+        }
+        planned = match concurrency::wait(shard, down, &terms, &replica).await {
+            Ok(mine) => {
+                turn = mine;
+                // What was known of endpoints may have changed meanwhile.
+                let tried = Tried::default();
+                let again = plan_again(shard, epoch.as_deref(), down, &head, form.as_ref(), &tried, Some(&terms));
+                again.unwrap_or(Plan::Refused(End::NoRoute.into(), terms))
+            }
+            Err(end) => Plan::Refused(end.into(), terms),
+        };
+    }
     Err(match planned {
-        Plan::Forward(forward, terms) => return Ok(Dispatch { epoch, head, form, forward, terms }),
+        Plan::Forward(forward, terms) => {
+            // One that waited was noted before its endpoint was known.
+            if let Some(note) = down.tab.note().as_mut().filter(|_| turn.is_some()) {
+                note.node(forward.node(), &shard.buffers);
+            }
+            let forward = Forward { turn: turn.or(forward.turn), ..forward };
+            return Ok(Dispatch { epoch, head, form, forward, terms });
+        }
         Plan::Local(local, terms) => {
             let after = own_after(down, head, &terms);
             let outcome = answer_locally(shard, down, local, &terms, after).await;
@@ -228,8 +264,8 @@ pub async fn serve_rare(shard: &Rc<Shard>, down: &mut Downstream, rare: Rare) ->
             let after = if too_large { After::Linger } else { own_after(down, head, &terms) };
             refuse(shard, down, &terms, denied, after).await
         }
-        // The form was read and names nobody.
-        Plan::Form(terms) => refuse(shard, down, &terms, End::TenantMissing.into(), After::Linger).await,
+        // The form was read and names nobody; whoever has waited waits no more.
+        Plan::Form(terms) | Plan::Wait(_, terms) => refuse(shard, down, &terms, End::TenantMissing.into(), After::Linger).await,
     })
 }
 
@@ -352,18 +388,27 @@ async fn attempts(
     let Dispatch { epoch, head, form, forward, terms } = dispatch;
     let mut tried = Tried::default();
     let mut fresh = false;
+    if let Some(again) = Again::of(&forward.replica, terms, 0) {
+        again.count();
+    }
     loop {
         down.source.ahead = reaches_ahead(head, terms);
+        let again = Again::of(&forward.replica, terms, down.tab.get().attempts.max(1));
+        down.bound_attempt(shard, again.map_or(0, |again| again.attempt_timeout_ms()));
         let leased = match waited.take() {
             Some(leased) => leased,
             None => acquire(shard, down, head, forward, terms, fresh).await,
         };
-        let failed = match leased {
+        let connected = leased.is_ok();
+        let mut failed = match leased {
             Ok(leased) => {
                 down.tab.get().connected(leased.reused, shard.clock.now_us());
                 let out = std::mem::replace(&mut forward.out, head.nothing());
-                match converse::attempt(shard, down, epoch, head, out, terms, leased).await {
+                let again = Again::of(&forward.replica, terms, down.tab.get().attempts);
+                match converse::attempt(shard, down, epoch, head, out, terms, (leased, again)).await {
                     Ok(after) => {
+                        let answered = trial::answered(down.tab.get().status);
+                        tell(shard, down, forward, terms, answered);
                         down.source.put_back(head.take());
                         return Done { outcome: Ok(()), after };
                     }
@@ -371,14 +416,17 @@ async fn attempts(
                 }
             }
             Err(end) => {
-                if end.meaning().retry == Retry::Unsent {
-                    report_failed_dial(shard, epoch.as_deref(), forward);
+                if end.meaning().retry == Retry::Unsent
+                    && let Some(epoch) = epoch
+                {
+                    report_failed_dial(shard, epoch.epoch().id, &forward.replica, forward.endpoint);
                 }
                 tried.add(forward.endpoint);
                 Failed { end, begun: false, unsent: true, replayable: true }
             }
         };
-        if !may_try_again(&failed, terms, &tried, fresh) {
+        tell(shard, down, forward, terms, trial::failed(failed.end, connected));
+        if !goes_again(shard, down, forward, terms, &mut failed, &mut tried, fresh).await {
             return give_up(shard, down, head.take(), terms, &failed).await;
         }
         shard.meter.retry(down.tab.get(), failed.end);
@@ -386,7 +434,7 @@ async fn attempts(
         match plan_again(shard, epoch.as_deref(), down, head, form.as_ref(), &tried, Some(terms)) {
             Some(Plan::Forward(next, _)) => {
                 account::attempt_failed(shard, &mut down.tab, failed.end, next.node());
-                *forward = next;
+                *forward = Forward { turn: forward.turn.take(), ..next };
             }
             _ => return give_up(shard, down, head.take(), terms, &failed).await,
         }
@@ -403,13 +451,40 @@ fn reaches_ahead(head: &Lease, terms: &Terms) -> bool {
     }
 }
 
-/// The table's word, and whether the request is still in our hands.
-fn may_try_again(failed: &Failed, terms: &Terms, tried: &Tried, fresh: bool) -> bool {
-    match failed.end.meaning().retry {
-        Retry::No => false,
-        Retry::Unsent => tried.may_go_on(),
-        Retry::Idempotent => {
-            !failed.begun && !fresh && failed.replayable && (failed.unsent || terms.method.is_idempotent())
+/// Tells whoever watches the service's attempts how this one ended.
+fn tell(shard: &Shard, down: &mut Downstream, forward: &mut Forward, terms: &Terms, good: Option<bool>) {
+    if let Some(trial) = forward.trial.take() {
+        trial.end(shard, down.tab.get().epoch, terms.service, good);
+    }
+}
+
+/// Whether another attempt follows: by the table, or by the service's rules, after a pause.
+async fn goes_again(
+    shard: &Shard,
+    down: &mut Downstream,
+    forward: &Forward,
+    terms: &Terms,
+    failed: &mut Failed,
+    tried: &mut Tried,
+    fresh: bool,
+) -> bool {
+    let attempts = down.tab.get().attempts;
+    let Some(again) = Again::of(&forward.replica, terms, attempts) else {
+        return retry::is_harmless(failed, terms, tried, fresh);
+    };
+    if failed.end == End::UpstreamStale && retry::is_harmless(failed, terms, tried, fresh) {
+        return true;
+    }
+    if down.tab.get().head_bytes_out > 0 || !again.follows(failed, attempts, shard.clock.now_ms()) {
+        return false;
+    }
+    tried.add(forward.endpoint);
+    let pause_ms = again.pause_ms(attempts, shard.clock.now_us());
+    match Box::pin(retry::pause(shard, down, terms, pause_ms)).await {
+        Ok(()) => true,
+        Err(end) => {
+            failed.end = end;
+            false
         }
     }
 }
@@ -424,8 +499,8 @@ async fn acquire(
     fresh: bool,
 ) -> Result<Leased, End> {
     begin_attempt(shard, down, forward);
-    let Forward { replica, endpoint, out } = forward;
-    let Downstream { source, writing, whole, tab, .. } = down;
+    let Forward { replica, endpoint, out, .. } = forward;
+    let Downstream { source, writing, whole, attempt, tab, .. } = down;
     let timing = &mut tab.get().timing;
     let unmoving = Cell::new(0);
     let mut acquire = pin!(connect::acquire(replica, *endpoint, fresh, writing, &shard.buffers, timing));
@@ -435,6 +510,9 @@ async fn acquire(
         Poll::Ready(acquired) => Poll::Ready(acquired),
         Poll::Pending if whole.as_ref().is_some_and(|whole| whole.poll(cx).is_ready()) => {
             Poll::Ready(Err(End::RequestTimeout))
+        }
+        Poll::Pending if attempt.as_ref().is_some_and(|attempt| attempt.poll(cx).is_ready()) => {
+            Poll::Ready(Err(End::AttemptTimeout))
         }
         Poll::Pending => {
             if replica.pools[*endpoint].is_crowded() {
@@ -455,10 +533,10 @@ fn begin_attempt(shard: &Shard, down: &mut Downstream, forward: &Forward) {
     shard.meter.attempt(row);
 }
 
-fn report_failed_dial(shard: &Shard, epoch: Option<&ShardEpoch>, forward: &Forward) {
-    let Some(epoch) = epoch else { return };
-    let endpoint = forward.replica.upstream.endpoints[forward.endpoint].id;
-    shard.reports.hint(Report::ConnectFailed { epoch: epoch.epoch().id, endpoint });
+/// A dial failed: control looks at the endpoint.
+pub fn report_failed_dial(shard: &Shard, epoch: EpochId, replica: &Replica, endpoint: usize) {
+    let endpoint = replica.upstream.endpoints[endpoint].id;
+    shard.reports.hint(Report::ConnectFailed { epoch, endpoint });
 }
 
 /// Tells the client, where it can still be told.

@@ -9,12 +9,15 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use super::buffer::{Class, Lease};
+use super::concurrency::{self, Entry, Turn};
 use super::downstream::Peer;
 use super::log::Note;
+use super::mirror::{self, Copy};
 use super::pace::Pace;
 use super::policy::{self, Applicant, Denied, Permit, Verdict};
 use super::request_id::RequestId;
 use super::shard::{Scratch, Shard, ShardEpoch};
+use super::trial::{self, Trial};
 use super::upstream::replica::{Replica, Tried};
 use crate::end::End;
 use crate::ids::{ServiceId, TenantId};
@@ -24,6 +27,7 @@ use crate::proto::head::{self, Body, HeadLimits, Method, RequestHead, Storage, V
 use crate::proto::trace_context::{Incoming, TraceOnward};
 use crate::proto::{form, target};
 use crate::wall::forwarded;
+use crate::wall::mirror::MirrorRules;
 use crate::wall::routes::Route;
 use crate::wall::snapshot::{HostMode, HttpRules, Service};
 use crate::wall::trace::{Sampling, Trace};
@@ -34,6 +38,8 @@ pub enum Plan {
     Local(Local, Terms),
     /// Its form body is read first.
     Form(Terms),
+    /// It waits for its turn at this upstream first.
+    Wait(Rc<Replica>, Terms),
     /// It goes to an endpoint.
     Forward(Forward, Terms),
     /// It is refused.
@@ -45,7 +51,11 @@ impl Plan {
     #[must_use]
     pub fn terms(&self) -> &Terms {
         match self {
-            Self::Local(_, terms) | Self::Form(terms) | Self::Forward(_, terms) | Self::Refused(_, terms) => terms,
+            Self::Local(_, terms)
+            | Self::Form(terms)
+            | Self::Wait(_, terms)
+            | Self::Forward(_, terms)
+            | Self::Refused(_, terms) => terms,
         }
     }
 }
@@ -69,6 +79,12 @@ pub struct Forward {
     pub endpoint: usize,
     /// The head as it goes on, and a form body that was read first.
     pub out: Lease,
+    /// The attempt, where the service watches how its attempts end.
+    pub trial: Option<Trial>,
+    /// The request's place, where the service bounds how many are under way.
+    pub turn: Option<Turn>,
+    /// The request once more, for another service.
+    pub copy: Option<Box<Copy>>,
 }
 
 impl Forward {
@@ -126,6 +142,8 @@ pub struct Terms {
     pub half_close_grace_ms: u64,
     /// As `Upstream::request_timeout_ms`.
     pub request_timeout_ms: u64,
+    /// As `Upstream::request_timeout_408`.
+    pub request_timeout_408: bool,
     /// As `Upstream::header_timeout_ms`.
     pub header_timeout_ms: u64,
     /// As `Upstream::body_timeout_ms`.
@@ -163,6 +181,7 @@ impl Terms {
             rate_grace_ms: rules.rate_grace_ms,
             half_close_grace_ms: u64::from(rules.half_close_grace_ms),
             request_timeout_ms: 0,
+            request_timeout_408: false,
             header_timeout_ms: 0,
             body_timeout_ms: 0,
             tunnel_idle_ms: 0,
@@ -210,6 +229,7 @@ impl Terms {
         self.trailers = service.trailers && !forward::nominates(head.fields);
         self.body_bytes_max = service.body_bytes_max;
         self.request_timeout_ms = u64::from(service.upstream.request_timeout_ms);
+        self.request_timeout_408 = service.upstream.request_timeout_408;
         self.header_timeout_ms = u64::from(service.upstream.header_timeout_ms);
         self.body_timeout_ms = u64::from(service.upstream.body_timeout_ms);
         self.tunnel_idle_ms = service.upstream.tunnel_idle_ms;
@@ -278,7 +298,8 @@ pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>, note: &m
     Some(match decision {
         Ok(Decision::Local(local)) => Plan::Local(local, terms),
         Ok(Decision::Form) => Plan::Form(terms),
-        Ok(Decision::Forward { replica, endpoint, out }) => Plan::Forward(Forward { replica, endpoint, out }, terms),
+        Ok(Decision::Wait(replica)) => Plan::Wait(replica, terms),
+        Ok(Decision::Forward(forward)) => Plan::Forward(forward, terms),
         Err(denied) => Plan::Refused(denied, terms),
     })
 }
@@ -286,16 +307,19 @@ pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>, note: &m
 enum Decision {
     Local(Local),
     Form,
-    Forward { replica: Rc<Replica>, endpoint: usize, out: Lease },
+    Wait(Rc<Replica>),
+    Forward(Forward),
 }
 
 /// A request that every rule has let pass, on its way to a service.
+#[derive(Clone, Copy)]
 struct Passed<'p> {
     route: &'p Route,
     service: &'p Service,
-    permit: Permit<'p>,
+    permit: &'p Permit<'p>,
     path: &'p [u8],
     client: IpAddr,
+    is_copy: bool,
 }
 
 /// Everything a decision looks at.
@@ -353,10 +377,36 @@ impl Desk<'_> {
             return Err(End::BodyTooLarge.into());
         }
         let replica = self.shard.replica(self.epoch, route.service);
-        let endpoint = replica.pick(self.question.tried).ok_or(End::NoEndpoint)?;
-        let passed = Passed { route, service, permit, path, client };
+        let first = self.question.admitted_on.is_none();
+        let turn = match concurrency::enter(self.shard, &replica, first) {
+            Entry::In(turn) => turn,
+            Entry::Wait => return Ok(Decision::Wait(replica)),
+        };
+        let (endpoint, trial) = trial::choose(&replica, self.question.tried, self.shard.clock.now_ms())?;
+        let passed = Passed { route, service, permit: &permit, path, client, is_copy: false };
         let out = self.render(&passed, replica.node(endpoint), terms);
-        Ok(Decision::Forward { replica, endpoint, out })
+        let copy = service.mirror.as_ref().and_then(|rules| self.copy(rules, &replica, &passed, terms));
+        Ok(Decision::Forward(Forward { replica, endpoint, out, trial, turn, copy }))
+    }
+
+    /// The request once more, for the service that gets copies.
+    #[inline(never)]
+    fn copy(&self, rules: &MirrorRules, of: &Replica, passed: &Passed<'_>, terms: &Terms) -> Option<Box<Copy>> {
+        let repeats = self.question.attempts > 0 || self.head.upgrade_websocket;
+        if repeats || !of.copies.is_next(rules) {
+            return None;
+        }
+        let replica = self.shard.replica(self.epoch, rules.service);
+        let endpoint = replica.pick(&Tried::default(), self.shard.clock.now_ms());
+        let place = of.copies.enter(rules, self.shard.shared.workers);
+        let (Some(endpoint), Some(place)) = (endpoint, place) else {
+            self.shard.meter.copy_dropped();
+            return None;
+        };
+        let service = self.epoch.snapshot().service(rules.service);
+        let out = self.render(&Passed { service, is_copy: true, ..*passed }, replica.node(endpoint), terms);
+        let (method, epoch, timeout_ms) = (self.head.method, self.epoch.epoch().id, rules.timeout_ms);
+        Some(Box::new(Copy { replica, endpoint, out, method, epoch, timeout_ms, place }))
     }
 
     /// What the log keeps of the request, whose bytes are at hand only now.
@@ -364,7 +414,7 @@ impl Desk<'_> {
     fn note(&self, note: &mut Note, terms: &Terms, decision: &Result<Decision, Denied>) {
         let (snapshot, buffers) = (self.epoch.snapshot(), &self.shard.buffers);
         let node = match decision {
-            Ok(Decision::Forward { replica, endpoint, .. }) => replica.node(*endpoint),
+            Ok(Decision::Forward(forward)) => forward.node(),
             _ => "",
         };
         let service = terms.service.map_or("", |id| &snapshot.service(id).name);
@@ -417,7 +467,7 @@ impl Desk<'_> {
 
     /// The head as it goes on.
     fn render(&self, passed: &Passed<'_>, node: &str, terms: &Terms) -> Lease {
-        let Passed { route, service, permit, path, client } = passed;
+        let Passed { route, service, permit, path, client, is_copy } = passed;
         let head = self.head;
         let rewriting = &mut *self.shard.rewriting.borrow_mut();
         let Scratch { query: stripped, value: body, .. } = &mut *self.shard.scratch.borrow_mut();
@@ -433,7 +483,11 @@ impl Desk<'_> {
         let trace = told
             .map(|(trace, incoming)| TraceOnward { incoming: *incoming, parent: trace.onward(self.question.attempts) });
         let group = Group::of(permit);
-        let (added, count) = group.fields();
+        let (mut added, mut count) = group.fields();
+        if *is_copy {
+            added[count] = mirror::FIELD;
+            count += 1;
+        }
         let peer = self.question.peer;
         let behind = if *client == peer.address { *peer } else { Peer::new(*client) };
         let onward = Onward {
@@ -451,7 +505,7 @@ impl Desk<'_> {
             added: &added[..count],
             underscore_fields: self.rules.underscore_fields,
             upgrade_websocket: head.upgrade_websocket,
-            expect_continue: head.expects_continue && form.is_none(),
+            expect_continue: head.expects_continue && form.is_none() && !is_copy,
             te_trailers: head.te_trailers && service.trailers,
         };
         let class = Class::for_bytes((head.head_bytes + form.map_or(0, <[u8]>::len) + 1_024) as u64);
@@ -502,14 +556,15 @@ impl<'p> Group<'p> {
         }
         group
     }
-    fn fields(&self) -> ([(&'static str, &[u8]); 3], usize) {
+    /// With room for one more.
+    fn fields(&self) -> ([(&'static str, &[u8]); 4], usize) {
         let group_id = ("didi-header-usergroup", &self.id[..self.lengths.0]);
         let group_key = ("didi-header-usergroupkey", &self.key[..self.lengths.1]);
         let tenant = ("x-gatekeeper-app", self.app_id);
         match (self.app_id.is_empty(), self.lengths.0) {
-            (true, _) => ([tenant; 3], 0),
-            (false, 0) => ([tenant; 3], 1),
-            (false, _) => ([tenant, group_id, group_key], 3),
+            (true, _) => ([tenant; 4], 0),
+            (false, 0) => ([tenant; 4], 1),
+            (false, _) => ([tenant, group_id, group_key, tenant], 3),
         }
     }
 }

@@ -68,7 +68,7 @@ async fn serve(shard: Rc<Shard>, mut down: Box<Downstream>) {
                 done
             }
         };
-        down.whole = None;
+        (down.whole, down.attempt) = (None, None);
         over(&shard, &mut down, &done);
         first = false;
         after = done.after;

@@ -9,17 +9,17 @@ use std::rc::Rc;
 use super::account::{Account, Kind, begin, settle};
 use super::buffer::Class;
 use super::downstream::{Caller, Downstream, Switched};
+use super::exchange::report_failed_dial;
 use super::io::Connection;
 use super::policy;
 use super::proxied;
 use super::shard::{Shard, ShardEpoch};
 use super::tunnel::Terms;
 use super::upstream::connect::{self, Leased};
-use super::upstream::replica::{Replica, Tried};
+use super::upstream::replica::Tried;
 use crate::end::{End, Retry};
 use crate::ids::ServiceId;
 use crate::proto::proxy_header;
-use crate::wall::link::Report;
 use crate::wall::snapshot::{ProxyHeader, TcpRules};
 
 /// Serves a connection that came in by the listener of this service.
@@ -78,7 +78,7 @@ async fn dial(shard: &Rc<Shard>, epoch: &ShardEpoch, id: ServiceId, down: &mut D
     let mut tried = Tried::default();
     let mut last = End::NoEndpoint;
     while tried.may_go_on() {
-        let Some(endpoint) = replica.pick(&tried) else { break };
+        let Some(endpoint) = replica.pick(&tried, shard.clock.now_ms()) else { break };
         if let Some(note) = down.tab.note() {
             note.node(replica.node(endpoint), &shard.buffers);
         }
@@ -93,7 +93,7 @@ async fn dial(shard: &Rc<Shard>, epoch: &ShardEpoch, id: ServiceId, down: &mut D
                 return Ok(leased);
             }
             Err(end) if end.meaning().retry == Retry::Unsent => {
-                report_failed_dial(shard, epoch, &replica, endpoint);
+                report_failed_dial(shard, epoch.epoch().id, &replica, endpoint);
                 tried.add(endpoint);
                 if tried.may_go_on() {
                     shard.meter.retry(account, end);
@@ -104,11 +104,6 @@ async fn dial(shard: &Rc<Shard>, epoch: &ShardEpoch, id: ServiceId, down: &mut D
         }
     }
     Err(last)
-}
-
-fn report_failed_dial(shard: &Shard, epoch: &ShardEpoch, replica: &Replica, endpoint: usize) {
-    let endpoint = replica.upstream.endpoints[endpoint].id;
-    shard.reports.hint(Report::ConnectFailed { epoch: epoch.epoch().id, endpoint });
 }
 
 /// Tells the endpoint who the client is, where it wants to know.

@@ -111,6 +111,16 @@ fn ground(text: &mut Text, path: &str, key: &Key) {
     if path == "trace" && key.name != "on" {
         text.entry(("base.toml", path.to_owned())).or_default().insert("on", "true".into());
     }
+    let switches = [
+        ("module.retry", "attempts", "2"),
+        ("module.breaker", "failures", "1"),
+        ("module.ejection", "failures", "1"),
+        ("module.concurrency", "max", "1"),
+        ("module.mirror", "service", "\"unlike\""),
+    ];
+    for (_, switch, value) in switches.into_iter().filter(|(table, switch, _)| *table == path && *switch != key.name) {
+        text.entry(("module.toml", path.to_owned())).or_default().insert(switch, value.into());
+    }
     if key.name == "check_method" {
         text.entry(("module.toml", path.to_owned())).or_default().remove("check_method");
     }

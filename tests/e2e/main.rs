@@ -19,6 +19,8 @@ mod proxy;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
+mod resilience;
+#[cfg(test)]
 mod rules;
 #[cfg(test)]
 mod stats;

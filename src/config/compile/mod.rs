@@ -10,6 +10,7 @@ mod admin;
 mod calendar;
 mod http;
 mod logs;
+mod resilience;
 mod rules;
 mod service;
 mod tcp;

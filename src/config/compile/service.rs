@@ -1,9 +1,10 @@
 //! `[[module]]` → `Service` and `Upstream`.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::rules::Rules;
-use super::{Desk, EndpointIds, Page, address, http, tcp};
+use super::{Desk, EndpointIds, Page, address, http, resilience, tcp};
 use crate::config::section::Section;
 use crate::config::source::Faults;
 use crate::config::suggest;
@@ -46,6 +47,7 @@ pub(super) fn compile(
     let mut rules = Rules::new(page, http);
     let mut names = HashMap::new();
     let mut endpoint_ids = EndpointIds::default();
+    let mirrored = resilience::mirrored(page);
     let (mut services, mut listens) = (Vec::new(), Vec::new());
     for module in page.root.many("module") {
         let base = module.one("base");
@@ -56,7 +58,7 @@ pub(super) fn compile(
             continue;
         }
         let id = ServiceId(u32::try_from(services.len()).expect("a file of 4 Gi services is larger than files may be"));
-        if module.many("match_rule").is_empty() {
+        if module.many("match_rule").is_empty() && !mirrored.contains(&base.text("name")) {
             let message = "no [[module.match_rule]]: no path leads to this http service";
             faults.error(&page.source, module.at, message, "add one with rule = \"/path\"");
         }
@@ -65,6 +67,7 @@ pub(super) fn compile(
         }
         services.push(service(&world, module, &mut endpoint_ids, faults));
     }
+    resilience::mirrors(page, &mut services, faults);
     Modules { services, routes: rules.finish(faults), listens }
 }
 
@@ -96,6 +99,7 @@ fn service(world: &World<'_>, module: &Section, ids: &mut EndpointIds, faults: &
     let host = host_mode(&mut desk);
     let access = access(world, access_control, is_tcp, faults);
     let upstream = upstream(world, module, ids, is_tcp, faults);
+    resilience::warn(world.page, module, is_tcp, faults);
     Service {
         name: base.text("name").into(),
         access,
@@ -105,6 +109,7 @@ fn service(world: &World<'_>, module: &Section, ids: &mut EndpointIds, faults: &
         host,
         upstream,
         tcp,
+        mirror: None,
     }
 }
 
@@ -152,8 +157,11 @@ fn upstream(world: &World<'_>, module: &Section, ids: &mut EndpointIds, is_tcp: 
     }
     // A tunnel is a connection for as long as its client wants: only a bound that was asked for holds.
     let unbounded = is_tcp && !section.gives("connections_max");
+    let endpoints = endpoints(&mut desk, ids);
+    let check = check(&mut desk);
+    let resilience = (!is_tcp).then(|| resilience::compile(world.page, module, endpoints.len(), faults)).flatten();
     Upstream {
-        endpoints: endpoints(&mut desk, ids),
+        endpoints,
         connect_timeout_ms: section.ms("proxy_connect_timeout"),
         request_timeout_ms: section.ms("request_timeout"),
         header_timeout_ms: section.ms("proxy_header_timeout"),
@@ -166,7 +174,9 @@ fn upstream(world: &World<'_>, module: &Section, ids: &mut EndpointIds, is_tcp: 
         slow_connections_max: section.int_u32("slow_connections_max"),
         queue_timeout_ms: section.ms("queue_timeout"),
         queue_max: section.int_u32("queue_max"),
-        check: check(&mut desk),
+        request_timeout_408: section.flag("request_timeout_408"),
+        check,
+        resilience: resilience.map(Arc::new),
     }
 }
 

@@ -10,6 +10,7 @@ mod base;
 mod logs;
 mod module;
 mod other;
+mod resilience;
 mod trace;
 
 /// What a key holds.

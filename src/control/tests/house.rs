@@ -58,6 +58,7 @@ fn service(number: usize, address: Address, check: Check) -> Service {
             endpoints: [endpoint].into(),
             connect_timeout_ms: 1,
             request_timeout_ms: 0,
+            request_timeout_408: false,
             header_timeout_ms: 1,
             body_timeout_ms: 1,
             tunnel_idle_ms: 1,
@@ -69,8 +70,10 @@ fn service(number: usize, address: Address, check: Check) -> Service {
             queue_timeout_ms: 1,
             queue_max: 1,
             check,
+            resilience: None,
         },
         tcp: None,
+        mirror: None,
     }
 }
 

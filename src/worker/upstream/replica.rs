@@ -11,13 +11,16 @@ use std::rc::Rc;
 
 use super::pool::{Bounds, Pool};
 use super::shelf::Shelf;
+use crate::limits::RETRY_ATTEMPTS_MAX;
 use crate::wall::epoch::Epoch;
 use crate::wall::health::{EndpointHealth, Verdict};
+use crate::wall::resilience::Resilience;
 use crate::wall::snapshot::{Address, Upstream};
 use crate::worker::balance::Rotation;
 use crate::worker::meter::{Meter, PoolMeter};
+use crate::worker::mirror::Copies;
 
-/// Endpoints tried for one request at most.
+/// Endpoints tried for one request at most, where no rules of the service say otherwise.
 pub const ATTEMPTS_MAX: usize = 3;
 
 /// One core's replica of one upstream.
@@ -31,6 +34,8 @@ pub struct Replica {
     /// Which of a name's addresses is dialled next.
     dials: Cell<usize>,
     any_up: bool,
+    /// Copies of its requests.
+    pub copies: Rc<Copies>,
 }
 
 /// The core that a replica is for.
@@ -57,18 +62,18 @@ pub enum Target {
 /// Endpoints a request has tried.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tried {
-    endpoints: [u16; ATTEMPTS_MAX],
+    endpoints: [u16; RETRY_ATTEMPTS_MAX],
     count: u8,
 }
 
 impl Tried {
-    /// Remembers one.
-    pub fn add(&mut self, endpoint: usize) {
-        if let (Some(place), Ok(endpoint)) = (self.endpoints.get_mut(usize::from(self.count)), u16::try_from(endpoint))
-        {
-            *place = endpoint;
-            self.count += 1;
-        }
+    /// Remembers one. False where there is no room for another.
+    pub fn add(&mut self, endpoint: usize) -> bool {
+        let place = self.endpoints.get_mut(usize::from(self.count));
+        let (Some(place), Ok(endpoint)) = (place, u16::try_from(endpoint)) else { return false };
+        *place = endpoint;
+        self.count += 1;
+        true
     }
 
     fn holds(&self, endpoint: usize) -> bool {
@@ -80,6 +85,11 @@ impl Tried {
     pub fn may_go_on(&self) -> bool {
         usize::from(self.count) < ATTEMPTS_MAX
     }
+}
+
+/// Whether the endpoint is ejected.
+fn is_out(rules: &Resilience, index: usize, now_ms: u64) -> bool {
+    rules.ejection.is_some() && rules.known.endpoints[index].ejection.is_out(now_ms)
 }
 
 /// A core's share of a number that holds for the whole process: rounded up, so that only none gives none.
@@ -146,6 +156,7 @@ impl Replica {
             rotation: RefCell::new(Rotation::new(&weights, core.number)),
             dials: Cell::new(core.number),
             any_up,
+            copies: before.map(|before| before.copies.clone()).unwrap_or_default(),
             upstream: upstream.clone(),
         })
     }
@@ -156,8 +167,33 @@ impl Replica {
     }
 
     /// The next endpoint that may take a request and was not tried for it.
-    pub fn pick(&self, tried: &Tried) -> Option<usize> {
-        self.rotation.borrow_mut().pick(|index| !tried.holds(index) && self.takes_traffic(index))
+    pub fn pick(&self, tried: &Tried, now_ms: u64) -> Option<usize> {
+        let watched = self.upstream.resilience.as_deref();
+        let panics = watched.is_some_and(|rules| self.panics(rules, now_ms));
+        self.rotation.borrow_mut().pick(|index| {
+            let may = watched.is_none_or(|rules| {
+                self.breaker_admits(rules, index, now_ms) && (panics || !is_out(rules, index, now_ms))
+            });
+            may && !tried.holds(index) && self.takes_traffic(index)
+        })
+    }
+
+    /// Whether the endpoint has no breaker that refuses it.
+    #[must_use]
+    pub fn breaker_admits(&self, rules: &Resilience, index: usize, now_ms: u64) -> bool {
+        let breaker = rules.breaker.as_ref().filter(|_| rules.of_endpoints);
+        breaker.is_none_or(|breaker| rules.known.endpoints[index].breaker.would_admit(breaker, now_ms))
+    }
+
+    /// Whether ejections would leave too few endpoints.
+    fn panics(&self, rules: &Resilience, now_ms: u64) -> bool {
+        let Some(ejection) = &rules.ejection else { return false };
+        let all = self.upstream.endpoints.iter().enumerate().filter(|(_, endpoint)| !endpoint.forbidden);
+        let (total, left) = all.fold((0_u64, 0_u64), |(total, left), (index, _)| {
+            let stays = self.takes_traffic(index) && !is_out(rules, index, now_ms);
+            (total + 1, left + u64::from(stays))
+        });
+        left * 1_000_000 < total * u64::from(ejection.panic_millionths)
     }
 
     /// Up, or not probed yet where no other is up; and not forbidden.

@@ -96,6 +96,40 @@ fn response_timeout() {
 }
 
 #[test]
+fn attempt_timeout() {
+    let origin = Origin::scripted(|peer| {
+        peer.request();
+        peer.until_gone(Duration::from_secs(20));
+    });
+    let service = || Service::at("/svc", &[&origin]).table("retry", "attempts", 2).table("retry", "on", "503");
+    told(
+        End::AttemptTimeout,
+        || Conf::new().service(service().table("retry", "attempt_timeout", 300)),
+        |gateway| gateway.connect().ask(GET),
+    );
+}
+
+#[test]
+fn unwanted_status() {
+    let origin = Origin::replying("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n");
+    let service = || Service::at("/svc", &[&origin]).balance("check_interval", 100).table("retry", "attempts", 2);
+    told(
+        End::UnwantedStatus,
+        || {
+            origin.set_sick(false);
+            Conf::new().service(service().table("retry", "pause", 4_000))
+        },
+        |gateway| {
+            let (seen, mut client) = (origin.heads().len(), gateway.connect());
+            client.send(GET);
+            assert!(eventually(|| origin.heads().len() > seen));
+            origin.set_sick(true);
+            client.answer()
+        },
+    );
+}
+
+#[test]
 fn upstream_write_timeout() {
     let origin = Origin::scripted(|peer| {
         peer.head();

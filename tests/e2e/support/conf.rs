@@ -65,6 +65,7 @@ pub(crate) struct Service {
     weights: Vec<u32>,
     load_balance: Table,
     access: Table,
+    tables: BTreeMap<&'static str, Table>,
 }
 
 impl Service {
@@ -82,6 +83,7 @@ impl Service {
             weights: Vec::new(),
             load_balance: Table::new(),
             access: Table::new(),
+            tables: BTreeMap::new(),
         };
         let service = service.base("load_type", "http").base("name", name);
         let service = service.balance("check_method", "httpchk").balance("check_url", PROBE);
@@ -131,6 +133,18 @@ impl Service {
         self
     }
 
+    /// A key of a table of its own, such as `retry` for `[module.retry]`.
+    pub(crate) fn table(mut self, table: &'static str, key: &'static str, value: impl Toml) -> Self {
+        self.tables.entry(table).or_default().insert(key, value.toml());
+        self
+    }
+
+    /// Without any rule: no path leads to it.
+    pub(crate) fn without_rules(mut self) -> Self {
+        self.rules.clear();
+        self
+    }
+
     fn write(&self, text: &mut String) {
         text.push_str("[[module]]\n");
         write_table(text, "  [module.base]", &self.base);
@@ -147,6 +161,9 @@ impl Service {
         }
         write_table(text, "  [module.load_balance]", &balance);
         write_table(text, "  [module.access_control]", &self.access);
+        for (name, table) in &self.tables {
+            write_table(text, &format!("  [module.{name}]"), table);
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! scope: anything that a stage decides.
 
 mod request;
+mod resilience;
 mod rules;
 mod story;
 
@@ -141,6 +142,7 @@ impl<'q> Stages<'q, '_> {
         let rewritten = route.rewrite.apply_named(path, &mut scratch);
         self.rewrite(route, path, rewritten.path, rewritten.item);
         self.endpoints(service)?;
+        resilience::tell(self.story, self.snapshot, service);
         self.upstream_head(service, rewritten.path, tenant);
         Ok(Outcome::Forwarded(service.name.to_string()))
     }

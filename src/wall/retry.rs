@@ -89,9 +89,11 @@ impl Budget {
     pub fn take(&self, rules: &RetryRules, now_ms: u64) -> bool {
         let taken = self.0.fetch_update(SeqCst, SeqCst, |word| {
             let (at_ms, milli) = unpack(word);
-            let came = now_ms.saturating_sub(at_ms).min(1_000) * u64::from(rules.budget_min) * TOKEN / 1_000;
+            // At first there is as much as comes in a second.
+            let since_ms = if at_ms == 0 { 1_000 } else { now_ms.saturating_sub(at_ms).min(1_000) };
+            let came = since_ms * u64::from(rules.budget_min) * TOKEN / 1_000;
             let left = (milli + came).min(MILLI_MAX).checked_sub(TOKEN)?;
-            Some(pack(now_ms.max(at_ms), left))
+            Some(pack(now_ms.max(at_ms).max(1), left))
         });
         taken.is_ok()
     }

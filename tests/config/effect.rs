@@ -79,6 +79,7 @@ fn another_value(key: &Key) -> String {
         }
         .to_string(),
         (Kind::Bool, Preset::Bool(preset)) => (!preset).to_string(),
+        (Kind::Share, Preset::Millionths(500_000)) => "0.25".to_owned(),
         (Kind::Share, _) => "0.5".to_owned(),
         _ if key.example.is_empty() => text("another"),
         _ => text(key.example),

@@ -6,6 +6,7 @@ mod faults;
 mod files;
 mod hostile;
 mod reference;
+mod resilience;
 mod texts;
 
 use std::path::{Path, PathBuf};

@@ -74,7 +74,7 @@ fn a_client_that_leaves_is_none() {
         let mut client = gateway.connect();
         client.send("GET /svc/slow HTTP/1.1\r\nHost: a\r\n\r\n");
         assert!(eventually(|| slow.heads().len() == number));
-        drop(client);
+        client.wire.reset();
     }
     thread::sleep(Duration::from_millis(300));
     assert_eq!(statuses(&gateway, 1), [200]);

@@ -110,6 +110,7 @@ fn a_client_that_leaves_the_queue_takes_no_place() {
         let mut gone = gateway.connect();
         gone.send(GET);
         thread::sleep(Duration::from_millis(50));
+        gone.wire.reset();
     }
     let mut last = gateway.connect();
     last.send(GET);

@@ -81,6 +81,7 @@ pub async fn answer_half(
     talk: &Talk<'_>,
 ) -> Result<Answered, End> {
     let (shape, lease, out) = way.receive_head(talk).await?;
+    talk.answers(shape.status, epoch.as_deref());
     if talk.exchanges(shape.status) {
         return Err(End::UnwantedStatus);
     }

@@ -21,6 +21,7 @@ use super::plan::Terms;
 use super::retry::Again;
 use super::session::After;
 use super::shard::{Shard, ShardEpoch};
+use super::trial::{self, Trial};
 use super::tunnel;
 use super::upload::{Upload, client_half};
 use super::upstream::connect::Leased;
@@ -54,8 +55,17 @@ pub struct Talk<'t> {
     pub body_pace: Pace,
     /// How slowly the client may take its answer.
     pub answer_pace: Pace,
+    /// What may follow, and who is told.
+    pub watch: Watch<'t>,
+}
+
+/// What the service's rules make of an attempt.
+#[derive(Clone, Copy)]
+pub struct Watch<'w> {
     /// What may follow, where the request is whole in our hands and the service has rules of retries.
-    pub again: Option<Again<'t>>,
+    pub again: Option<Again<'w>>,
+    /// Who is told how it ends; nobody, once that is done.
+    pub trial: &'w Cell<Option<Trial>>,
 }
 
 /// An attempt that failed.
@@ -71,7 +81,7 @@ pub struct Failed {
 }
 
 impl<'t> Talk<'t> {
-    fn new(shard: &'t Shard, terms: &'t Terms, uploaded: bool, body_begun: bool) -> Self {
+    fn new(shard: &'t Shard, terms: &'t Terms, uploaded: bool, body_begun: bool, watch: Watch<'t>) -> Self {
         Self {
             shard,
             terms,
@@ -85,14 +95,25 @@ impl<'t> Talk<'t> {
             progress: Cell::new(0),
             body_pace: terms.body_pace(),
             answer_pace: terms.answer_pace(),
-            again: None,
+            watch,
         }
     }
 
     /// Whether the answer with this status is thrown away for another attempt: none of it is with the client.
     pub fn exchanges(&self, status: u16) -> bool {
-        let Some(again) = &self.again else { return false };
+        let Some(again) = &self.watch.again else { return false };
         self.head_bytes_out.get() == 0 && again.exchanges(status, self.shard.clock.now_ms())
+    }
+
+    /// An answer of this status came. That it is a failure is told before the client can see it, so that whatever the
+    /// client does next meets what follows from it.
+    pub fn answers(&self, status: u16, epoch: Option<&ShardEpoch>) {
+        if trial::is_good(status) {
+            return;
+        }
+        if let (Some(trial), Some(epoch)) = (self.watch.trial.take(), epoch) {
+            trial.end(self.shard, epoch.epoch().id, self.terms.service, Some(false));
+        }
     }
 
     /// A head goes to the client.
@@ -118,9 +139,9 @@ pub async fn attempt(
     head: &mut Lease,
     mut out: Lease,
     terms: &Terms,
-    way: (Leased, Option<Again<'_>>),
+    way: (Leased, Watch<'_>),
 ) -> Result<After, Failed> {
-    let (Leased { mut connection, mut seat, reused }, again) = way;
+    let (Leased { mut connection, mut seat, reused }, Watch { again, trial }) = way;
     let here = head.bytes().len() - terms.head_bytes;
     if out.bytes().len() + here > out.capacity() {
         out = out.moved_to(shard.buffers.lease(Class::Large));
@@ -135,8 +156,8 @@ pub async fn attempt(
     let in_hand = upload.is_done() && replayable;
     let beyond = upload.is_done() && head.bytes().len() > terms.head_bytes + taken;
     down.source.ahead = beyond || terms.upgrade_websocket;
-    let mut talk = Talk::new(shard, terms, upload.is_done(), taken > 0);
-    talk.again = again.filter(|_| in_hand);
+    let watch = Watch { again: again.filter(|_| in_hand), trial };
+    let talk = Talk::new(shard, terms, upload.is_done(), taken > 0, watch);
     if let Err(fault) = connection.tx.send(out, &down.writing, down.what_is_left(terms.body_timeout_ms)).await {
         let end = not_taken(fault, reused, down);
         return Err(Failed { end, begun: false, unsent: !fault.partly, replayable });

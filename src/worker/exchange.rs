@@ -14,7 +14,7 @@ use super::account;
 use super::arrival::Room;
 use super::buffer::{Class, Lease};
 use super::concurrency;
-use super::converse::{self, Failed};
+use super::converse::{self, Failed, Watch};
 use super::downstream::Downstream;
 use super::mirror;
 use super::plan::{Forward, Local, Plan, Question, Terms, plan};
@@ -405,10 +405,11 @@ async fn attempts(
                 down.tab.get().connected(leased.reused, shard.clock.now_us());
                 let out = std::mem::replace(&mut forward.out, head.nothing());
                 let again = Again::of(&forward.replica, terms, down.tab.get().attempts);
-                match converse::attempt(shard, down, epoch, head, out, terms, (leased, again)).await {
+                let watch = Watch { again, trial: &forward.trial };
+                match converse::attempt(shard, down, epoch, head, out, terms, (leased, watch)).await {
                     Ok(after) => {
-                        let answered = trial::answered(down.tab.get().status);
-                        tell(shard, down, forward, terms, answered);
+                        // A status that says otherwise was told with the answer's head.
+                        tell(shard, down, forward, terms, Some(true));
                         down.source.put_back(head.take());
                         return Done { outcome: Ok(()), after };
                     }
@@ -452,7 +453,7 @@ fn reaches_ahead(head: &Lease, terms: &Terms) -> bool {
 }
 
 /// Tells whoever watches the service's attempts how this one ended.
-fn tell(shard: &Shard, down: &mut Downstream, forward: &mut Forward, terms: &Terms, good: Option<bool>) {
+fn tell(shard: &Shard, down: &mut Downstream, forward: &Forward, terms: &Terms, good: Option<bool>) {
     if let Some(trial) = forward.trial.take() {
         trial.end(shard, down.tab.get().epoch, terms.service, good);
     }

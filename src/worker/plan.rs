@@ -80,7 +80,7 @@ pub struct Forward {
     /// The head as it goes on, and a form body that was read first.
     pub out: Lease,
     /// The attempt, where the service watches how its attempts end.
-    pub trial: Option<Trial>,
+    pub trial: Cell<Option<Trial>>,
     /// The request's place, where the service bounds how many are under way.
     pub turn: Option<Turn>,
     /// The request once more, for another service.
@@ -386,7 +386,7 @@ impl Desk<'_> {
         let passed = Passed { route, service, permit: &permit, path, client, is_copy: false };
         let out = self.render(&passed, replica.node(endpoint), terms);
         let copy = service.mirror.as_ref().and_then(|rules| self.copy(rules, &replica, &passed, terms));
-        Ok(Decision::Forward(Forward { replica, endpoint, out, trial, turn, copy }))
+        Ok(Decision::Forward(Forward { replica, endpoint, out, trial: Cell::new(trial), turn, copy }))
     }
 
     /// The request once more, for the service that gets copies.

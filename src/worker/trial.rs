@@ -76,10 +76,10 @@ fn none(replica: &Replica, rules: &Resilience, now_ms: u64) -> Denied {
     if (0..replica.pools.len()).any(refuses) { open(1_000) } else { End::NoEndpoint.into() }
 }
 
-/// What an answer of this status says of its endpoint.
+/// Whether an answer of this status says that its endpoint works.
 #[must_use]
-pub const fn answered(status: u16) -> Option<bool> {
-    Some(status < 500)
+pub const fn is_good(status: u16) -> bool {
+    status < 500
 }
 
 /// What an attempt that ended early says of its endpoint: that it fails, or nothing.

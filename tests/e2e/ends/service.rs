@@ -117,7 +117,7 @@ fn unwanted_status() {
         End::UnwantedStatus,
         || {
             origin.set_sick(false);
-            Conf::new().service(service().table("retry", "pause", 4_000))
+            Conf::new().service(service().table("retry", "pause", 10_000))
         },
         |gateway| {
             let (seen, mut client) = (origin.heads().len(), gateway.connect());

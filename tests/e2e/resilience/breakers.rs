@@ -104,8 +104,9 @@ fn after_its_time_a_good_probe_closes_it() {
     well.store(true, Ordering::SeqCst);
     assert_eq!(statuses(&gateway, 1), [503], "not before its time");
     thread::sleep(Duration::from_millis(1_700));
-    assert_eq!(statuses(&gateway, 8), [200; 8]);
+    assert_eq!(statuses(&gateway, 1), [200], "the probe");
     assert!(eventually(|| gateway.stderr().contains("service svc: its breaker closed")), "{}", gateway.stderr());
+    assert_eq!(statuses(&gateway, 8), [200; 8]);
 }
 
 #[test]

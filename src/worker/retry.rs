@@ -16,13 +16,14 @@ use super::shard::Shard;
 use super::upstream::replica::{Replica, Tried};
 use crate::end::{End, Retry};
 use crate::limits::RETRY_PAUSE_MAX_MS;
-use crate::wall::retry::{Budget, RetryRules};
+use crate::wall::resilience::Resilience;
+use crate::wall::retry::RetryRules;
 
 /// What a service's rules leave for a request in this attempt.
 #[derive(Clone, Copy)]
 pub struct Again<'r> {
     rules: &'r RetryRules,
-    budget: &'r Budget,
+    service: &'r Resilience,
     /// Another attempt may follow, where it may have reached the service.
     may: bool,
 }
@@ -34,7 +35,17 @@ impl<'r> Again<'r> {
         let resilience = replica.upstream.resilience.as_deref()?;
         let rules = resilience.retry.as_ref()?;
         let may = attempts < rules.attempts && rules.methods.hold(terms.method);
-        Some(Self { rules, budget: &resilience.known.service.budget, may })
+        Some(Self { rules, service: resilience, may })
+    }
+
+    fn pays(&self, now_ms: u64) -> bool {
+        self.service.known.service.budget.take(self.rules, now_ms)
+    }
+
+    /// Whether the service's breaker would let another attempt pass.
+    fn is_let_pass(&self, now_ms: u64) -> bool {
+        let breaker = self.service.breaker.as_ref().filter(|_| self.service.of_service);
+        breaker.is_none_or(|rules| self.service.known.service.breaker.would_admit(rules, now_ms))
     }
 
     /// How long each attempt may take.
@@ -45,12 +56,12 @@ impl<'r> Again<'r> {
 
     /// A request came.
     pub fn count(&self) {
-        self.budget.put(self.rules);
+        self.service.known.service.budget.put(self.rules);
     }
 
     /// Whether an answer of this status is thrown away for another attempt, which is paid for then.
     pub fn exchanges(&self, status: u16, now_ms: u64) -> bool {
-        self.may && self.rules.statuses.contains(&status) && self.budget.take(self.rules, now_ms)
+        self.may && self.rules.statuses.contains(&status) && self.is_let_pass(now_ms) && self.pays(now_ms)
     }
 
     /// Whether another attempt follows this one that failed.
@@ -65,7 +76,7 @@ impl<'r> Again<'r> {
             _ => false,
         };
         let may = if failed.unsent { attempts < self.rules.attempts } else { self.may };
-        wanted && may && !failed.begun && failed.replayable && self.budget.take(self.rules, now_ms)
+        wanted && may && !failed.begun && failed.replayable && self.is_let_pass(now_ms) && self.pays(now_ms)
     }
 
     /// The pause after so many attempts. Requests that failed together do not come back together.

@@ -112,21 +112,10 @@ fn attempt_timeout() {
 #[test]
 fn unwanted_status() {
     let origin = Origin::replying("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n");
-    let service = || Service::at("/svc", &[&origin]).balance("check_interval", 100).table("retry", "attempts", 2);
-    told(
-        End::UnwantedStatus,
-        || {
-            origin.set_sick(false);
-            Conf::new().service(service().table("retry", "pause", 10_000))
-        },
-        |gateway| {
-            let (seen, mut client) = (origin.heads().len(), gateway.connect());
-            client.send(GET);
-            assert!(eventually(|| origin.heads().len() > seen));
-            origin.set_sick(true);
-            client.answer()
-        },
-    );
+    let service = || Service::at("/svc", &[&origin]).table("retry", "attempts", 2);
+    // The failure opens the breaker of the only endpoint.
+    let service = || service().table("breaker", "failures", 1).table("breaker", "of", "endpoint");
+    told(End::UnwantedStatus, || Conf::new().service(service()), |gateway| gateway.connect().ask(GET));
 }
 
 #[test]

@@ -237,3 +237,13 @@ fn the_whole_requests_deadline_is_answered_408_where_the_file_says_so() {
     let gateway = start(service, &[&slow]);
     gateway.connect().get("/svc/a").expect_end(408, "request_timeout");
 }
+
+#[test]
+fn an_answer_is_not_thrown_away_where_the_breaker_would_refuse_another_attempt() {
+    let bad = failing(503);
+    let gateway = start(service(&[&bad]).table("breaker", "failures", 1), &[&bad]);
+    let answer = gateway.connect().get("/svc/a");
+    assert_eq!((answer.status(), answer.reason()), (503, ""));
+    gateway.connect().get("/svc/a").expect_end(503, "breaker_open");
+    assert_eq!(bad.heads().len(), 1);
+}

@@ -148,6 +148,10 @@ pub const STORE_AGAIN_MS: u64 = 10_000;
 pub const STORE_FORGET_MS: u64 = 600_000;
 /// How long a start waits for the store to tell what was used of quotas, and a stop for the last write.
 pub const STORE_PATIENCE_MS: u64 = 3_000;
+/// Days of `/api/totals` where the question names no number: today and yesterday.
+pub const TOTALS_DAYS_ASKED: u32 = 2;
+/// Days, and hours, that one answer of `/api/totals` holds at most.
+pub const TOTALS_ROWS_MAX: usize = 50_000;
 /// Rows in one statement to the store.
 pub const STORE_ROWS_AT_ONCE: usize = 500;
 /// Totals that wait for a store which cannot be used; of more, the oldest hours are let go.

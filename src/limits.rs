@@ -305,6 +305,10 @@ pub const RETRY_PAUSE_MAX_MS: u64 = 10_000;
 pub const WORKERS_MAX: usize = 1_024;
 /// Endpoints of one service at most.
 pub const ENDPOINTS_MAX: usize = 1_024;
+/// How long what is known of an endpoint's latency lasts, unless it is heard of again: then 1/e of it is left.
+pub const EWMA_DECAY_MS: u64 = 10_000;
+/// How long an endpoint whose attempts failed takes to get its whole weight back by time alone.
+pub const FAILURE_FORGIVEN_MS: u32 = 10_000;
 /// Slots of the limits table, 16 bytes each: how many clients and tenants may be below a full
 /// bucket at once.
 pub const RATE_SLOTS: usize = 256 * 1024;

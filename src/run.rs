@@ -150,6 +150,7 @@ fn shared(
         pseudonym: format!("gatekeeper-{:016x}", RandomState::new().hash_one(Instant::now())).into(),
         rates: Arc::new(RateTable::new(process.rate_keys_max)),
         addresses: Addresses::new(connections),
+        loads: Box::leak(Box::default()),
         connections_max: (connections / workers).max(1),
         handovers: Arc::new(Handovers::new(workers)?),
         origin: Instant::now(),

@@ -4,6 +4,7 @@
 //! code that serves; only sockets, health and the state of rates are missing. In scope: telling it. Out of
 //! scope: anything that a stage decides.
 
+mod balance;
 mod request;
 mod resilience;
 mod rules;
@@ -141,9 +142,9 @@ impl<'q> Stages<'q, '_> {
         let mut scratch = RewriteScratch::default();
         let rewritten = route.rewrite.apply_named(path, &mut scratch);
         self.rewrite(route, path, rewritten.path, rewritten.item);
-        self.endpoints(service)?;
+        let chosen = balance::tell(self.story, service, self.head, path, self.peer.client)?;
         resilience::tell(self.story, self.snapshot, service);
-        self.upstream_head(service, rewritten.path, tenant);
+        self.upstream_head(service, chosen, rewritten.path, tenant);
         Ok(Outcome::Forwarded(service.name.to_string()))
     }
 
@@ -233,29 +234,7 @@ impl<'q> Stages<'q, '_> {
         self.story.lines("rewrite", &told);
     }
 
-    fn endpoints(&mut self, service: &Service) -> Result<(), End> {
-        let endpoints = &service.upstream.endpoints;
-        let usable = || endpoints.iter().filter(|endpoint| !endpoint.forbidden);
-        let total: u64 = usable().map(|endpoint| u64::from(endpoint.weight)).sum();
-        let first = usable().next().ok_or(End::NoEndpoint);
-        let told = endpoints.iter().map(|endpoint| {
-            let share = if endpoint.forbidden {
-                "on forbid_list: none".to_owned()
-            } else if total == 0 && first.is_ok_and(|first| first.id == endpoint.id) {
-                "every request, as all weigh 0".to_owned()
-            } else {
-                let share = f64::from(endpoint.weight) * 100.0 / (total.max(1) as f64);
-                format!("{share:.1} % of the requests")
-            };
-            format!("{:<24} weight {:<6} {share}", endpoint.node, endpoint.weight)
-        });
-        self.story.lines("endpoints", &told.collect::<Vec<_>>());
-        first.map(|_| ())
-    }
-
-    fn upstream_head(&mut self, service: &Service, path: &[u8], tenant: Option<&Tenant>) {
-        let endpoint = service.upstream.endpoints.iter().find(|endpoint| !endpoint.forbidden);
-        let node = endpoint.map_or("", |endpoint| &*endpoint.node);
+    fn upstream_head(&mut self, service: &Service, node: &str, path: &[u8], tenant: Option<&Tenant>) {
         let host = host_sent(&self.snapshot.http, service, self.head.host, node);
         let onward = request::Onward { http: &self.snapshot.http, service, peer: &self.peer, path, host, tenant };
         let lines: Vec<_> =

@@ -11,6 +11,7 @@
 
 pub mod authority;
 pub mod chunked;
+pub mod cookie;
 pub mod field;
 pub mod form;
 pub mod forward;

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod addresses;
+pub mod balance;
 pub mod breaker;
 pub mod calendar;
 pub mod concurrency;
@@ -16,12 +17,14 @@ pub mod health;
 pub mod journal;
 pub mod link;
 pub mod listen;
+pub mod loads;
 pub mod mirror;
 pub mod quota;
 pub mod rate;
 pub mod resilience;
 pub mod retry;
 pub mod rewrite;
+pub mod ring;
 pub mod routes;
 pub mod secret;
 pub mod slot;

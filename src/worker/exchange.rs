@@ -27,7 +27,7 @@ use super::upload::{Upload, receive_body};
 use super::upstream::connect::{self, Leased};
 use super::upstream::pool::Kept;
 use super::upstream::replica::{Replica, Tried};
-use crate::end::{End, Retry};
+use crate::end::{End, Meaning, Retry, Side};
 use crate::ids::EpochId;
 use crate::limits::{FORM_BODY_BYTES_MAX, GATHERED_BODY_BYTES_MAX, RELOAD_ANSWER_MS};
 use crate::proto::head::Body;
@@ -410,6 +410,7 @@ async fn attempts(
                     Ok(after) => {
                         // A status that says otherwise was told with the answer's head.
                         tell(shard, down, forward, terms, Some(true));
+                        judge(shard, down, forward, Ok(()));
                         down.source.put_back(head.take());
                         return Done { outcome: Ok(()), after };
                     }
@@ -427,6 +428,7 @@ async fn attempts(
             }
         };
         tell(shard, down, forward, terms, trial::failed(failed.end, connected));
+        judge(shard, down, forward, Err(failed.end));
         if !goes_again(shard, down, forward, terms, &mut failed, &mut tried, fresh).await {
             return give_up(shard, down, head.take(), terms, &failed).await;
         }
@@ -439,6 +441,23 @@ async fn attempts(
             }
             _ => return give_up(shard, down, head.take(), terms, &failed).await,
         }
+    }
+}
+
+/// What the core learns of the endpoint by an attempt that is over. A kept connection that was closed meanwhile says
+/// nothing of it.
+fn judge(shard: &Shard, down: &mut Downstream, forward: &Forward, outcome: Result<(), End>) {
+    let (replica, timing) = (&forward.replica, &down.tab.get().timing);
+    match outcome.map_err(End::meaning) {
+        Ok(()) => {
+            let took_us = timing.response_us().filter(|_| timing.sent_us > 0);
+            replica.succeeded(forward.endpoint, took_us, || shard.clock.now_us());
+        }
+        Err(Meaning { side: Side::Upstream, retry: Retry::No | Retry::Unsent, .. }) => {
+            let now_us = shard.clock.now_us();
+            replica.failed(forward.endpoint, now_us.saturating_sub(timing.queued_us), now_us);
+        }
+        Err(_) => {}
     }
 }
 

@@ -382,7 +382,8 @@ impl Desk<'_> {
             Entry::In(turn) => turn,
             Entry::Wait => return Ok(Decision::Wait(replica)),
         };
-        let (endpoint, trial) = trial::choose(&replica, self.question.tried, self.shard.clock.now_ms())?;
+        let key = service.upstream.balance.key(self.head, path, client);
+        let (endpoint, trial) = trial::choose(&replica, self.question.tried, key, &self.shard.clock)?;
         let passed = Passed { route, service, permit: &permit, path, client, is_copy: false };
         let out = self.render(&passed, replica.node(endpoint), terms);
         let copy = service.mirror.as_ref().and_then(|rules| self.copy(rules, &replica, &passed, terms));
@@ -397,13 +398,14 @@ impl Desk<'_> {
             return None;
         }
         let replica = self.shard.replica(self.epoch, rules.service);
-        let endpoint = replica.pick(&Tried::default(), self.shard.clock.now_ms());
+        let service = self.epoch.snapshot().service(rules.service);
+        let key = service.upstream.balance.key(self.head, passed.path, passed.client);
+        let endpoint = replica.pick(&Tried::default(), key, &self.shard.clock);
         let place = of.copies.enter(rules, self.shard.shared.workers);
         let (Some(endpoint), Some(place)) = (endpoint, place) else {
             self.shard.meter.copy_dropped();
             return None;
         };
-        let service = self.epoch.snapshot().service(rules.service);
         let out = self.render(&Passed { service, is_copy: true, ..*passed }, replica.node(endpoint), terms);
         let (method, epoch, timeout_ms) = (self.head.method, self.epoch.epoch().id, rules.timeout_ms);
         Some(Box::new(Copy { replica, endpoint, out, method, epoch, timeout_ms, place }))

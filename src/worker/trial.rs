@@ -6,6 +6,7 @@
 
 use std::rc::Rc;
 
+use super::clock::Clock;
 use super::policy::Denied;
 use super::shard::Shard;
 use super::upstream::replica::{Replica, Tried};
@@ -27,10 +28,15 @@ pub struct Trial {
 ///
 /// # Errors
 /// `End::NoEndpoint`, `End::BreakerOpen`.
-pub fn choose(replica: &Rc<Replica>, tried: &Tried, now_ms: u64) -> Result<(usize, Option<Trial>), Denied> {
+pub fn choose(
+    replica: &Rc<Replica>,
+    tried: &Tried,
+    key: Option<u32>,
+    clock: &Clock,
+) -> Result<(usize, Option<Trial>), Denied> {
     match &replica.upstream.resilience {
-        None => Ok((replica.pick(tried, now_ms).ok_or(End::NoEndpoint)?, None)),
-        Some(rules) => choose_watched(replica, rules, tried, now_ms),
+        None => Ok((replica.pick(tried, key, clock).ok_or(End::NoEndpoint)?, None)),
+        Some(rules) => choose_watched(replica, rules, tried, key, clock),
     }
 }
 
@@ -38,8 +44,10 @@ fn choose_watched(
     replica: &Rc<Replica>,
     rules: &Resilience,
     tried: &Tried,
-    now_ms: u64,
+    key: Option<u32>,
+    clock: &Clock,
 ) -> Result<(usize, Option<Trial>), Denied> {
+    let now_ms = clock.now_ms();
     let mut trial = Trial { replica: replica.clone(), endpoint: 0, of_service: None, of_endpoint: None };
     if let Some(breaker) = rules.breaker.as_ref().filter(|_| rules.of_service) {
         let admitted = rules.known.service.breaker.admit(breaker, now_ms);
@@ -47,9 +55,9 @@ fn choose_watched(
     }
     let mut passed_over = *tried;
     loop {
-        let untried = replica.pick(&passed_over, now_ms);
+        let untried = replica.pick(&passed_over, key, clock);
         // Rules of retries make do with an endpoint that was tried where there is no other.
-        let any = || rules.retry.as_ref().and_then(|_| replica.pick(&Tried::default(), now_ms));
+        let any = || rules.retry.as_ref().and_then(|_| replica.pick(&Tried::default(), key, clock));
         let Some(endpoint) = untried.or_else(any) else { return Err(none(replica, rules, now_ms)) };
         trial.endpoint = endpoint;
         let Some(breaker) = rules.breaker.as_ref().filter(|_| rules.of_endpoints) else { break };

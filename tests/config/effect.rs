@@ -122,6 +122,9 @@ fn ground(text: &mut Text, path: &str, key: &Key) {
     for (_, switch, value) in switches.into_iter().filter(|(table, switch, _)| *table == path && *switch != key.name) {
         text.entry(("module.toml", path.to_owned())).or_default().insert(switch, value.into());
     }
+    if ["hash_key", "hash_load_max", "hash_points"].contains(&key.name) {
+        text.entry(("module.toml", path.to_owned())).or_default().insert("type", "\"consistent_hash\"".into());
+    }
     if key.name == "check_method" {
         text.entry(("module.toml", path.to_owned())).or_default().remove("check_method");
     }

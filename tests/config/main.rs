@@ -1,5 +1,6 @@
 //! The configuration as a user meets it: files in, snapshot, faults and documents out.
 
+mod balance;
 mod effect;
 mod explain;
 mod faults;

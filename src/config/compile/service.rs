@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::rules::Rules;
-use super::{Desk, EndpointIds, Page, address, http, resilience, tcp};
+use super::{Desk, EndpointIds, Page, address, balance, http, resilience, tcp};
 use crate::config::section::Section;
 use crate::config::source::Faults;
 use crate::config::suggest;
@@ -150,17 +150,14 @@ fn access(world: &World<'_>, section: &Section, is_tcp: bool, faults: &mut Fault
 fn upstream(world: &World<'_>, module: &Section, ids: &mut EndpointIds, is_tcp: bool, faults: &mut Faults) -> Upstream {
     let section = module.one("load_balance");
     let mut desk = Desk { source: &world.page.source, section, faults };
-    let strategy = section.text("type");
-    if !matches!(strategy, "round-robin" | "weight_round") {
-        let message = format!("`{strategy}` does not exist yet: weighted round-robin is used");
-        desk.warn("type", message, "write \"round-robin\"");
-    }
     // A tunnel is a connection for as long as its client wants: only a bound that was asked for holds.
     let unbounded = is_tcp && !section.gives("connections_max");
     let endpoints = endpoints(&mut desk, ids);
     let check = check(&mut desk);
+    let balance = balance::balance(&mut desk, &endpoints, is_tcp);
     let resilience = (!is_tcp).then(|| resilience::compile(world.page, module, endpoints.len(), faults)).flatten();
     Upstream {
+        balance,
         endpoints,
         connect_timeout_ms: section.ms("proxy_connect_timeout"),
         request_timeout_ms: section.ms("request_timeout"),

@@ -20,6 +20,7 @@ use crate::control::state::{Event, Pace};
 use crate::control::{Life, Office, Outcome, thread::turn};
 use crate::ids::{EndpointId, EpochId, WorkerId};
 use crate::wall::access::{Access, AddressSet};
+use crate::wall::balance::{Balance, Strategy};
 use crate::wall::epoch::Epoch;
 use crate::wall::health::{EndpointHealth, Verdict};
 use crate::wall::link::{self, Order, Report, ReportSender, WorkerEnd};
@@ -56,6 +57,7 @@ fn service(number: usize, address: Address, check: Check) -> Service {
         host: HostMode::Default,
         upstream: Upstream {
             endpoints: [endpoint].into(),
+            balance: Balance { strategy: Strategy::RoundRobin, weighted: true, slow_start_ms: 0, failure_percent: 0 },
             connect_timeout_ms: 1,
             request_timeout_ms: 0,
             request_timeout_408: false,

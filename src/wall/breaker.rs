@@ -54,6 +54,17 @@ pub enum Turned {
     Closed,
 }
 
+/// How a breaker stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Everything passes.
+    Closed,
+    /// Probes pass.
+    HalfOpen,
+    /// Nothing passes; or its time is over, and nobody has asked since.
+    Open,
+}
+
 /// One breaker.
 #[derive(Debug, Default)]
 pub struct Breaker {
@@ -130,6 +141,16 @@ impl Breaker {
             State::Closed => true,
             State::Open(until) => now_ms >= until,
             State::HalfOpen(_, until) => rules.probe_millionths > 0 || now_ms >= until,
+        }
+    }
+
+    /// How it stands, for whoever looks on.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        match State::of(self.word.load(SeqCst)) {
+            State::Closed => Standing::Closed,
+            State::Open(_) => Standing::Open,
+            State::HalfOpen(..) => Standing::HalfOpen,
         }
     }
 

@@ -64,6 +64,18 @@ impl Places {
         self.taken.load(SeqCst) < rules.max
     }
 
+    /// How many places are taken.
+    #[must_use]
+    pub fn taken(&self) -> u32 {
+        self.taken.load(SeqCst)
+    }
+
+    /// How many wait.
+    #[must_use]
+    pub fn waiting(&self) -> u32 {
+        self.waiting.load(SeqCst)
+    }
+
     /// Counts one more who waits, unless there are as many as may.
     pub fn line_up(&self, rules: &ConcurrencyRules) -> bool {
         self.waiting.fetch_update(SeqCst, SeqCst, |waiting| (waiting < rules.queue_max).then(|| waiting + 1)).is_ok()

@@ -3,6 +3,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+
 use super::{failing, probed};
 use crate::support::{Conf, Gateway, Origin, Service, eventually};
 
@@ -138,4 +140,20 @@ fn a_copy_ends_at_its_deadline_and_makes_room() {
         assert_eq!(client.get("/svc/a").status(), 200);
         hung.heads().len() >= 3
     }));
+}
+
+#[test]
+fn a_stop_waits_for_no_copy() {
+    let origin = Origin::ok();
+    let hung = Origin::scripted(|peer| {
+        peer.head();
+        peer.until_gone(Duration::from_secs(60));
+    });
+    let mut gateway = start(mirrored(&origin).table("mirror", "timeout", 60_000), &origin, &hung);
+    assert_eq!(gateway.connect().get("/svc/a").status(), 200);
+    assert!(eventually(|| hung.heads().len() == 1));
+    let started = Instant::now();
+    gateway.signal(Signal::TERM);
+    assert_eq!(gateway.wait(Duration::from_secs(15)).code(), Some(0));
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
 }

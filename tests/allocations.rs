@@ -178,6 +178,31 @@ fn a_steady_request_allocates_nothing() {
         type = "url_prefix"
         rule = "/rewritten"
         url_rewrite = "^/rewritten/([a-z]+)/(.*) /$2/$1"
+        [[module.match_rule]]
+        type = "url_pattern"
+        rule = "/typed/(number):id/*"
+        host = "a"
+        method = "GET"
+        [[module.match_rule]]
+        type = "url_regex"
+        rule = "^/found/[a-z]+$"
+        conditions = ["header.user-agent ~ ^te", "header.accept != x"]
+        [[module.match_rule]]
+        type = "url_prefix"
+        rule = "/shaped"
+        url_rewrite = "^/shaped(.*) $1"
+        [[module.header]]
+        name = "X-Told"
+        value = "$(client.address) $(origin.query.page)"
+        [[module.header]]
+        on = "response"
+        name = "X-Team"
+        value = "core"
+        [module.cors]
+        allow_origins = "https://app.test"
+        [[module.validation]]
+        part = "query.page"
+        matches = ["^[0-9]+$"]
         [module.load_balance]
         check_method = "tcpchk"
         check_interval = 600000
@@ -187,6 +212,12 @@ fn a_steady_request_allocates_nothing() {
         open = 1
         white_list = "127.0.0.0/8"
         client_flow_limit = 1000000
+        [[module.limit]]
+        by = "header.host"
+        rate = 1000000
+        [[module.limit]]
+        by = "endpoint"
+        rate = 1000000
         "#
     );
     let rules =
@@ -207,6 +238,9 @@ fn a_steady_request_allocates_nothing() {
     let paths = [
         "/plain/a",
         "/rewritten/abc/def",
+        "/typed/17/a",
+        "/found/abc",
+        "/shaped/x?page=7",
         "/consistent_hash/a?b",
         "/random",
         "/least_requests",

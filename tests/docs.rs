@@ -28,7 +28,7 @@ const fn advice(end: End) -> &'static str {
         End::UriTooLong => "Shorten the target, or raise `http.uri_bytes_max`.",
         End::HeadTooLarge => "Send less, or raise `http.max_header_bytes` or `http.fields_max`.",
         End::BodyTooLarge => {
-            "Raise the service's `body_bytes_max`. A form that holds a tenant's credentials is bounded by the program."
+            "Raise the service's `body_bytes_max`. Where a rule reads the body whole, `read_body_bytes_max` too."
         }
         End::ExpectationFailed => "Expect `100-continue` or nothing.",
         End::MethodNotAllowed => "Use a method that `Allow` names.",
@@ -40,11 +40,19 @@ const fn advice(end: End) -> &'static str {
         End::BodyTooSlow => "Look for a slow client or network, or lower `http.body_rate_min`.",
         End::WriteTooSlow => "Look for a slow client or network, or lower `http.answer_rate_min`.",
         End::NoRoute => "`gatekeeper explain` shows why no rule matches.",
-        End::NotListed => "Add the address to the service's `white_list`, or set `open = 0`.",
+        End::ServiceDown => "Set the service's `status` to `up`.",
+        End::NotListed => {
+            "Add the address to the service's `white_list` or `white_list_file`; `gatekeeper explain --from` shows who decides."
+        }
         End::BadProxyHeader => "Have the proxy send the header (version 1 or 2), or take it off `proxy_protocol_from`.",
         End::BlackListed => "`gatekeeper explain --from` shows which list. Behind a proxy, see `http.trusted_proxies`.",
         End::ReloadDenied => {
             "Ask from this machine, or add the address to `cluster.cluster_list`. Do not ask by a proxy."
+        }
+        End::CorsOrigin => "Add the origin to the service's `cors.allow_origins`.",
+        End::Invalid => "Correct the request: `gatekeeper explain` names the rule of `[[module.validation]]`.",
+        End::BadRewrite => {
+            "Correct the client: a value of its request has dots where a path segment is composed of it."
         }
         End::TenantMissing => "Send `app_id` and `sign` in the query or in a form body.",
         End::TenantUnknown => "Correct `app_id`, or add the tenant to app.toml.",
@@ -55,6 +63,15 @@ const fn advice(end: End) -> &'static str {
             "Come back after `Retry-After`, when the day ends, or raise the tenant's `total_query_daily`."
         }
         End::ClientRate => "Come back after `Retry-After`, or raise the service's `client_flow_limit`.",
+        End::ServiceRate => "Come back after `Retry-After`, or raise the rate of the service's limit by `service`.",
+        End::EndpointRate => {
+            "Come back after `Retry-After`, add endpoints, or raise the rate of the limit by `endpoint`."
+        }
+        End::ValueRate => {
+            "Come back after `Retry-After`, or raise the rate of the service's limit by that field, cookie or parameter."
+        }
+        End::ClientConnections => "One address opens many connections. Raise the service's `client_connections_max`.",
+        End::ServiceConnections => "Raise the service's `service_connections_max` if its endpoints can take more.",
         End::RateTableFull => {
             "More clients and tenants are below a full bucket at once than the table holds. Raise `rate_keys_max`."
         }

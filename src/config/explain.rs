@@ -5,9 +5,12 @@
 //! scope: anything that a stage decides.
 
 mod balance;
+mod limits;
 mod request;
 mod resilience;
 mod rules;
+mod shape;
+mod split;
 mod story;
 
 use std::net::IpAddr;
@@ -20,13 +23,17 @@ use crate::proto::form;
 use crate::proto::framing::Framed;
 use crate::proto::head::{self, Body, Method, RequestHead};
 use crate::proto::target::canonical;
-use crate::wall::access::Decider;
+use crate::wall::access::{Admission, Decider};
+use crate::wall::attribute::Parts;
+use crate::wall::composition::Taken;
 use crate::wall::forwarded;
+use crate::wall::limit::Caller;
 use crate::wall::rewrite::RewriteScratch;
-use crate::wall::routes::{Route, covers};
+use crate::wall::routes::{Asked, Route, RouteScratch, covers};
 use crate::wall::snapshot::{HostMode, HttpRules, Service, Snapshot};
 use crate::wall::tenants::{Claim, Tenant};
 use request::Peer;
+use shape::{Shape, Target};
 use story::Story;
 
 /// A request, as the command line gives it.
@@ -114,10 +121,12 @@ impl<'q> Stages<'q, '_> {
             self.story.line("prefix", &format!("{}: the path is not below it", story::text(&http.route_prefix)));
             return Err(End::NoRoute);
         }
-        let routes = &self.snapshot.routes;
-        rules::tell(self.story, self.snapshot, path);
-        let route = routes.find(path).ok_or(End::NoRoute)?;
-        self.service(self.snapshot.service(route.service), route, path)
+        let snapshot = self.snapshot;
+        let asked = Asked::of(path, self.head);
+        rules::tell(self.story, snapshot, &asked);
+        let route = snapshot.routes.find(&asked, &mut RouteScratch::default()).ok_or(End::NoRoute)?;
+        let id = split::tell(self.story, snapshot, route.service, &asked, self.peer.client);
+        self.service(snapshot.service(id), route, path)
     }
 
     fn reload(&mut self) -> Result<Outcome, End> {
@@ -134,34 +143,58 @@ impl<'q> Stages<'q, '_> {
     }
 
     fn service(&mut self, service: &Service, route: &Route, path: &[u8]) -> Result<Outcome, End> {
-        let rule = if route.rule.is_empty() { "every path".into() } else { story::text(&route.rule) };
+        let rule = if route.rule.is_empty() { "every path".to_owned() } else { route.to_string() };
         self.story.line("service", &format!("{} by its rule for {rule}", service.name));
+        if service.down {
+            self.story.line("status", "down: the service is switched off");
+            return Err(End::ServiceDown);
+        }
+        let shape = Shape { service, head: self.head, taken: Taken { route, path } };
+        if shape.answer(self.story, &self.peer, &self.snapshot.http.request_id)? {
+            return Ok(Outcome::Own("the gateway answers the preflight itself: 204"));
+        }
         let tenant = self.lists(service, path)?;
         self.rates(service, tenant);
+        shape.validation(self.story)?;
         self.body(service)?;
-        let mut scratch = RewriteScratch::default();
-        let rewritten = route.rewrite.apply_named(path, &mut scratch);
-        self.rewrite(route, path, rewritten.path, rewritten.item);
+        if shape.default_answer(self.story) {
+            return Ok(Outcome::Own("the gateway gives the default answer"));
+        }
+        let target = self.target(&shape)?;
         let chosen = balance::tell(self.story, service, self.head, path, self.peer.client)?;
         resilience::tell(self.story, self.snapshot, service);
-        self.upstream_head(service, chosen, rewritten.path, tenant);
+        self.upstream_head(&shape, chosen, &target, tenant);
         Ok(Outcome::Forwarded(service.name.to_string()))
     }
 
     /// Black list, white list, host name, tenant.
     fn lists(&mut self, service: &Service, path: &[u8]) -> Result<Option<&'q Tenant>, End> {
         let client = self.peer.client;
-        let decider = service.access.decider(client);
+        let decider = service.access.decider(client, path);
         let told = match decider {
             Decider::NotOpen => "open = 0: not in force".to_owned(),
             Decider::BlackList => format!("{client} is on black_list"),
             Decider::WhiteList => format!("{client} is on white_list: let in without a tenant"),
             Decider::HostName => "white_host_name names this machine: let in without a tenant".to_owned(),
+            Decider::UrlWhiteList => "url_white_list has the path: let in without a tenant".to_owned(),
             Decider::NoList => format!("{client} is on no list: only as a tenant"),
+            Decider::NotWhite => format!("{client} is not on the white list"),
+            Decider::NotBlack => format!("no list is against {client}"),
+            Decider::TenantDemanded => format!("no list is against {client}: only as a tenant"),
         };
         self.story.line("lists", &told);
-        decider.verdict()?;
-        if decider == Decider::NoList { self.tenant(path).map(Some) } else { Ok(None) }
+        let asked = match decider.verdict() {
+            Ok(Admission::Allowed) => Ok(None),
+            Ok(Admission::TenantNeeded) => self.tenant(path).map(Some),
+            Err(end) => Err(end),
+        };
+        match asked {
+            Err(end) if service.access.dry_run => {
+                self.story.line("", &format!("dry_run: let pass all the same, and logged as {}", end.code()));
+                Ok(None)
+            }
+            asked => asked,
+        }
     }
 
     fn tenant(&mut self, path: &[u8]) -> Result<&'q Tenant, End> {
@@ -193,12 +226,15 @@ impl<'q> Stages<'q, '_> {
     fn rates(&mut self, service: &Service, tenant: Option<&Tenant>) {
         let legacy = self.snapshot.http.legacy_status;
         let of_tenant = tenant.and_then(|tenant| tenant.rate).map(|rate| (rate, End::TenantRate, "the tenant"));
-        let of_client = service.client_rate.map(|rate| (rate, End::ClientRate, "the client's address"));
-        let each = [of_tenant, of_client].into_iter().flatten().map(|(rate, end, whom)| {
+        let each = of_tenant.into_iter().map(|(rate, end, whom)| {
             let status = end.status(legacy).unwrap_or_default();
-            format!("{} per second for {whom}, {} at once; more: {status}", rate.per_second, rate.burst)
+            format!("{} per second for {whom}, {} at once; more: {status}", rate.requests, rate.burst)
         });
         let mut told: Vec<_> = each.collect();
+        let limits = service.limits.iter().flat_map(|limits| limits.each.iter().chain(&limits.endpoint));
+        let parts = Parts::of(self.head);
+        let caller = Caller { client: self.peer.client, tenant: tenant.map(|tenant| &*tenant.app_id), parts };
+        told.extend(limits.map(|limit| limits::told(limit, &caller, legacy)));
         if let Some(quota) = tenant.and_then(|tenant| tenant.quota.as_ref()) {
             let status = End::TenantQuota.status(legacy).unwrap_or_default();
             told.push(format!("{} per day for the tenant; more: {status}", quota.daily_max));
@@ -221,6 +257,18 @@ impl<'q> Stages<'q, '_> {
         }
     }
 
+    /// The target that goes on.
+    fn target(&mut self, shape: &Shape<'_>) -> Result<Target, End> {
+        if let Some(composed) = shape.composed(self.story, &self.peer)? {
+            return Ok(composed);
+        }
+        let Taken { route, path } = shape.taken;
+        let mut scratch = RewriteScratch::default();
+        let rewritten = route.rewrite.apply_named(path, &mut scratch);
+        self.rewrite(route, path, rewritten.path, rewritten.item);
+        Ok(Target { path: rewritten.path.to_vec(), query: shape.query() })
+    }
+
     fn rewrite(&mut self, route: &Route, path: &[u8], rewritten: &[u8], item: Option<usize>) {
         let told = match item.and_then(|item| route.rewrite.items().nth(item)) {
             Some((pattern, template)) => {
@@ -229,14 +277,17 @@ impl<'q> Stages<'q, '_> {
                 vec![format!("{from} -> {to}"), format!("by the item {pattern} {template}")]
             }
             None if route.rewrite.is_empty() => vec!["none".to_owned()],
+            None if route.rewrite.strips() => vec![format!("{} by strip_prefix", story::text(rewritten))],
             None => vec!["no item changes the path".to_owned()],
         };
         self.story.lines("rewrite", &told);
     }
 
-    fn upstream_head(&mut self, service: &Service, node: &str, path: &[u8], tenant: Option<&Tenant>) {
-        let host = host_sent(&self.snapshot.http, service, self.head.host, node);
-        let onward = request::Onward { http: &self.snapshot.http, service, peer: &self.peer, path, host, tenant };
+    fn upstream_head(&mut self, shape: &Shape<'_>, node: &str, target: &Target, tenant: Option<&Tenant>) {
+        let (service, http) = (shape.service, &self.snapshot.http);
+        let host = host_sent(http, service, self.head.host, node);
+        let edits = shape.request_edits(&self.peer, &http.request_id);
+        let onward = request::Onward { http, service, peer: &self.peer, target, edits: &edits, host, tenant };
         let lines: Vec<_> =
             onward.write(self.head).lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();
         self.story.lines("sent on", &lines);

@@ -210,14 +210,19 @@ pub fn load_on(module_file: &Path, host_name: &str) -> Result<Loaded, Vec<Fault>
 }
 
 /// As `load`, but `None` where the text is the one that this fingerprint stands for; that costs no more than reading
-/// the files.
+/// the files, and reading the module file against the schema where it names files of addresses.
 ///
 /// # Errors
 /// As `load`.
 pub fn load_if_changed(module_file: &Path, in_force: u64) -> Result<Option<Loaded>, Vec<Fault>> {
     let host_name = host_name();
     let mut faults = Faults::default();
-    let texts = Texts::read(module_file, &host_name, &mut faults);
+    let mut texts = Texts::read(module_file, &host_name, &mut faults);
+    if texts.may_name_lists() {
+        let pages = pages(&mut texts, &mut faults);
+        let same = texts.fingerprint() == in_force && !faults.any_error();
+        return if same { Ok(None) } else { compile(&texts, pages, &host_name, faults).map(Some) };
+    }
     if texts.fingerprint() == in_force && !faults.any_error() {
         return Ok(None);
     }
@@ -231,13 +236,17 @@ fn host_name() -> String {
 /// Makes a configuration of texts.
 fn finish(mut texts: Texts, host_name: &str, mut faults: Faults) -> Result<Loaded, Vec<Fault>> {
     let pages = pages(&mut texts, &mut faults);
+    compile(&texts, pages, host_name, faults)
+}
+
+fn compile(texts: &Texts, pages: Option<Pages>, host_name: &str, mut faults: Faults) -> Result<Loaded, Vec<Fault>> {
     let compiled = pages.map(|pages| compile::compile(&pages, host_name, &mut faults));
     let stops = faults.any_error();
     let warnings = faults.sorted(&texts.files);
     match compiled {
         Some((snapshot, process)) if !stops => {
             let fingerprint = texts.fingerprint();
-            Ok(Loaded { snapshot, process, warnings, files: texts.files, fingerprint })
+            Ok(Loaded { snapshot, process, warnings, files: texts.files.clone(), fingerprint })
         }
         _ => Err(warnings),
     }
@@ -252,11 +261,13 @@ fn pages(texts: &mut Texts, faults: &mut Faults) -> Option<Pages> {
     for file in [&schema::ADMIN_FILE, &schema::MYSQL_FILE, &schema::REDIS_FILE] {
         page(file);
     }
+    let lists = module.as_ref().map(|page| texts.read_lists(&page.root, faults)).unwrap_or_default();
     let absent = |file| Page { source: texts.absent(file), root: Section::absent(file, 0) };
     Some(Pages {
         module: module?,
         base: base.unwrap_or_else(|| absent(&schema::BASE_FILE)),
         app: app.unwrap_or_else(|| absent(&schema::APP_FILE)),
+        lists,
     })
 }
 

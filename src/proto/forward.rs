@@ -6,6 +6,7 @@
 
 use httparse::Header;
 
+use super::edits::Edits;
 use super::field;
 use super::framing::Framed;
 use super::head::{Body, RequestHead, ResponseBody, ResponseHead, Version};
@@ -39,6 +40,8 @@ pub struct Onward<'a> {
     pub trace: Option<&'a TraceOnward>,
     /// Further fields; each replaces the client's of that name.
     pub added: &'a [(&'static str, &'a [u8])],
+    /// What is done to the client's fields besides.
+    pub edits: Edits<'a>,
     /// Whether names with underscores pass.
     pub underscore_fields: bool,
     /// Whether to ask for a WebSocket.
@@ -60,6 +63,8 @@ pub struct Back<'a> {
     pub body: ResponseBody,
     /// The date as IMF-fixdate, for a final response that has none.
     pub date: &'a [u8],
+    /// What is done to the upstream's fields besides.
+    pub edits: Edits<'a>,
     /// Whether this is the agreed 101.
     pub upgrade_websocket: bool,
 }
@@ -95,6 +100,7 @@ pub fn request(out: &mut Vec<u8>, head: &Framed<RequestHead<'_>>, onward: &Onwar
     for (name, value) in onward.added {
         put(out, name.as_bytes(), value);
     }
+    onward.edits.put(out);
     out.extend_from_slice(b"\r\n");
 }
 
@@ -112,7 +118,7 @@ fn request_fields(out: &mut Vec<u8>, head: &RequestHead<'_>, onward: &Onward<'_>
     }
     for (position, field) in head.fields.iter().enumerate() {
         let is_replaced = || onward.added.iter().any(|(name, _)| name.eq_ignore_ascii_case(field.name));
-        if !dropped.contains(position) && !is_replaced() {
+        if !dropped.contains(position) && !is_replaced() && !onward.edits.take_away(field.name.as_bytes()) {
             put_field(out, field);
         }
     }
@@ -192,7 +198,7 @@ pub fn response(out: &mut Vec<u8>, head: &Framed<ResponseHead<'_>>, back: &Back<
     out.extend_from_slice(head.reason);
     out.extend_from_slice(b"\r\n");
     for (position, field) in head.fields.iter().enumerate() {
-        if !head.marks.dropped.contains(position) {
+        if !head.marks.dropped.contains(position) && !back.edits.take_away(field.name.as_bytes()) {
             put_field(out, field);
         }
     }
@@ -202,6 +208,7 @@ pub fn response(out: &mut Vec<u8>, head: &Framed<ResponseHead<'_>>, back: &Back<
         }
     } else {
         final_fields(out, head, back);
+        back.edits.put(out);
     }
     out.extend_from_slice(b"\r\n");
 }

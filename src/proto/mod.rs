@@ -3,7 +3,7 @@
 //! In scope: the syntax and the rules of HTTP/1.1 as a strict intermediary keeps them: heads
 //! ([`head`], [`field`], [`target`], [`authority`]), the one certain length of a message
 //! ([`framing`]), chunks ([`chunked`]), the heads we send on ([`forward`]), our own answers
-//! ([`reply`]) and form text ([`form`]). Out of scope: sockets, clocks, waiting, routes, and the heap
+//! ([`reply`]), form text ([`form`]) and cookies ([`cookie`]). Out of scope: sockets, clocks, waiting, routes, and the heap
 //! beyond a caller's `Vec<u8>` (and the few bytes of trailers a decoder keeps).
 //!
 //! The rule above all: no framing byte that was received is ever sent on. Heads and chunk lines are
@@ -12,11 +12,13 @@
 pub mod authority;
 pub mod chunked;
 pub mod cookie;
+pub mod edits;
 pub mod field;
 pub mod form;
 pub mod forward;
 pub mod framing;
 pub mod head;
+pub mod json;
 pub mod proxy_header;
 pub mod redact;
 pub mod reply;

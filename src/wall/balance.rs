@@ -6,9 +6,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::attribute::{Attribute, Parts};
 use super::ring::{self, Ring};
-use crate::proto::cookie;
-use crate::proto::head::{self, RequestHead};
+use crate::proto::head::RequestHead;
 
 /// How a service chooses among its endpoints.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,10 +56,8 @@ pub enum HashKey {
     Url,
     /// The client's address.
     Client,
-    /// The first field of this name.
-    Header(Box<str>),
-    /// The first cookie of this name.
-    Cookie(Box<[u8]>),
+    /// A field, a cookie or a parameter of the query.
+    Attribute(Attribute),
 }
 
 impl Balance {
@@ -73,12 +71,13 @@ impl Balance {
         }
     }
 
-    /// The key of a request, where this asks for one and the request has it.
+    /// The key of a request, where this asks for one and the request has it; `decoded` is room for one that had to be
+    /// decoded.
     #[must_use]
     #[inline]
-    pub fn key(&self, head: &RequestHead<'_>, path: &[u8], client: IpAddr) -> Option<u32> {
+    pub fn key(&self, head: &RequestHead<'_>, path: &[u8], client: IpAddr, decoded: &mut Vec<u8>) -> Option<u32> {
         match &self.strategy {
-            Strategy::Hash(rule) => rule.key.of(head, path, client),
+            Strategy::Hash(rule) => rule.key.of(head, path, client, decoded),
             _ => None,
         }
     }
@@ -97,18 +96,14 @@ impl Balance {
 }
 
 impl HashKey {
-    fn of(&self, head: &RequestHead<'_>, path: &[u8], client: IpAddr) -> Option<u32> {
+    fn of(&self, head: &RequestHead<'_>, path: &[u8], client: IpAddr, decoded: &mut Vec<u8>) -> Option<u32> {
         match self {
             Self::Url => Some(match head.query {
                 Some(query) => ring::hash(&[path, b"?", query]),
                 None => ring::hash(&[path]),
             }),
             Self::Client => Some(of_client(client)),
-            Self::Header(name) => head::field(head.fields, name).map(|value| ring::hash(&[value])),
-            Self::Cookie(name) => {
-                let mut fields = head.fields.iter().filter(|field| field.name.eq_ignore_ascii_case("cookie"));
-                fields.find_map(|field| cookie::find(field.value, name)).map(|value| ring::hash(&[value]))
-            }
+            Self::Attribute(attribute) => attribute.value(&Parts::of(head), decoded).map(|value| ring::hash(&[value])),
         }
     }
 }

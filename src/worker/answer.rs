@@ -21,6 +21,7 @@ use crate::limits::{
     CONTINUE_WAIT_MS, INTERIM_RESPONSES_MAX, RESPONSE_HEAD_BYTES_MAX, SLOW_EXCHANGE_MS, SMALL_BUFFER_BYTES,
 };
 use crate::proto::chunked::{Decoder, put_last_chunk};
+use crate::proto::edits::Edits;
 use crate::proto::forward::{self, Back};
 use crate::proto::head::{self, Asked, Body, ResponseBody, Storage, Version};
 use crate::proto::reply::CONTINUE;
@@ -300,11 +301,13 @@ fn read_head(lease: &Lease, out: &mut Lease, talk: &Talk<'_>) -> Result<Option<S
     let to = head.body.onward(talk.terms.version);
     let unread = !talk.uploaded.get() && !matches!(talk.terms.body, Body::None);
     let close = !talk.terms.keep_alive || unread || talk.shard.leaving() || matches!(to, ResponseBody::UntilClose);
+    let worn = talk.dressing.worn();
     let back = Back {
         client_version: talk.terms.version,
         close: close && head.status >= 200,
         body: to,
         date: &talk.shard.clock.date(),
+        edits: if head.is_interim() { Edits::default() } else { worn.edits() },
         upgrade_websocket: head.status == 101,
     };
     forward::response(out.vec(), &head, &back);

@@ -116,7 +116,7 @@ impl Balancer {
 
     fn view<'v, F: Field>(&'v self, field: &'v F, now_us: impl FnOnce() -> u64) -> View<'v, F> {
         let (ailing, slow_start_ms) = (self.ailing.get(), self.balance.slow_start_ms);
-        let timely = ailing || self.balance.strategy == Strategy::PeakEwma;
+        let timely = ailing || matches!(self.balance.strategy, Strategy::PeakEwma);
         let now_us = if timely { now_us() } else { 0 };
         let mut view = View { weights: &self.weights, field, ailing, slow_start_ms, now_us };
         if ailing {
@@ -140,6 +140,13 @@ impl Balancer {
         }
     }
 
+    /// An attempt was given up for another reason, when its answer had not come for so long.
+    pub fn waited(&self, standing: &Standing, for_us: u64, now_us: u64) {
+        if matches!(self.balance.strategy, Strategy::PeakEwma) {
+            standing.waited(for_us, now_us);
+        }
+    }
+
     /// An endpoint takes traffic again, after it took none while others did.
     pub fn is_back(&self, standing: &Standing, now_us: u64) {
         self.ailing.set(true);
@@ -150,7 +157,7 @@ impl Balancer {
     pub fn failed(&self, standing: &Standing, took_us: u64, now_us: u64) {
         self.ailing.set(true);
         standing.failed(self.balance.failure_percent, now_us);
-        if self.balance.strategy == Strategy::PeakEwma {
+        if matches!(self.balance.strategy, Strategy::PeakEwma) {
             standing.failed_after(took_us, now_us);
         }
     }

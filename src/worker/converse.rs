@@ -15,6 +15,7 @@ use super::answer::{self, Answered, Way};
 use super::buffer::{Class, Lease};
 use super::deadline::Deadline;
 use super::downstream::{Downstream, Switched};
+use super::dressing::Dressing;
 use super::io::{Connection, SendFault};
 use super::pace::Pace;
 use super::plan::Terms;
@@ -35,6 +36,8 @@ pub struct Talk<'t> {
     pub shard: &'t Shard,
     /// What holds for the exchange.
     pub terms: &'t Terms,
+    /// What the answer is dressed with.
+    pub dressing: &'t Dressing,
     /// The client may send its body.
     pub go: Cell<bool>,
     /// The request has gone up whole.
@@ -81,10 +84,17 @@ pub struct Failed {
 }
 
 impl<'t> Talk<'t> {
-    fn new(shard: &'t Shard, terms: &'t Terms, uploaded: bool, body_begun: bool, watch: Watch<'t>) -> Self {
+    fn new(
+        shard: &'t Shard,
+        terms: &'t Terms,
+        dressing: &'t Dressing,
+        (uploaded, body_begun): (bool, bool),
+        watch: Watch<'t>,
+    ) -> Self {
         Self {
             shard,
             terms,
+            dressing,
             go: Cell::new(!terms.expects_continue || body_begun),
             uploaded: Cell::new(uploaded),
             sent_us: Cell::new(0),
@@ -146,7 +156,7 @@ pub async fn attempt(
     if out.bytes().len() + here > out.capacity() {
         out = out.moved_to(shard.buffers.lease(Class::Large));
     }
-    // A form body that was read first is in `out` already.
+    // A body that was read first is in `out` already.
     let mut upload = Upload::new(terms.body, terms.trailers);
     let taken = upload
         .step(&mut head.bytes_mut()[terms.head_bytes..], out.vec(), terms.body_bytes_max)
@@ -157,7 +167,7 @@ pub async fn attempt(
     let beyond = upload.is_done() && head.bytes().len() > terms.head_bytes + taken;
     down.source.ahead = beyond || terms.upgrade_websocket;
     let watch = Watch { again: again.filter(|_| in_hand), trial };
-    let talk = Talk::new(shard, terms, upload.is_done(), taken > 0, watch);
+    let talk = Talk::new(shard, terms, &down.dressing, (upload.is_done(), taken > 0), watch);
     if let Err(fault) = connection.tx.send(out, &down.writing, down.what_is_left(terms.body_timeout_ms)).await {
         let end = not_taken(fault, reused, down);
         return Err(Failed { end, begun: false, unsent: !fault.partly, replayable });
@@ -187,30 +197,31 @@ pub async fn attempt(
     })?;
 
     head.advance(terms.head_bytes + taken);
-    Ok(conclude(down, epoch, &talk, answered, (connection, seat)))
+    let uploaded = talk.uploaded.get();
+    *epoch = None;
+    Ok(conclude(shard, down, terms, uploaded, answered, (connection, seat)))
 }
 
 /// The answer went down whole, or the connection becomes a tunnel: what becomes of either side.
 fn conclude(
+    shard: &Shard,
     down: &mut Downstream,
-    epoch: &mut Option<Rc<ShardEpoch>>,
-    talk: &Talk<'_>,
+    terms: &Terms,
+    uploaded: bool,
     answered: Answered,
     (connection, mut seat): (Connection, Seat),
 ) -> After {
-    let uploaded = talk.uploaded.get();
     match answered {
         Answered::Upgraded { early } => {
-            *epoch = None;
             // A tunnel is the longest of all exchanges.
             seat.slow_down();
-            let terms = tunnel::Terms::websocket(talk.terms.tunnel_idle_ms, talk.terms.tunnel_life_ms);
+            let terms = tunnel::Terms::websocket(terms.tunnel_idle_ms, terms.tunnel_life_ms);
             down.switched = Some(Box::new(Switched { connection, seat, early, terms }));
             After::Tunnel
         }
         Answered::Whole { close, reusable, peer_timeout_ms } => {
             if reusable && uploaded {
-                seat.keep(connection, peer_timeout_ms, talk.shard.clock.now_ms());
+                seat.keep(connection, peer_timeout_ms, shard.clock.now_ms());
             } else {
                 connection.tx.sever();
             }

@@ -8,7 +8,9 @@ use std::pin::pin;
 
 use super::account::Tab;
 use super::buffer::{Class, Lease};
+use super::concurrency::Turn;
 use super::deadline::{Deadline, Deadlines};
+use super::dressing::Dressing;
 use super::io::{Connection, Received, Receiver, Sender};
 use super::shard::Shard;
 use super::tunnel;
@@ -39,12 +41,18 @@ pub struct Downstream {
     pub whole: Option<Deadline>,
     /// For one attempt, where the service's rules of retries bound that.
     pub attempt: Option<Deadline>,
+    /// The place of the request in hand, where its service bounds how many are under way.
+    pub turn: Option<Turn>,
     /// Who it is: the socket's peer.
     pub peer: Peer,
+    /// What its answer is dressed with.
+    pub dressing: Dressing,
     /// The account of the request in hand.
     pub tab: Tab,
     /// The connection's place among those of its address.
     pub counted: Option<Counted>,
+    /// Its places among those of its tcp service.
+    pub places: Vec<Counted>,
     /// The other end of the tunnel that the connection becomes.
     pub switched: Option<Box<Switched>>,
 }
@@ -120,13 +128,15 @@ impl Downstream {
             reading: deadlines.register(),
         };
         let (writing, peer) = (deadlines.register(), Peer::new(peer.ip().to_canonical()));
-        Self { source, tx, writing, whole: None, attempt: None, peer, tab: Tab::default(), counted, switched: None }
+        let (dressing, tab, places) = (Dressing::default(), Tab::default(), Vec::new());
+        let (whole, attempt, turn) = (None, None, None);
+        Self { source, tx, writing, whole, attempt, turn, peer, dressing, tab, counted, places, switched: None }
     }
 
-    /// The request in hand must be over within this; 0 is no limit.
+    /// The request in hand must be over within this, from the first time that is said; 0 is no limit.
     #[inline]
     pub fn bound_whole(&mut self, shard: &Shard, ms: u64) {
-        if ms > 0 {
+        if ms > 0 && self.whole.is_none() {
             let whole = shard.deadlines.register();
             whole.arm(ms);
             self.whole = Some(whole);
@@ -169,12 +179,12 @@ impl Downstream {
 
     /// Becomes the tunnel that was agreed on.
     pub fn become_tunnel(self, shard: &Rc<Shard>) {
-        let Self { source, tx, tab, counted, switched, .. } = self;
+        let Self { source, tx, tab, counted, places, switched, .. } = self;
         let Some(switched) = switched else { return };
         let Switched { connection, seat, early, terms } = *switched;
         let down = Connection { rx: source.rx, tx };
         let (early_down, early_up, seat) = (source.carried, early, Some(seat));
-        let ends = tunnel::Ends { down, up: connection, early_down, early_up, seat, tab, counted };
+        let ends = tunnel::Ends { down, up: connection, early_down, early_up, seat, tab, counted, places };
         tunnel::start(shard, ends, terms);
     }
 }

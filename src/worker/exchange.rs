@@ -11,11 +11,12 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use super::account;
-use super::arrival::Room;
+use super::body::{self, WholeBody};
 use super::buffer::{Class, Lease};
 use super::concurrency;
 use super::converse::{self, Failed, Watch};
 use super::downstream::Downstream;
+use super::limits;
 use super::mirror;
 use super::plan::{Forward, Local, Plan, Question, Terms, plan};
 use super::reply::{self, Own};
@@ -23,15 +24,16 @@ use super::retry::{self, Again};
 use super::session::{After, Done};
 use super::shard::{Shard, ShardEpoch};
 use super::trial;
-use super::upload::{Upload, receive_body};
+use super::upload::receive_body;
 use super::upstream::connect::{self, Leased};
 use super::upstream::pool::Kept;
 use super::upstream::replica::{Replica, Tried};
 use crate::end::{End, Meaning, Retry, Side};
 use crate::ids::EpochId;
-use crate::limits::{FORM_BODY_BYTES_MAX, GATHERED_BODY_BYTES_MAX, RELOAD_ANSWER_MS};
+use crate::limits::{GATHERED_BODY_BYTES_MAX, RELOAD_ANSWER_MS};
 use crate::proto::head::Body;
-use crate::proto::reply::CONTINUE;
+use crate::proto::reply::Content;
+use crate::wall::default_answer::DefaultAnswer;
 use crate::wall::link::Report;
 
 /// What `/ping` says while the gateway stops, as `/reload` does.
@@ -51,7 +53,7 @@ pub enum Request {
 pub struct Dispatch {
     epoch: Option<Rc<ShardEpoch>>,
     head: Lease,
-    form: Option<Lease>,
+    body: Option<WholeBody>,
     forward: Forward,
     terms: Terms,
 }
@@ -75,16 +77,16 @@ impl Dispatch {
 
     /// Tells the client that there is no connection for it.
     pub async fn refuse(self: Box<Self>, shard: &Shard, down: &mut Downstream, end: End) -> Done {
-        let Self { head, terms, .. } = *self;
+        let Self { epoch, head, terms, .. } = *self;
         let failed = Failed { end, begun: false, unsent: true, replayable: true };
-        give_up(shard, down, head, &terms, &failed).await
+        give_up(shard, down, epoch.as_deref(), head, &terms, &failed).await
     }
 
     /// Sends the request once more, to the service that gets copies, where it is to.
     fn copy(&mut self, shard: &Rc<Shard>) {
         if let Some(copy) = self.forward.copy.take() {
             let here = &self.head.bytes()[self.terms.head_bytes..];
-            mirror::send(shard, copy, self.terms.body, here, self.form.is_some());
+            mirror::send(shard, copy, self.terms.body, here, self.body.is_some());
         }
     }
 
@@ -109,7 +111,7 @@ impl Dispatch {
     async fn refuse_cut(self: Box<Self>, shard: &Shard, down: &mut Downstream, end: End) -> Done {
         let Self { head, terms, .. } = *self;
         let failed = Failed { end, begun: false, unsent: true, replayable: false };
-        give_up(shard, down, head, &terms, &failed).await
+        give_up(shard, down, None, head, &terms, &failed).await
     }
 
     /// Waits for the connection, for as long as the client waits for it.
@@ -183,7 +185,7 @@ fn decide(shard: &Shard, down: &mut Downstream, epoch: Rc<ShardEpoch>, head: Lea
     match plan_again(shard, Some(&epoch), down, &head, None, &Tried::default(), None) {
         Some(Plan::Forward(forward, terms)) => {
             down.bound_whole(shard, terms.request_timeout_ms);
-            Ok(Dispatch { epoch: Some(epoch), head, form: None, forward, terms })
+            Ok(Dispatch { epoch: Some(epoch), head, body: None, forward, terms })
         }
         Some(planned) => Err(Served::Rare(Box::new(Rare { planned, head, epoch: Some(epoch) }))),
         None => Err(Served::Incomplete(head)),
@@ -208,7 +210,7 @@ pub async fn refuse_broken(shard: &Shard, down: &mut Downstream, head: Lease, en
     let terms = Terms::unread(shard, &epoch.snapshot().http);
     down.tab.get().planned(epoch.epoch(), &terms, 0);
     drop(epoch);
-    refuse(shard, down, &terms, end.into(), After::Linger).await
+    refuse(shard, down, None, &terms, end.into(), After::Linger).await
 }
 
 /// Serves what needs no connection, or not yet: then it is ready for one. It takes no engine.
@@ -216,57 +218,82 @@ pub async fn refuse_broken(shard: &Shard, down: &mut Downstream, head: Lease, en
 /// # Errors
 /// What became of it, where it needs none.
 pub async fn serve_rare(shard: &Rc<Shard>, down: &mut Downstream, rare: Rare) -> Result<Dispatch, Done> {
-    let Rare { mut planned, mut head, epoch } = rare;
-    let (mut form, mut turn) = (None, None);
-    if let Plan::Form(terms) = planned {
-        down.bound_whole(shard, terms.request_timeout_ms);
-        planned = match read_form(shard, down, &mut head, &terms).await {
-            Ok(body) => {
-                form = Some(body);
-                let planned = plan_again(shard, epoch.as_deref(), down, &head, form.as_ref(), &Tried::default(), None);
-                planned.unwrap_or(Plan::Form(terms))
-            }
-            Err(end) => Plan::Refused(end.into(), Terms { body: Body::Chunked, ..terms }),
-        };
-    }
-    if let Plan::Wait(replica, terms) = planned {
-        if down.whole.is_none() {
-            down.bound_whole(shard, terms.request_timeout_ms);
-        }
-        planned = match concurrency::wait(shard, down, &terms, &replica).await {
-            Ok(mine) => {
-                turn = mine;
-                // What was known of endpoints may have changed meanwhile.
-                let tried = Tried::default();
-                let again = plan_again(shard, epoch.as_deref(), down, &head, form.as_ref(), &tried, Some(&terms));
-                again.unwrap_or(Plan::Refused(End::NoRoute.into(), terms))
-            }
-            Err(end) => Plan::Refused(end.into(), terms),
-        };
-    }
+    let Rare { planned, mut head, epoch } = rare;
+    let (planned, body) = wait_for_more(shard, down, &mut head, epoch.as_deref(), planned).await;
     Err(match planned {
         Plan::Forward(forward, terms) => {
-            // One that waited was noted before its endpoint was known.
-            if let Some(note) = down.tab.note().as_mut().filter(|_| turn.is_some()) {
+            // One that waited for its turn was noted before its endpoint was known.
+            if let Some(note) = down.tab.note().as_mut().filter(|_| down.turn.is_some()) {
                 note.node(forward.node(), &shard.buffers);
             }
-            let forward = Forward { turn: turn.or(forward.turn), ..forward };
-            return Ok(Dispatch { epoch, head, form, forward, terms });
+            return Ok(Dispatch { epoch, head, body, forward, terms });
         }
         Plan::Local(local, terms) => {
             let after = own_after(down, head, &terms);
-            let outcome = answer_locally(shard, down, local, &terms, after).await;
+            let answer = epoch.as_deref().and_then(|epoch| default_answer(epoch, &terms));
+            let outcome = answer_locally(shard, down, local, &terms, answer, after).await;
             Done { outcome, after: if outcome.is_ok() { after } else { After::Close } }
         }
         Plan::Refused(denied, terms) => {
             // A body that is too large is not read, even where it is here already.
             let too_large = denied.end == End::BodyTooLarge;
             let after = if too_large { After::Linger } else { own_after(down, head, &terms) };
-            refuse(shard, down, &terms, denied, after).await
+            refuse(shard, down, epoch.as_deref(), &terms, denied, after).await
         }
-        // The form was read and names nobody; whoever has waited waits no more.
-        Plan::Form(terms) | Plan::Wait(_, terms) => refuse(shard, down, &terms, End::TenantMissing.into(), After::Linger).await,
+        // A body in hand is not asked for again, and no turn waited for twice.
+        Plan::NeedBody(_, terms) | Plan::Wait(_, terms) | Plan::Queue(_, terms) => {
+            refuse(shard, down, None, &terms, End::Drained.into(), After::Linger).await
+        }
     })
+}
+
+/// Waits for the body, and for the request's turn, as often as its plan wants that. Gives the body, where it was read.
+async fn wait_for_more(
+    shard: &Rc<Shard>,
+    down: &mut Downstream,
+    head: &mut Lease,
+    epoch: Option<&ShardEpoch>,
+    mut planned: Plan,
+) -> (Plan, Option<WholeBody>) {
+    let mut body = None;
+    loop {
+        let (terms, admitted) = match planned {
+            Plan::NeedBody(need, terms) if body.is_none() => {
+                down.bound_whole(shard, terms.request_timeout_ms);
+                match body::read(shard, down, head, &terms, need.bytes_max).await {
+                    Ok(whole) => body = Some(whole),
+                    Err(end) => {
+                        return (Plan::Refused(end.into(), Terms { body: Body::Chunked, ..terms }), None);
+                    }
+                }
+                (terms, need.admitted)
+            }
+            Plan::Wait(wait_ns, terms) => {
+                down.bound_whole(shard, terms.request_timeout_ms);
+                down.source.ahead = reaches_ahead(head, &terms);
+                if let Err(end) = limits::wait(shard, down, &terms, wait_ns).await {
+                    return (Plan::Refused(end.into(), terms), body);
+                }
+                (terms, true)
+            }
+            Plan::Queue(replica, terms) => {
+                if down.whole.is_none() {
+                    down.bound_whole(shard, terms.request_timeout_ms);
+                }
+                down.source.ahead = reaches_ahead(head, &terms);
+                match concurrency::wait(shard, down, &terms, &replica).await {
+                    // What was known of endpoints may have changed meanwhile.
+                    Ok(turn) => down.turn = turn,
+                    Err(end) => return (Plan::Refused(end.into(), terms), body),
+                }
+                (terms, true)
+            }
+            planned => return (planned, body),
+        };
+        let admitted_on = admitted.then_some(&terms);
+        let again = plan_again(shard, epoch, down, head, body.as_ref(), &Tried::default(), admitted_on);
+        planned = again.unwrap_or_else(|| Plan::Refused(End::Drained.into(), terms));
+    }
 }
 
 fn plan_again(
@@ -274,15 +301,21 @@ fn plan_again(
     epoch: Option<&ShardEpoch>,
     down: &mut Downstream,
     head: &Lease,
-    form: Option<&Lease>,
+    body: Option<&WholeBody>,
     tried: &Tried,
     admitted_on: Option<&Terms>,
 ) -> Option<Plan> {
-    let Downstream { peer, tab, .. } = down;
-    let attempts = tab.get().attempts;
-    let question = Question { bytes: head.bytes(), form: form.map(Lease::bytes), peer, tried, attempts, admitted_on };
+    let Downstream { peer, tab, dressing, turn, .. } = down;
+    let (attempts, service) = (tab.get().attempts, tab.get().service);
+    let (bytes, body, has_turn) = (head.bytes(), body.map(WholeBody::bytes), turn.is_some());
+    let question = Question { bytes, body, peer, service, tried, attempts, admitted_on, has_turn, dressing };
     let epoch = epoch?;
-    let plan = plan(shard, epoch, &question, tab.note())?;
+    let mut plan = plan(shard, epoch, &question, tab.note())?;
+    if let Plan::Forward(forward, _) = &mut plan
+        && forward.turn.is_some()
+    {
+        *turn = forward.turn.take();
+    }
     tab.get().planned(epoch.epoch(), plan.terms(), shard.clock.now_us());
     Some(plan)
 }
@@ -305,14 +338,22 @@ fn own_after(down: &mut Downstream, mut head: Lease, terms: &Terms) -> After {
     if terms.keep_alive { After::Keep } else { After::Close }
 }
 
+/// What the service's clients are told where no endpoint is asked, or none has answered.
+fn default_answer<'e>(epoch: &'e ShardEpoch, terms: &Terms) -> Option<&'e DefaultAnswer> {
+    epoch.snapshot().service(terms.service?).default_answer.as_deref()
+}
+
 async fn refuse(
     shard: &Shard,
     down: &mut Downstream,
+    epoch: Option<&ShardEpoch>,
     terms: &Terms,
     denied: super::policy::Denied,
     after: After,
 ) -> Done {
-    let told = reply::refuse(shard, down, terms, denied, after != After::Keep).await;
+    let answer = epoch.and_then(|epoch| default_answer(epoch, terms));
+    let stand_in = answer.filter(|answer| answer.stands_in_for(denied.end));
+    let told = reply::refuse(shard, down, terms, denied, stand_in, after != After::Keep).await;
     let answerable = denied.end.status(terms.legacy_status).is_some();
     Done { outcome: Err(denied.end), after: if told.is_ok() && answerable { after } else { After::Close } }
 }
@@ -322,14 +363,23 @@ async fn answer_locally(
     down: &mut Downstream,
     local: Local,
     terms: &Terms,
+    default: Option<&DefaultAnswer>,
     after: After,
 ) -> Result<(), End> {
     let close = after != After::Keep;
     match local {
+        Local::Preflight => {
+            let own = Own { status: 204, text: "", content: Content::Nothing, fields: &[], close };
+            reply::send(shard, down, terms, &own).await
+        }
+        Local::Default => match default {
+            Some(answer) => reply::send(shard, down, terms, &Own::standing_in(answer, close)).await,
+            None => Err(End::Drained),
+        },
         Local::Options => reply::options(shard, down, terms, close).await,
         Local::Ping => {
             let (status, text) = if shard.is_last() { (503, STOPPING) } else { (200, "gateway pong") };
-            reply::send(shard, down, terms, &Own { status, text, fields: &[], close }).await
+            reply::send(shard, down, terms, &Own { status, text, content: Content::Envelope, fields: &[], close }).await
         }
         Local::Reload => {
             let ticket = shard.tickets.open();
@@ -342,39 +392,8 @@ async fn answer_locally(
                 Some(answer) => (answer.status, &*answer.text),
                 None => (503, "control does not answer; the reload may still happen"),
             };
-            reply::send(shard, down, terms, &Own { status, text, fields: &[], close }).await
+            reply::send(shard, down, terms, &Own { status, text, content: Content::Envelope, fields: &[], close }).await
         }
-    }
-}
-
-/// Reads a form body whole, bounded: it may hold the tenant's credentials.
-async fn read_form(shard: &Rc<Shard>, down: &mut Downstream, head: &mut Lease, terms: &Terms) -> Result<Lease, End> {
-    let mut form = shard.buffers.lease(Class::Small);
-    let mut room = Room::new(shard);
-    let pace = terms.body_pace();
-    let mut upload = Upload::new(terms.body, false);
-    if matches!(terms.body, Body::Length(length) if length > FORM_BODY_BYTES_MAX as u64) {
-        return Err(End::BodyTooLarge);
-    }
-    if terms.expects_continue {
-        let mut out = shard.buffers.lease(Class::Small);
-        out.append(CONTINUE);
-        let sent = down.tx.send(out, &down.writing, terms.progress_timeout_ms).await;
-        sent.map_err(|_| End::ClientLeft)?;
-    }
-    let mut body = shard.buffers.lease(Class::Small);
-    body.append(&head.bytes()[terms.head_bytes..]);
-    head.truncate(terms.head_bytes);
-    loop {
-        let piece = upload.take(body.bytes_mut(), FORM_BODY_BYTES_MAX as u64)?;
-        form.append(&body.bytes()[..piece.data]);
-        room.hold(form.bytes().len())?;
-        body.advance(piece.taken);
-        if piece.done {
-            down.source.put_back(body);
-            return Ok(form);
-        }
-        body = receive_body(&mut down.source, Class::Large, &pace).await?;
     }
 }
 
@@ -385,7 +404,7 @@ async fn attempts(
     dispatch: &mut Dispatch,
     mut waited: Option<Result<Leased, End>>,
 ) -> Done {
-    let Dispatch { epoch, head, form, forward, terms } = dispatch;
+    let Dispatch { epoch, head, body, forward, terms } = dispatch;
     let mut tried = Tried::default();
     let mut fresh = false;
     if let Some(again) = Again::of(&forward.replica, terms, 0) {
@@ -430,34 +449,36 @@ async fn attempts(
         tell(shard, down, forward, terms, trial::failed(failed.end, connected));
         judge(shard, down, forward, Err(failed.end));
         if !goes_again(shard, down, forward, terms, &mut failed, &mut tried, fresh).await {
-            return give_up(shard, down, head.take(), terms, &failed).await;
+            return give_up(shard, down, epoch.as_deref(), head.take(), terms, &failed).await;
         }
         shard.meter.retry(down.tab.get(), failed.end);
         fresh = failed.end.meaning().retry == Retry::Idempotent;
-        match plan_again(shard, epoch.as_deref(), down, head, form.as_ref(), &tried, Some(terms)) {
+        match plan_again(shard, epoch.as_deref(), down, head, body.as_ref(), &tried, Some(terms)) {
             Some(Plan::Forward(next, _)) => {
                 account::attempt_failed(shard, &mut down.tab, failed.end, next.node());
-                *forward = Forward { turn: forward.turn.take(), ..next };
+                *forward = next;
             }
-            _ => return give_up(shard, down, head.take(), terms, &failed).await,
+            _ => return give_up(shard, down, epoch.as_deref(), head.take(), terms, &failed).await,
         }
     }
 }
 
 /// What the core learns of the endpoint by an attempt that is over. A kept connection that was closed meanwhile says
-/// nothing of it.
+/// nothing of it; that somebody gave up says how long it had not answered.
 fn judge(shard: &Shard, down: &mut Downstream, forward: &Forward, outcome: Result<(), End>) {
-    let (replica, timing) = (&forward.replica, &down.tab.get().timing);
-    match outcome.map_err(End::meaning) {
-        Ok(()) => {
-            let took_us = timing.response_us().filter(|_| timing.sent_us > 0);
-            replica.succeeded(forward.endpoint, took_us, || shard.clock.now_us());
-        }
-        Err(Meaning { side: Side::Upstream, retry: Retry::No | Retry::Unsent, .. }) => {
-            let now_us = shard.clock.now_us();
-            replica.failed(forward.endpoint, now_us.saturating_sub(timing.queued_us), now_us);
-        }
-        Err(_) => {}
+    let (Forward { replica, endpoint, .. }, timing) = (forward, &down.tab.get().timing);
+    let is_awaited = timing.sent_us > 0 && timing.first_us == 0;
+    let Err(end) = outcome else {
+        let took_us = timing.response_us().filter(|_| timing.sent_us > 0);
+        return replica.succeeded(*endpoint, took_us, || shard.clock.now_us());
+    };
+    let now_us = shard.clock.now_us();
+    let Meaning { side, retry, .. } = end.meaning();
+    let is_to_blame = *side == Side::Upstream && *retry != Retry::Idempotent;
+    if is_to_blame || (end == End::RequestTimeout && is_awaited) {
+        replica.failed(*endpoint, now_us.saturating_sub(timing.queued_us), now_us);
+    } else if is_awaited {
+        replica.waited(*endpoint, now_us.saturating_sub(timing.sent_us), now_us);
     }
 }
 
@@ -560,10 +581,17 @@ pub fn report_failed_dial(shard: &Shard, epoch: EpochId, replica: &Replica, endp
 }
 
 /// Tells the client, where it can still be told.
-async fn give_up(shard: &Shard, down: &mut Downstream, head: Lease, terms: &Terms, failed: &Failed) -> Done {
+async fn give_up(
+    shard: &Shard,
+    down: &mut Downstream,
+    epoch: Option<&ShardEpoch>,
+    head: Lease,
+    terms: &Terms,
+    failed: &Failed,
+) -> Done {
     if failed.begun {
         return Done { outcome: Err(failed.end), after: After::Close };
     }
     let after = if failed.replayable { own_after(down, head, terms) } else { After::Linger };
-    refuse(shard, down, terms, failed.end.into(), after).await
+    refuse(shard, down, epoch, terms, failed.end.into(), after).await
 }

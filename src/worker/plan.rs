@@ -11,35 +11,48 @@ use std::rc::Rc;
 use super::buffer::{Class, Lease};
 use super::concurrency::{self, Entry, Turn};
 use super::downstream::Peer;
+use super::dressing::Dressing;
+use super::headers::{self, Material};
+use super::limits;
 use super::log::Note;
 use super::mirror::{self, Copy};
 use super::pace::Pace;
 use super::policy::{self, Applicant, Denied, Permit, Verdict};
 use super::request_id::RequestId;
+use super::route::Destination;
 use super::shard::{Scratch, Shard, ShardEpoch};
 use super::trial::{self, Trial};
 use super::upstream::replica::{Replica, Tried};
+use super::validation;
 use crate::end::End;
 use crate::ids::{ServiceId, TenantId};
+use crate::proto::edits::Edits;
 use crate::proto::forward::{self, Onward};
 use crate::proto::framing::Framed;
 use crate::proto::head::{self, Body, HeadLimits, Method, RequestHead, Storage, Version};
 use crate::proto::trace_context::{Incoming, TraceOnward};
 use crate::proto::{form, target};
+use crate::wall::attribute::Parts;
+use crate::wall::composition::{Taken, Target};
+use crate::wall::cors::Crossing;
+use crate::wall::default_answer::When;
 use crate::wall::forwarded;
+use crate::wall::limit::Caller;
 use crate::wall::mirror::MirrorRules;
-use crate::wall::routes::Route;
+use crate::wall::routes::{Asked, Route};
 use crate::wall::snapshot::{HostMode, HttpRules, Service};
-use crate::wall::trace::{Sampling, Trace};
+use crate::wall::trace::Trace;
 
 /// What is done with a request.
 pub enum Plan {
     /// This gateway answers it itself.
     Local(Local, Terms),
-    /// Its form body is read first.
-    Form(Terms),
-    /// It waits for its turn at this upstream first.
-    Wait(Rc<Replica>, Terms),
+    /// Its body is read first.
+    NeedBody(NeedBody, Terms),
+    /// It waits for its turn first: so many nanoseconds.
+    Wait(u64, Terms),
+    /// It waits until fewer requests are under way at this upstream.
+    Queue(Rc<Replica>, Terms),
     /// It goes to an endpoint.
     Forward(Forward, Terms),
     /// It is refused.
@@ -52,12 +65,22 @@ impl Plan {
     pub fn terms(&self) -> &Terms {
         match self {
             Self::Local(_, terms)
-            | Self::Form(terms)
+            | Self::NeedBody(_, terms)
+            | Self::Queue(_, terms)
             | Self::Wait(_, terms)
             | Self::Forward(_, terms)
             | Self::Refused(_, terms) => terms,
         }
     }
+}
+
+/// A body that a rule looks into: it is read whole, and the request is planned again with `Question::body`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NeedBody {
+    /// A larger one is refused.
+    pub bytes_max: u64,
+    /// The rule stands behind policy: who sent the request is known, and its rates are spent.
+    pub admitted: bool,
 }
 
 /// What this gateway answers itself.
@@ -69,6 +92,10 @@ pub enum Local {
     Reload,
     /// `OPTIONS *`, or `OPTIONS` with `Max-Forwards: 0`.
     Options,
+    /// A browser's question whether a page may ask.
+    Preflight,
+    /// What the service answers without being asked.
+    Default,
 }
 
 /// A request on its way to an endpoint.
@@ -77,7 +104,7 @@ pub struct Forward {
     pub replica: Rc<Replica>,
     /// The endpoint picked.
     pub endpoint: usize,
-    /// The head as it goes on, and a form body that was read first.
+    /// The head as it goes on, and a body that was read first.
     pub out: Lease,
     /// The attempt, where the service watches how its attempts end.
     pub trial: Cell<Option<Trial>>,
@@ -106,6 +133,8 @@ pub struct Terms {
     pub request_id: RequestId,
     /// Its trace, where requests have any.
     pub trace: Option<Trace>,
+    /// For what a rule in dry run would have refused it.
+    pub spared: Option<End>,
     /// The request's method.
     pub method: Method,
     /// The client's version.
@@ -163,6 +192,7 @@ impl Terms {
             tenant: None,
             request_id: shard.request_id(),
             trace: None,
+            spared: None,
             method: Method::Other,
             version: Version::Http11,
             keep_alive: false,
@@ -213,9 +243,10 @@ impl Terms {
     }
 
     /// Under which names the request is known: its id, and its trace where requests have any.
-    fn name(&mut self, shard: &Shard, head: &RequestHead<'_>, traced: Option<(&Sampling, &Incoming)>) {
-        let own = head::field(head.fields, "didi-header-rid").and_then(RequestId::of_client);
-        if let Some((sampling, incoming)) = traced {
+    fn name(&mut self, shard: &Shard, head: &RequestHead<'_>, rules: &HttpRules, incoming: Option<&Incoming>) {
+        let said = head::field(head.fields, rules.request_id.name()).filter(|_| rules.request_id.from_client);
+        let own = said.and_then(RequestId::of_client);
+        if let Some((sampling, incoming)) = rules.sampling.as_ref().zip(incoming) {
             let trace = sampling.begin(incoming, own.as_ref().map(RequestId::bytes), || shard.trace_ids.fresh());
             self.request_id = RequestId::of_trace(trace.id);
             self.trace = Some(trace);
@@ -241,16 +272,22 @@ impl Terms {
 pub struct Question<'q> {
     /// The request's bytes so far.
     pub bytes: &'q [u8],
-    /// Its form body, once read.
-    pub form: Option<&'q [u8]>,
+    /// Its body, where it was read whole.
+    pub body: Option<&'q [u8]>,
     /// Who sent it.
     pub peer: &'q Peer,
+    /// Where it goes, if that was found before.
+    pub service: Option<ServiceId>,
     /// Endpoints that failed for it; policy was asked before the first.
     pub tried: &'q Tried,
     /// How many attempts were made before.
     pub attempts: u8,
     /// On which terms, where policy has admitted it before: it keeps its names, and its rates are not spent twice.
     pub admitted_on: Option<&'q Terms>,
+    /// It waited for its turn at the service, and has it.
+    pub has_turn: bool,
+    /// Where is said what its answer is dressed with.
+    pub dressing: &'q Dressing,
 }
 
 /// Decides what is done with the request, and notes what the log wants of it. `None` while its head is incomplete.
@@ -276,29 +313,37 @@ pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>, note: &m
     terms.read(&head, shard.leaving());
     let incoming = rules.sampling.as_ref().map(|_| Incoming::read(head.fields));
     match question.admitted_on {
-        Some(Terms { request_id, trace, .. }) => (terms.request_id, terms.trace) = (*request_id, *trace),
-        None => terms.name(shard, &head, rules.sampling.as_ref().zip(incoming.as_ref())),
+        Some(Terms { request_id, trace, spared, .. }) => {
+            (terms.request_id, terms.trace, terms.spared) = (*request_id, *trace, *spared);
+            question.dressing.seal();
+        }
+        None => {
+            terms.name(shard, &head, rules, incoming.as_ref());
+            question.dressing.clear();
+            headers::tell_id(shard, &rules.request_id, terms.request_id.bytes(), question.dressing);
+        }
     }
     if note.is_none() && terms.trace.is_some_and(|trace| trace.is_sampled()) {
         // Nothing is logged, but this one is traced.
         *note = Some(Note::new(question.peer.address, &shard.buffers));
     }
-    if question.form.is_some() {
+    if question.body.is_some() {
         // It is in hand: neither sent for nor awaited again.
         terms.body = Body::None;
         terms.expects_continue = false;
     }
     let desk = Desk { shard, epoch, rules, question, head: &head, incoming: incoming.as_ref() };
     let decision = desk.decide(&mut terms);
-    if question.admitted_on.is_none()
+    if question.attempts == 0
         && let Some(note) = note
     {
         desk.note(note, &terms, &decision);
     }
     Some(match decision {
         Ok(Decision::Local(local)) => Plan::Local(local, terms),
-        Ok(Decision::Form) => Plan::Form(terms),
-        Ok(Decision::Wait(replica)) => Plan::Wait(replica, terms),
+        Ok(Decision::Wait(wait_ns)) => Plan::Wait(wait_ns, terms),
+        Ok(Decision::NeedBody(need)) => Plan::NeedBody(need, terms),
+        Ok(Decision::Queue(replica)) => Plan::Queue(replica, terms),
         Ok(Decision::Forward(forward)) => Plan::Forward(forward, terms),
         Err(denied) => Plan::Refused(denied, terms),
     })
@@ -306,8 +351,9 @@ pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>, note: &m
 
 enum Decision {
     Local(Local),
-    Form,
-    Wait(Rc<Replica>),
+    NeedBody(NeedBody),
+    Wait(u64),
+    Queue(Rc<Replica>),
     Forward(Forward),
 }
 
@@ -358,34 +404,61 @@ impl Desk<'_> {
         if let Some(local) = self.local(path)? {
             return Ok(Decision::Local(local));
         }
-        let route = self.route(path).ok_or(End::NoRoute)?;
-        let service = self.epoch.snapshot().service(route.service);
-        terms.service = Some(route.service);
+        let Destination { route, id, service } = self.route(path).ok_or(End::NoRoute)?;
+        terms.service = Some(id);
         terms.serve(service, self.head);
+        if service.down {
+            return Err(End::ServiceDown.into());
+        }
         let client = self.client();
-        let named = Cell::new(None);
-        let verdict = self.admit(service, path, client, &named);
-        terms.tenant = named.get();
+        if let Some(rules) = service.headers.as_deref() {
+            let taken = Taken { route, path };
+            let material = Material { head: self.head, taken, client, id: &terms.request_id };
+            headers::dress(self.shard, rules, &material, service.access.open, self.question.dressing);
+        }
+        if let Some(cors) = &service.cors
+            && headers::cross(self.shard, cors, self.head, self.question.dressing)? == Crossing::Preflight
+        {
+            return Ok(Decision::Local(Local::Preflight));
+        }
+        let (named, spared) = (Cell::new(None), Cell::new(terms.spared));
+        let verdict = self.admit(service, path, client, &named, &spared);
+        (terms.tenant, terms.spared) = (named.get(), spared.get());
         let permit = match verdict? {
             Verdict::Admitted(permit) => permit,
-            Verdict::NeedForm => return Ok(Decision::Form),
+            Verdict::NeedBody => {
+                let bytes_max = service.read_body_bytes_max;
+                return Ok(Decision::NeedBody(NeedBody { bytes_max, admitted: false }));
+            }
         };
+        let wait_ns = self.spend(service, &permit, client, terms)?;
+        if wait_ns > 0 {
+            return Ok(Decision::Wait(wait_ns));
+        }
+        if let Some(rules) = service.validation.as_deref().filter(|_| self.question.attempts == 0)
+            && !validation::check(self.shard, rules, self.head, self.question.body)?
+        {
+            return Ok(Decision::NeedBody(NeedBody { bytes_max: service.read_body_bytes_max, admitted: true }));
+        }
         if let Body::Length(length) = self.head.body
             && service.body_bytes_max > 0
             && length > service.body_bytes_max
         {
             return Err(End::BodyTooLarge.into());
         }
-        let replica = self.shard.replica(self.epoch, route.service);
-        let first = self.question.admitted_on.is_none();
+        if service.default_answer.as_ref().is_some_and(|answer| answer.when == When::Always) {
+            return Ok(Decision::Local(Local::Default));
+        }
+        let replica = self.shard.replica(self.epoch, id);
+        let first = self.question.attempts == 0 && !self.question.has_turn;
         let turn = match concurrency::enter(self.shard, &replica, first) {
             Entry::In(turn) => turn,
-            Entry::Wait => return Ok(Decision::Wait(replica)),
+            Entry::Wait => return Ok(Decision::Queue(replica)),
         };
-        let key = service.upstream.balance.key(self.head, path, client);
-        let (endpoint, trial) = trial::choose(&replica, self.question.tried, key, &self.shard.clock)?;
+        let key = self.key(service, path, client);
+        let (endpoint, trial) = self.pick(service, &replica, key, terms)?;
         let passed = Passed { route, service, permit: &permit, path, client, is_copy: false };
-        let out = self.render(&passed, replica.node(endpoint), terms);
+        let out = self.render(&passed, replica.node(endpoint), terms)?;
         let copy = service.mirror.as_ref().and_then(|rules| self.copy(rules, &replica, &passed, terms));
         Ok(Decision::Forward(Forward { replica, endpoint, out, trial: Cell::new(trial), turn, copy }))
     }
@@ -399,16 +472,61 @@ impl Desk<'_> {
         }
         let replica = self.shard.replica(self.epoch, rules.service);
         let service = self.epoch.snapshot().service(rules.service);
-        let key = service.upstream.balance.key(self.head, passed.path, passed.client);
+        let key = self.key(service, passed.path, passed.client);
         let endpoint = replica.pick(&Tried::default(), key, &self.shard.clock);
         let place = of.copies.enter(rules, self.shard.shared.workers);
         let (Some(endpoint), Some(place)) = (endpoint, place) else {
             self.shard.meter.copy_dropped();
             return None;
         };
-        let out = self.render(&Passed { service, is_copy: true, ..*passed }, replica.node(endpoint), terms);
+        let out = self.render(&Passed { service, is_copy: true, ..*passed }, replica.node(endpoint), terms).ok()?;
         let (method, epoch, timeout_ms) = (self.head.method, self.epoch.epoch().id, rules.timeout_ms);
         Some(Box::new(Copy { replica, endpoint, out, method, epoch, timeout_ms, place }))
+    }
+
+    /// What decides where the request goes, where it is something of the request.
+    #[inline]
+    fn key(&self, service: &Service, path: &[u8], client: IpAddr) -> Option<u32> {
+        let Scratch { value, .. } = &mut *self.shard.scratch.borrow_mut();
+        service.upstream.balance.key(self.head, path, client, value)
+    }
+
+    /// What the request takes of the service's limits, once. Gives how long it waits for its turn.
+    fn spend(&self, service: &Service, permit: &Permit<'_>, client: IpAddr, terms: &mut Terms) -> Result<u64, Denied> {
+        if service.limits.is_none() || self.question.admitted_on.is_some() {
+            return Ok(0);
+        }
+        let tenant = permit.tenant().map(|tenant| &*tenant.app_id);
+        let caller = Caller { client, tenant, parts: Parts::of(self.head) };
+        let spent = limits::spend(self.shard, service, &caller, Some(self.question.dressing))?;
+        terms.spared = terms.spared.or(spent.spared);
+        Ok(spent.wait_ns)
+    }
+
+    /// An endpoint, and one whose own limits let the request pass: others are tried, as many as for one that fails.
+    fn pick(
+        &self,
+        service: &Service,
+        replica: &Rc<Replica>,
+        key: Option<u32>,
+        terms: &mut Terms,
+    ) -> Result<(usize, Option<Trial>), Denied> {
+        let mut tried = *self.question.tried;
+        let mut refused: Option<Denied> = None;
+        loop {
+            if let Some(denied) = refused.filter(|_| !tried.may_go_on()) {
+                return Err(denied);
+            }
+            let chosen = trial::choose(replica, &tried, key, &self.shard.clock);
+            let (endpoint, trial) = chosen.map_err(|none| refused.unwrap_or(none))?;
+            let (node, dressing) = (replica.node(endpoint), self.question.dressing);
+            let Err(denied) = limits::spend_endpoint(self.shard, service, node, &mut terms.spared, dressing) else {
+                return Ok((endpoint, trial));
+            };
+            let sooner = refused.filter(|before| before.retry_after_s <= denied.retry_after_s);
+            refused = Some(sooner.unwrap_or(denied));
+            tried.add(endpoint);
+        }
     }
 
     /// What the log keeps of the request, whose bytes are at hand only now.
@@ -438,11 +556,9 @@ impl Desk<'_> {
         }
     }
 
-    fn route(&self, path: &[u8]) -> Option<&Route> {
-        let prefix = &*self.rules.route_prefix;
-        let rest = path.strip_prefix(prefix)?;
-        let inside = prefix.is_empty() || rest.is_empty() || rest[0] == b'/';
-        if inside { self.epoch.snapshot().routes.find(path) } else { None }
+    fn route(&self, path: &[u8]) -> Option<Destination<'_>> {
+        let asked = Asked::of(path, self.head);
+        self.shard.router.find(self.epoch.snapshot(), &asked, || self.client(), self.question.service)
     }
 
     /// The client: the socket's peer, or whom trusted proxies say they act for.
@@ -460,27 +576,30 @@ impl Desk<'_> {
         path: &[u8],
         client: IpAddr,
         named: &Cell<Option<TenantId>>,
+        spared: &Cell<Option<End>>,
     ) -> Result<Verdict<'_>, Denied> {
         // The lifetime of a tenant is the snapshot's, not the service reference's.
         let snapshot = self.epoch.snapshot();
-        let applicant = Applicant { head: self.head, path, form: self.question.form, client, named };
-        policy::admit(self.shard, snapshot, service, &applicant, self.question.admitted_on.is_some())
+        if let Some(before) = self.question.admitted_on {
+            named.set(before.tenant);
+            return Ok(Verdict::Admitted(policy::admitted_before(snapshot, service, before.tenant)));
+        }
+        let applicant = Applicant { head: self.head, path, body: self.question.body, client, named, spared };
+        policy::admit(self.shard, snapshot, service, &applicant)
     }
 
     /// The head as it goes on.
-    fn render(&self, passed: &Passed<'_>, node: &str, terms: &Terms) -> Lease {
+    fn render(&self, passed: &Passed<'_>, node: &str, terms: &Terms) -> Result<Lease, End> {
         let Passed { route, service, permit, path, client, is_copy } = passed;
         let head = self.head;
         let rewriting = &mut *self.shard.rewriting.borrow_mut();
-        let Scratch { query: stripped, value: body, .. } = &mut *self.shard.scratch.borrow_mut();
-        let path = route.rewrite.apply(path, rewriting);
+        let Scratch { query: stripped, value, other, composed, target, edits, .. } =
+            &mut *self.shard.scratch.borrow_mut();
         let query = head
             .query
             .map(|query| if permit.strips_credentials() { without_credentials(query, stripped) } else { query });
-        let form = self
-            .question
-            .form
-            .map(|form| if permit.strips_credentials() { without_credentials(form, body) } else { form });
+        let strips_form = permit.strips_credentials() && head.is_form;
+        let body = self.question.body.map(|body| if strips_form { without_credentials(body, value) } else { body });
         let told = terms.trace.filter(|trace| !trace.passes).zip(self.incoming);
         let trace = told
             .map(|(trace, incoming)| TraceOnward { incoming: *incoming, parent: trace.onward(self.question.attempts) });
@@ -492,35 +611,48 @@ impl Desk<'_> {
         }
         let peer = self.question.peer;
         let behind = if *client == peer.address { *peer } else { Peer::new(*client) };
+        let taken = Taken { route, path };
+        let material = Material { head, taken, client: *client, id: &terms.request_id };
+        let origin = || material.origin(query.unwrap_or_default(), &behind);
+        let id_rules = &self.rules.request_id;
+        headers::edit_request((edits, other, composed), service.headers.as_deref(), id_rules, origin, material.id);
+        let target = match route.rewrite.composition() {
+            Some(composition) => composition.target(&origin(), other, target).ok_or(End::BadRewrite)?,
+            None => Target {
+                path: route.rewrite.apply(path, rewriting),
+                query: query.filter(|query| !query.is_empty() || head.query.is_some_and(<[u8]>::is_empty)),
+            },
+        };
         let onward = Onward {
-            path,
-            query: query.filter(|query| !query.is_empty() || head.query.is_some_and(<[u8]>::is_empty)),
+            path: target.path,
+            query: target.query,
             host: host(service, self.rules, head, node),
-            body: form.map_or(head.body, |form| Body::Length(form.len() as u64)),
+            body: body.map_or(head.body, |body| Body::Length(body.len() as u64)),
             client: behind.text(),
             peer: peer.text(),
             trusted: self.rules.trusted_proxies.iter().any(|net| net.contains(&peer.address)),
             proto: "http",
             via: self.rules.via.then_some(self.shard.shared.pseudonym.as_bytes()),
-            request_id: terms.request_id.bytes(),
+            request_id: if id_rules.header.is_none() { terms.request_id.bytes() } else { b"" },
             trace: trace.as_ref(),
             added: &added[..count],
+            edits: Edits::new(edits),
             underscore_fields: self.rules.underscore_fields,
             upgrade_websocket: head.upgrade_websocket,
-            expect_continue: head.expects_continue && form.is_none() && !is_copy,
+            expect_continue: head.expects_continue && body.is_none() && !is_copy,
             te_trailers: head.te_trailers && service.trailers,
         };
-        let class = Class::for_bytes((head.head_bytes + form.map_or(0, <[u8]>::len) + 1_024) as u64);
+        let class = Class::for_bytes((head.head_bytes + body.map_or(0, <[u8]>::len) + 1_024) as u64);
         let mut out = self.shard.buffers.lease(class);
         forward::request(out.vec(), head, &onward);
-        if let Some(form) = form {
-            out.vec().extend_from_slice(form);
+        if let Some(body) = body {
+            out.vec().extend_from_slice(body);
         }
-        out
+        Ok(out)
     }
 }
 
-fn without_credentials<'a>(text: &[u8], stripped: &'a mut Vec<u8>) -> &'a [u8] {
+pub(super) fn without_credentials<'a>(text: &[u8], stripped: &'a mut Vec<u8>) -> &'a [u8] {
     stripped.clear();
     form::strip(text, &[b"app_id", b"sign"], stripped);
     stripped

@@ -1,19 +1,22 @@
-//! Policy: may this request go on? Lists, tenant, rates, in GateKeeper's order.
+//! Policy: may this request go on? Lists, then the tenant: identity, path, its rate, its calls of the day.
 //!
-//! Black list → white list → host name → tenant (identity, path, its rate, its calls of the day) → the client address's
-//! rate.
-//! In scope: asking the frozen rules (`wall`) and the limits table. Out of scope: what the rules are.
+//! In scope: asking the frozen rules (`wall`) and the limits table; who is spared where the lists are in dry run. Out of
+//! scope: what the rules are, a service's limits (`limits`).
 
 use std::cell::Cell;
 use std::net::IpAddr;
 
+use super::limits;
 use super::shard::{Scratch, Shard};
 use crate::end::End;
 use crate::ids::TenantId;
 use crate::proto::form;
-use crate::proto::head::{Method, RequestHead};
+use crate::proto::head::{Body, Method, RequestHead};
 use crate::wall::access::Admission;
+use crate::wall::addresses::Counted;
+use crate::wall::attribute::Parts;
 use crate::wall::calendar::Calendar;
+use crate::wall::limit::Caller;
 use crate::wall::quota::Quota;
 use crate::wall::rate::{Rate, RateKey, Refused};
 use crate::wall::snapshot::{Service, Snapshot};
@@ -43,8 +46,8 @@ impl<'e> Permit<'e> {
 pub enum Verdict<'e> {
     /// Go on.
     Admitted(Permit<'e>),
-    /// The credentials may be in the form body, which is not here yet.
-    NeedForm,
+    /// A rule looks into the body, which is not here yet.
+    NeedBody,
 }
 
 /// Why not, and when to come back.
@@ -68,15 +71,36 @@ pub struct Applicant<'a> {
     pub head: &'a RequestHead<'a>,
     /// Its normalised path.
     pub path: &'a [u8],
-    /// The form body, once it is here.
-    pub form: Option<&'a [u8]>,
+    /// The body, once it is here.
+    pub body: Option<&'a [u8]>,
     /// The client, as far as proxies in between are trusted.
     pub client: IpAddr,
     /// The tenant, once it has proven who it is.
     pub named: &'a Cell<Option<TenantId>>,
+    /// For what a rule in dry run would have refused it.
+    pub spared: &'a Cell<Option<End>>,
 }
 
-/// Asks every rule of the service. `spent` spares the rates of a request that is tried again.
+impl Applicant<'_> {
+    /// Whether credentials may be in a form body; a `GET` has them in its query.
+    fn may_name_in_form(&self) -> bool {
+        self.head.is_form && self.head.method != Method::Get
+    }
+
+    /// Whether there is a body that is not here yet.
+    fn awaits_body(&self) -> bool {
+        self.body.is_none() && !matches!(self.head.body, Body::None)
+    }
+}
+
+/// The permit of a request that every rule has let pass before, on this snapshot.
+#[must_use]
+pub fn admitted_before<'e>(snapshot: &'e Snapshot, service: &Service, tenant: Option<TenantId>) -> Permit<'e> {
+    let tenant = tenant.map(|id| &snapshot.tenants.all()[id.index()]);
+    Permit { tenant, strip_credentials: service.access.open }
+}
+
+/// Asks every rule of the service.
 ///
 /// # Errors
 /// The first rule that refuses.
@@ -85,48 +109,90 @@ pub fn admit<'e>(
     snapshot: &'e Snapshot,
     service: &Service,
     applicant: &Applicant<'_>,
-    spent: bool,
 ) -> Result<Verdict<'e>, Denied> {
     let mut tenant = None;
-    if service.access.decide(applicant.client)? == Admission::TenantNeeded {
-        let form_awaited = applicant.head.is_form && applicant.head.method != Method::Get && applicant.form.is_none();
-        if form_awaited && !matches!(applicant.head.body, crate::proto::head::Body::None) {
-            return Ok(Verdict::NeedForm);
+    let who = match who(shard, snapshot, service, applicant) {
+        Err(end) if service.access.dry_run => {
+            applicant.spared.set(Some(end));
+            Who::Anybody
         }
-        let admitted = identify(shard, snapshot, applicant)?;
-        if let Some(rate) = admitted.rate.filter(|_| !spent) {
+        who => who?,
+    };
+    if let Who::Unknown = who {
+        return Ok(Verdict::NeedBody);
+    }
+    if let Who::Tenant(admitted) = who {
+        if let Some(rate) = admitted.rate {
             let key = shard.shared.rates.tenant_key(&admitted.app_id);
             spend(shard, key, rate, End::TenantRate)?;
         }
-        if let Some(quota) = admitted.quota.as_ref().filter(|_| !spent) {
+        if let Some(quota) = admitted.quota.as_ref() {
             count(shard, &snapshot.calendar, quota)?;
         }
         tenant = Some(admitted);
     }
-    if let Some(rate) = service.client_rate.filter(|_| !spent) {
-        let key = shard.shared.rates.client_key(&service.name, applicant.client);
-        spend(shard, key, rate, End::ClientRate)?;
-    }
     Ok(Verdict::Admitted(Permit { tenant, strip_credentials: service.access.open }))
 }
 
-/// The same for a connection to a tcp service, which has lists and a rate but can name no tenant.
+/// Who somebody is to the lists.
+enum Who<'e> {
+    /// Whoever: the lists let it in.
+    Anybody,
+    /// This tenant.
+    Tenant(&'e Tenant),
+    /// That is in the body, which is not here yet.
+    Unknown,
+}
+
+fn who<'e>(
+    shard: &Shard,
+    snapshot: &'e Snapshot,
+    service: &Service,
+    applicant: &Applicant<'_>,
+) -> Result<Who<'e>, End> {
+    if service.access.decide(applicant.client, applicant.path)? == Admission::Allowed {
+        return Ok(Who::Anybody);
+    }
+    if applicant.may_name_in_form() && applicant.awaits_body() {
+        return Ok(Who::Unknown);
+    }
+    identify(shard, snapshot, applicant).map(Who::Tenant)
+}
+
+/// The same for a connection to a tcp service, which has lists and limits but can name no tenant. Gives for what it
+/// would have been refused by a rule in dry run, and puts its places into `places`.
 ///
 /// # Errors
 /// The first rule that refuses.
-pub fn admit_connection(shard: &Shard, service: &Service, client: IpAddr) -> Result<(), End> {
-    if service.access.decide(client)? == Admission::TenantNeeded {
-        return Err(End::NotListed);
-    }
-    let Some(rate) = service.client_rate else { return Ok(()) };
-    let key = shard.shared.rates.client_key(&service.name, client);
-    spend(shard, key, rate, End::ClientRate).map_err(|denied| denied.end)
+pub fn admit_connection(
+    shard: &Shard,
+    service: &Service,
+    client: IpAddr,
+    places: &mut Vec<Counted>,
+) -> Result<Option<End>, End> {
+    let mut spared = None;
+    let mut spare = |asked: Result<(), End>| match asked {
+        Err(end) if service.access.dry_run => {
+            spared = spared.or(Some(end));
+            Ok(())
+        }
+        asked => asked,
+    };
+    spare(service.access.decide(client, b"").and_then(|admission| match admission {
+        Admission::Allowed => Ok(()),
+        Admission::TenantNeeded => Err(End::NotListed),
+    }))?;
+    spare(limits::take_places(shard, service, client, places))?;
+    let caller = Caller { client, tenant: None, parts: Parts::default() };
+    let spent = limits::spend(shard, service, &caller, None).map_err(|denied| denied.end)?;
+    Ok(spared.or(spent.spared))
 }
 
 /// Who is this? Credentials come from the form body first, then from the query; a `GET` has only the query.
 fn identify<'e>(shard: &Shard, snapshot: &'e Snapshot, applicant: &Applicant<'_>) -> Result<&'e Tenant, End> {
     let Scratch { value, other, .. } = &mut *shard.scratch.borrow_mut();
-    let places = [applicant.form, applicant.head.query];
+    let form = applicant.body.filter(|_| applicant.may_name_in_form());
+    let places = [form, applicant.head.query];
     let Some(app_id) = credential(places, b"app_id", value) else { return Err(End::TenantMissing) };
     let sign = credential(places, b"sign", other).unwrap_or_default();
     let (id, tenant) = snapshot.tenants.admit(Some(Claim { app_id, sign }), applicant.client, applicant.path)?;

@@ -68,7 +68,8 @@ async fn serve(shard: Rc<Shard>, mut down: Box<Downstream>) {
                 done
             }
         };
-        (down.whole, down.attempt) = (None, None);
+        (down.whole, down.attempt, down.turn) = (None, None, None);
+        down.dressing.clear();
         over(&shard, &mut down, &done);
         first = false;
         after = done.after;

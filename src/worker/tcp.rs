@@ -57,7 +57,11 @@ async fn open(shard: &Rc<Shard>, down: &mut Downstream, peer: SocketAddr, name: 
     if let Some(note) = down.tab.note() {
         note.connection(client.ip().to_canonical(), &service.name, &shard.buffers);
     }
-    policy::admit_connection(shard, service, client.ip().to_canonical())?;
+    if service.down {
+        return Err(End::ServiceDown);
+    }
+    let spared = policy::admit_connection(shard, service, client.ip().to_canonical(), &mut down.places)?;
+    down.tab.get().spared = spared;
     let key = service.upstream.balance.connection_key(client.ip());
     let Leased { mut connection, mut seat, .. } = dial(shard, &epoch, id, key, down).await?;
     connection.tx.guard(rules.keepalive_ms, rules.user_timeout_ms);

@@ -1,6 +1,7 @@
 //! How the file says by which rule an endpoint is chosen, and the page that explains it.
 
 use gatekeeper::config::explain::{Question, explain};
+use gatekeeper::wall::attribute::Attribute;
 use gatekeeper::wall::balance::{Balance, HashKey, HashRule, Strategy};
 
 use super::{fixture, load_files};
@@ -71,8 +72,9 @@ fn a_hash_goes_by_what_its_key_says() {
     assert_eq!(key("", ""), HashKey::Url);
     assert_eq!(key("", "hash_key = \"url\""), HashKey::Url);
     assert_eq!(key("", "hash_key = \"client\""), HashKey::Client);
-    assert_eq!(key("", "hash_key = \"header:X-User\""), HashKey::Header("X-User".into()));
-    assert_eq!(key("", "hash_key = \"cookie:sid\""), HashKey::Cookie(b"sid"[..].into()));
+    assert_eq!(key("", "hash_key = \"header.X-User\""), HashKey::Attribute(Attribute::Header("x-user".into())));
+    assert_eq!(key("", "hash_key = \"query.id\""), HashKey::Attribute(Attribute::Query("id".into())));
+    assert_eq!(key("", "hash_key = \"cookie.sid\""), HashKey::Attribute(Attribute::Cookie("sid".into())));
     assert_eq!(key("load_type = \"tcp\"\nfrontend_addr = \":2\"", ""), HashKey::Client);
 }
 
@@ -88,8 +90,9 @@ fn says(base: &str, lines: &str, warning: bool, part: &str) {
 #[test]
 fn what_has_no_meaning_or_no_effect_is_said() {
     let hash = "type = \"consistent_hash\"\n";
-    for key in ["uri", "header", "header:", "header:X User", "cookie:a=b", "query:id"] {
-        says("", &format!("{hash}hash_key = \"{key}\""), false, "is nothing that a request has");
+    for (key, part) in [("uri", "no part of a request"), ("header.", "has no name"), ("body.a", "no part of a request")]
+    {
+        says("", &format!("{hash}hash_key = \"{key}\""), false, part);
     }
     let tcp = "load_type = \"tcp\"\nfrontend_addr = \":2\"";
     says(tcp, &format!("{hash}hash_key = \"url\""), false, "knows nothing of `url`");
@@ -117,16 +120,13 @@ fn explain_tells_the_rule_and_whose_the_key_is() {
     assert!(even.contains("weight 3      50.0 % of the requests"), "{even}");
     let least = explained("type = \"least_conn\"", &[]);
     assert!(least.contains("balance    the one with the fewest requests under way for its weight\n"), "{least}");
-    let lines = "type = \"hash\"\nhash_key = \"header:X-User\"\nhash_load_max = 125";
+    let lines = "type = \"hash\"\nhash_key = \"header.X-User\"\nhash_load_max = 125";
     let hashed = explained(lines, &[("X-User", "ada")]);
-    assert!(hashed.contains("balance    by a hash of the field X-User: "), "{hashed}");
+    assert!(hashed.contains("balance    by a hash of header.x-user: "), "{hashed}");
     assert!(hashed.contains("none has more under way than 125 % of its share; then the next\n"), "{hashed}");
     assert_eq!(hashed.matches("the request's key belongs here").count(), 1, "{hashed}");
     let without = explained(lines, &[]);
-    assert!(
-        without.contains("by a hash of the field X-User, which the request has not: each in its turn\n"),
-        "{without}"
-    );
+    assert!(without.contains("by a hash of header.x-user, which the request has not: each in its turn\n"), "{without}");
     assert!(!without.contains("belongs here"), "{without}");
 }
 

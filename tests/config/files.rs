@@ -1,7 +1,8 @@
 //! GateKeeper's files load unchanged.
 
 use gatekeeper::config::{Loaded, load_on};
-use gatekeeper::wall::snapshot::{Address, CheckMethod, HostMode};
+use gatekeeper::wall::routes::{Asked, Route, RouteScratch};
+use gatekeeper::wall::snapshot::{Address, CheckMethod, HostMode, Snapshot};
 
 use super::{HOST_NAME, fixture, load_files};
 
@@ -27,7 +28,7 @@ fn every_value_of_gatekeepers_base_file_arrives() {
 fn every_value_of_gatekeepers_module_file_arrives() {
     let Loaded { snapshot, process, .. } = gatekeeper_files();
     let [catalogue, redis, bare, orders] = &*snapshot.services else { panic!("four services") };
-    assert_eq!(catalogue.client_rate.expect("a rate").burst, 30);
+    assert_eq!(catalogue.limits.as_ref().expect("a limit").each[0].rate.burst, 30);
     assert!(catalogue.access.open && catalogue.access.host_listed);
     assert!(catalogue.access.white.contains("10.200.0.1".parse().expect("address")));
     assert_eq!(catalogue.host, HostMode::Default);
@@ -52,6 +53,10 @@ fn every_value_of_gatekeepers_module_file_arrives() {
     assert!(redis.tcp.is_some() && bare.tcp.is_some() && orders.tcp.is_none());
 }
 
+fn route<'s>(snapshot: &'s Snapshot, path: &str) -> Option<&'s Route> {
+    snapshot.routes.find(&Asked::get(path.as_bytes()), &mut RouteScratch::default())
+}
+
 #[test]
 fn rules_have_the_form_of_paths() {
     let Loaded { snapshot, .. } = gatekeeper_files();
@@ -64,7 +69,7 @@ fn every_value_of_gatekeepers_tenants_arrives() {
     let Loaded { snapshot, .. } = gatekeeper_files();
     let [shop, audit] = snapshot.tenants.all() else { panic!("two tenants") };
     assert_eq!((&*shop.app_id, &*shop.name, shop.group_id), ("shop", "商店", 7));
-    assert_eq!(shop.rate.map(|rate| (rate.per_second, rate.burst)), Some((2, 6)));
+    assert_eq!(shop.rate.map(|rate| (rate.requests, rate.burst)), Some((2, 6)));
     assert!(shop.may_call(b"/api/orders/1") && !shop.may_call(b"/api/orders2"));
     assert!(shop.white.contains("10.1.1.1".parse().expect("address")));
     assert!(audit.may_call(b"/anything"), "/ allows every path");
@@ -110,7 +115,7 @@ fn a_module_file_alone_is_enough() {
         "[[module]]\nbase.name = \"a\"\nload_balance.ip_list = \"127.0.0.1:1\"\nmatch_rule = [{ rule = \"/\" }]\n";
     let Loaded { snapshot, process, warnings, files, .. } = load_files(&[("module.toml", module)]).expect("no fault");
     assert_eq!(process.listens[0].to_string(), "http://[::]:8700");
-    assert!(snapshot.routes.find(b"/any/path").is_some());
+    assert!(route(&snapshot, "/any/path").is_some());
     assert_eq!(warnings, []);
     assert_eq!(files.len(), 1);
 }
@@ -129,7 +134,7 @@ fn five_thousand_services_load_and_each_is_found() {
     let snapshot = load_files(&[("module.toml", &module)]).expect("no fault").snapshot;
     assert_eq!(snapshot.services.len(), 5_000);
     for (n, service) in snapshot.services.iter().enumerate() {
-        let route = snapshot.routes.find(format!("/api/s{n}/x").as_bytes()).expect("a route");
+        let route = route(&snapshot, &format!("/api/s{n}/x")).expect("a route");
         assert_eq!(snapshot.service(route.service).name, service.name);
     }
 }

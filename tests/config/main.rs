@@ -6,8 +6,11 @@ mod explain;
 mod faults;
 mod files;
 mod hostile;
+mod limits;
 mod reference;
 mod resilience;
+mod routing;
+mod shaping;
 mod texts;
 
 use std::path::{Path, PathBuf};

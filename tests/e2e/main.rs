@@ -20,8 +20,11 @@ mod proxy;
 mod reload;
 #[cfg(test)]
 mod resilience;
+mod routing;
 #[cfg(test)]
 mod rules;
+#[cfg(test)]
+mod shaping;
 #[cfg(test)]
 mod stats;
 #[cfg(test)]

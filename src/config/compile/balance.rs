@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Desk;
+use crate::wall::attribute::Attribute;
 use crate::wall::balance::{Balance, HashKey, HashRule, Strategy};
 use crate::wall::ring::Ring;
 use crate::wall::snapshot::Endpoint;
@@ -45,28 +46,23 @@ fn hash(desk: &Desk<'_>, key: HashKey, endpoints: &[Endpoint]) -> Strategy {
 
 fn hash_key(desk: &mut Desk<'_>, is_tcp: bool) -> HashKey {
     let written = desk.section.text("hash_key");
-    let key = match written.split_once(':') {
-        None if written.is_empty() => return if is_tcp { HashKey::Client } else { HashKey::Url },
-        None if written == "url" => HashKey::Url,
-        None if written == "client" => HashKey::Client,
-        Some(("header", name)) if is_token(name) => HashKey::Header(name.into()),
-        Some(("cookie", name)) if is_token(name) => HashKey::Cookie(name.as_bytes().into()),
-        _ => {
-            let message = format!("`{written}` is nothing that a request has");
-            desk.error("hash_key", message, "write url, client, header:NAME or cookie:NAME");
-            return HashKey::Client;
-        }
+    let key = match written {
+        "" if is_tcp => HashKey::Client,
+        "" | "url" => HashKey::Url,
+        "client" => HashKey::Client,
+        text => match Attribute::parse(text) {
+            Ok(attribute) => HashKey::Attribute(attribute),
+            Err(message) => {
+                desk.error("hash_key", message, "or write url or client");
+                return HashKey::Client;
+            }
+        },
     };
     if is_tcp && key != HashKey::Client {
         let message = format!("a tcp service knows nothing of `{written}`");
         desk.error("hash_key", message, "write client, or leave it out");
     }
     key
-}
-
-/// The name of a field or cookie (RFC 9110 section 5.6.2).
-fn is_token(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 /// Says of keys that belong to another type that they have no effect.

@@ -9,14 +9,24 @@ mod address;
 mod admin;
 mod balance;
 mod calendar;
+mod cors;
+mod default_answer;
+mod filter;
+mod headers;
 mod http;
+mod limits;
+mod lists;
 mod logs;
+mod order;
+mod pattern;
 mod resilience;
 mod rules;
 mod service;
+mod split;
 mod tcp;
 mod tenants;
 mod trace;
+mod validation;
 
 use ipnet::IpNet;
 
@@ -24,6 +34,7 @@ use super::Process;
 use super::logs::Logs;
 use super::section::{Item, Section};
 use super::source::{Faults, Source};
+use super::texts::Lists;
 use crate::ids::EndpointId;
 use crate::wall::access::AddressSet;
 use crate::wall::snapshot::Snapshot;
@@ -41,6 +52,8 @@ pub(super) struct Pages {
     pub(super) base: Page,
     pub(super) module: Page,
     pub(super) app: Page,
+    /// The files of addresses that the services name.
+    pub(super) lists: Lists,
 }
 
 /// A table of a file and where to report what is wrong in it.
@@ -97,7 +110,7 @@ impl Desk<'_> {
 pub(super) fn compile(pages: &Pages, host_name: &str, faults: &mut Faults) -> (Snapshot, Process) {
     let tenants = tenants::compile(&pages.app, pages.base.root.one("http").flag("merge_slashes"), faults);
     let mut http = http::rules(&pages.base, faults);
-    let modules = service::compile(&pages.module, &http, !tenants.all().is_empty(), host_name, faults);
+    let modules = service::compile(pages, &http, !tenants.all().is_empty(), host_name, faults);
     let process = http::process(&pages.base, faults);
     http.log_sample = process.logs.access.sample;
     let listens = tcp::listens(process.listens, modules.listens, &pages.module, faults);

@@ -19,7 +19,7 @@ pub(super) fn tell<'s>(
 ) -> Result<&'s str, End> {
     let balance = &service.upstream.balance;
     let field = Shares::of(service);
-    let key = balance.key(head, path, client);
+    let key = balance.key(head, path, client, &mut Vec::new());
     let chosen = key.and_then(|key| field.owner(balance, key));
     let as_ever = balance.weighted && balance.strategy == Strategy::RoundRobin && balance.slow_start_ms == 0;
     if !as_ever {
@@ -58,8 +58,7 @@ fn hash(rule: &HashRule, key: Option<u32>) -> Vec<String> {
     let named = match &rule.key {
         HashKey::Url => "path and query".to_owned(),
         HashKey::Client => "the client's address".to_owned(),
-        HashKey::Header(name) => format!("the field {name}"),
-        HashKey::Cookie(name) => format!("the cookie {}", name.escape_ascii()),
+        HashKey::Attribute(attribute) => attribute.to_string(),
     };
     let mut told = vec![match key {
         Some(key) => format!("by a hash of {named}: {key:08x}"),

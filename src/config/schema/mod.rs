@@ -11,6 +11,8 @@ mod logs;
 mod module;
 mod other;
 mod resilience;
+mod routing;
+mod shaping;
 mod trace;
 
 /// What a key holds.

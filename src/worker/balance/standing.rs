@@ -118,10 +118,14 @@ impl Standing {
         self.set_latency(if took > known * kept { took } else { known * kept + took * (1.0 - kept) }, now_us);
     }
 
-    /// There was none, after so long.
+    /// There will be none, after so long.
     pub fn failed_after(&self, took_us: u64, now_us: u64) {
-        let known = self.latency_us(now_us);
-        self.set_latency(known.max(took_us as f64).max(FAILED_US), now_us);
+        self.set_latency(self.latency_us(now_us).max(took_us as f64).max(FAILED_US), now_us);
+    }
+
+    /// It is awaited no longer, after so long. Otherwise an endpoint that clients give up on would look idle and quick.
+    pub fn waited(&self, for_us: u64, now_us: u64) {
+        self.set_latency(self.latency_us(now_us).max(for_us as f64), now_us);
     }
 
     fn set_latency(&self, latency: f64, now_us: u64) {
@@ -208,6 +212,16 @@ mod tests {
         let later = SECOND + EWMA_DECAY_MS * 1_000;
         let faded = standing.latency_us(later) / standing.latency_us(SECOND);
         assert!((faded - (-1.0_f64).exp()).abs() < 1e-9, "{faded}");
+    }
+
+    #[test]
+    fn what_was_awaited_in_vain_takes_that_long_at_least() {
+        let standing = Standing::default();
+        standing.answered_in(10_000, SECOND);
+        standing.waited(5_000, SECOND);
+        assert!((standing.latency_us(SECOND) - 10_000.0).abs() < 1.0);
+        standing.waited(3_000_000, SECOND);
+        assert!((standing.latency_us(SECOND) - 3_000_000.0).abs() < 1.0);
     }
 
     #[test]

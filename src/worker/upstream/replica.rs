@@ -203,6 +203,11 @@ impl Replica {
         self.balancer.succeeded(&self.pools[endpoint].standing, took_us, now_us);
     }
 
+    /// An attempt was given up for another reason, when its answer had not come for so long.
+    pub fn waited(&self, endpoint: usize, for_us: u64, now_us: u64) {
+        self.balancer.waited(&self.pools[endpoint].standing, for_us, now_us);
+    }
+
     /// An attempt at an endpoint failed after so long, and it is to blame.
     pub fn failed(&self, endpoint: usize, took_us: u64, now_us: u64) {
         self.balancer.failed(&self.pools[endpoint].standing, took_us, now_us);

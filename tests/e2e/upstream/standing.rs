@@ -58,6 +58,46 @@ fn an_endpoint_that_fails_gets_less_until_it_succeeds_again() {
 }
 
 #[test]
+fn an_endpoint_that_lets_requests_wait_gets_less() {
+    let (good, mute) = (
+        Origin::ok(),
+        Origin::scripted(|peer| {
+            while peer.request().is_some() {
+                thread::sleep(Duration::from_secs(1));
+            }
+        }),
+    );
+    let service = Service::at("/svc", &[&good, &mute]).balance("request_timeout", 200);
+    let gateway = start(service, &[&good, &mute]);
+    let lowered = share(&mut clients(&gateway), &mute, 80);
+    assert!((1..=30).contains(&lowered), "{lowered} of 80 timed out; 40 would without any lesson");
+}
+
+#[test]
+fn peak_ewma_learns_from_clients_that_give_up() {
+    let (good, mute) = (
+        Origin::ok(),
+        Origin::scripted(|peer| {
+            while peer.request().is_some() {
+                peer.until_gone(Duration::from_secs(20));
+            }
+        }),
+    );
+    let service = Service::at("/svc", &[&good, &mute]).balance("type", "peak_ewma");
+    let gateway = Gateway::start(&Conf::new().cores(1).service(service));
+    assert!(eventually(|| good.probes() > 0 && mute.probes() > 0));
+    thread::sleep(Duration::from_millis(300));
+    for _ in 0..20 {
+        let mut client = gateway.connect().patient(Duration::from_millis(400));
+        client.send("GET /svc/a HTTP/1.1\r\nHost: a\r\n\r\n");
+        let _ = client.try_answer();
+        drop(client);
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert!((1..=4).contains(&mute.heads().len()), "{} of 20 went where there is no answer", mute.heads().len());
+}
+
+#[test]
 fn where_failures_cost_no_weight_the_share_stays() {
     let fails = Arc::new(AtomicBool::new(true));
     let (good, bad) = (Origin::ok(), failing(&fails));

@@ -10,6 +10,7 @@
 //! written anew from what was understood.
 
 pub mod authority;
+pub mod authorization;
 pub mod chunked;
 pub mod cookie;
 pub mod edits;

@@ -23,8 +23,10 @@ pub mod engine;
 pub mod exchange;
 #[cfg(debug_assertions)]
 pub mod fault;
+pub mod grant;
 pub mod handover;
 pub mod headers;
+pub mod identify;
 pub mod io;
 pub mod limits;
 pub mod log;
@@ -45,11 +47,13 @@ pub mod shard;
 pub mod tcp;
 pub mod thread;
 pub mod tickets;
+pub mod tokens;
 pub mod trace;
 pub mod trial;
 pub mod tunnel;
 pub mod upload;
 pub mod upstream;
+pub mod usage;
 pub mod validation;
 
 // Who serves sees it as one of its own; it crosses the wall as it is.

@@ -7,7 +7,7 @@ use super::lists::{self, Files};
 use super::rules::{self, Rules};
 use super::{
     Desk, EndpointIds, Page, Pages, address, balance, cors, default_answer, headers, http, limits, resilience,
-    split, tcp, validation,
+    split, tcp, tokens, validation,
 };
 use crate::config::section::Section;
 use crate::config::source::Faults;
@@ -130,6 +130,7 @@ fn service(world: &World<'_>, module: &Section, ids: &mut EndpointIds, faults: &
         name: base.text("name").into(),
         access,
         limits,
+        jwt: tokens::jwt(world.page, module.one("jwt"), is_tcp, faults),
         body_bytes_max: base.int("body_bytes_max").unsigned_abs(),
         read_body_bytes_max: base.int("read_body_bytes_max").unsigned_abs(),
         trailers: base.flag("trailers"),

@@ -13,6 +13,7 @@ mod other;
 mod resilience;
 mod routing;
 mod shaping;
+mod tokens;
 mod trace;
 
 /// What a key holds.

@@ -2,7 +2,7 @@
 
 use super::resilience::{BREAKER, CONCURRENCY, EJECTION, MIRROR, RETRY};
 use super::routing::{MATCH_RULE, SPLIT};
-use super::{Key, Kind, Preset, Status, Table, Zero, commas, flag, int, list, shaping, text, word};
+use super::{Key, Kind, Preset, Status, Table, Zero, commas, flag, int, list, shaping, text, tokens, word};
 use crate::limits::READ_BODY_BYTES_CEILING;
 
 pub(super) const DAY_MS: i64 = 86_400_000;
@@ -59,6 +59,7 @@ pub(super) const FILE: Table = Table::one(
     )
     .many()
     .status(Status::New),
+    tokens::JWT,
 ])]);
 
 const BASE: &[Key] = &[

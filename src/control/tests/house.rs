@@ -54,6 +54,7 @@ fn service(number: usize, address: Address, check: Check) -> Service {
         name: format!("service{number}").into(),
         access: Access::default(),
         limits: None,
+        jwt: None,
         body_bytes_max: 0,
         read_body_bytes_max: 0,
         trailers: false,

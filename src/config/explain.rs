@@ -187,24 +187,24 @@ impl<'q> Stages<'q, '_> {
             Decider::TenantDemanded => format!("no list is against {client}: only as a tenant"),
         };
         self.story.line("lists", &told);
-        let verdict = self.spared(service, decider.verdict())?.unwrap_or(Admission::Allowed);
+        let admission = self.spared(service, decider.verdict(), Admission::Allowed)?;
         let mut edits = token::tell(self.story, service, self.head)?;
-        if verdict == Admission::Allowed {
+        if admission == Admission::Allowed {
             return Ok((None, edits));
         }
         let asked = tenant::Asked { service, head: self.head, client, path };
-        let told = tenant::tell(self.story, self.snapshot, &asked, &mut edits);
-        Ok((self.spared(service, told)?, edits))
+        let tenant = tenant::tell(self.story, self.snapshot, &asked, &mut edits).map(Some);
+        Ok((self.spared(service, tenant, None)?, edits))
     }
 
-    /// What the lists and the tenant demand refuse, unless they are in dry run.
-    fn spared<T>(&mut self, service: &Service, asked: Result<T, End>) -> Result<Option<T>, End> {
+    /// What the lists say, but that nobody is refused where they are in dry run.
+    fn spared<T>(&mut self, service: &Service, asked: Result<T, End>, otherwise: T) -> Result<T, End> {
         match asked {
             Err(end) if service.access.dry_run => {
                 self.story.line("", &format!("dry_run: let pass all the same, and logged as {}", end.code()));
-                Ok(None)
+                Ok(otherwise)
             }
-            asked => asked.map(Some),
+            asked => asked,
         }
     }
 

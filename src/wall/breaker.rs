@@ -255,10 +255,10 @@ impl Breaker {
         }
         let newest = now_ms / slice_ms(rules);
         let numbers = (newest + 1).saturating_sub(BREAKER_SLICES as u64)..=newest;
-        let slices = numbers.map(|number| {
-            Slice::of(self.slices[(number % BREAKER_SLICES as u64) as usize].load(SeqCst), number)
-        });
-        let (total, failed) = slices.fold((0, 0), |(total, failed), slice| (total + slice.total, failed + slice.failed));
+        let slices = numbers
+            .map(|number| Slice::of(self.slices[(number % BREAKER_SLICES as u64) as usize].load(SeqCst), number));
+        let (total, failed) =
+            slices.fold((0, 0), |(total, failed), slice| (total + slice.total, failed + slice.failed));
         total >= u64::from(rules.volume_min) && failed * 1_000_000 >= total * u64::from(rules.error_millionths)
     }
 }

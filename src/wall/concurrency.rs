@@ -38,7 +38,11 @@ pub struct Places {
 
 impl Default for Places {
     fn default() -> Self {
-        Self { taken: AtomicU32::new(0), waiting: AtomicU32::new(0), workers: std::array::from_fn(|_| AtomicU64::new(0)) }
+        Self {
+            taken: AtomicU32::new(0),
+            waiting: AtomicU32::new(0),
+            workers: std::array::from_fn(|_| AtomicU64::new(0)),
+        }
     }
 }
 
@@ -162,7 +166,8 @@ mod tests {
         for worker in [2, 5, 63, 64, 900] {
             places.mark(WorkerId(worker), true);
         }
-        let turns: Vec<_> = [2, 5, 63, 64, 900].map(|worker| places.next(WorkerId(worker)).expect("some wait").0).into();
+        let turns: Vec<_> =
+            [2, 5, 63, 64, 900].map(|worker| places.next(WorkerId(worker)).expect("some wait").0).into();
         assert_eq!(turns, [5, 63, 64, 900, 2]);
         places.mark(WorkerId(5), false);
         assert_eq!(places.next(WorkerId(2)), Some(WorkerId(63)));

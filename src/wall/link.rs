@@ -111,16 +111,7 @@ pub enum Report {
         endpoint: EndpointId,
     },
     /// A breaker turned, or an endpoint was ejected: for the log.
-    Noticed {
-        /// Of which epoch's snapshot they are.
-        epoch: EpochId,
-        /// The service.
-        service: ServiceId,
-        /// The endpoint; `None` where it is the service's own breaker.
-        endpoint: Option<EndpointId>,
-        /// What.
-        notice: Notice,
-    },
+    Noticed(Noticed),
     /// An allowed client asked for `/reload`.
     ReloadAsked {
         /// Who.
@@ -156,6 +147,19 @@ pub enum Report {
         /// Why.
         cause: String,
     },
+}
+
+/// What was noticed, and of whom.
+#[derive(Clone, Copy, Debug)]
+pub struct Noticed {
+    /// Of which epoch's snapshot they are.
+    pub epoch: EpochId,
+    /// The service.
+    pub service: ServiceId,
+    /// The endpoint; `None` where it is the service's own breaker.
+    pub endpoint: Option<EndpointId>,
+    /// What.
+    pub notice: Notice,
 }
 
 /// What workers notice of a service or an endpoint by how its attempts end.

@@ -73,8 +73,15 @@ impl Snapshot {
         }
     }
 
+    /// Goes on with all that outlives a configuration: counts of tenants, what is known of services, keys.
+    pub fn go_on(&mut self, before: &Self) {
+        self.tenants.go_on_counting(&before.tenants);
+        self.go_on_knowing(before);
+        self.go_on_with_keys(before);
+    }
+
     /// Goes on with what is known of services and endpoints of another configuration.
-    pub fn go_on_knowing(&mut self, before: &Self) {
+    fn go_on_knowing(&mut self, before: &Self) {
         for service in &mut self.services {
             let Some(known) = before.names.get(&service.name).map(|id| before.service(*id)) else { continue };
             let (mine, theirs) = (&mut service.upstream, &known.upstream);
@@ -199,10 +206,10 @@ pub struct Service {
     pub name: Box<str>,
     /// Lists and the tenant demand.
     pub access: Access,
-    /// How often it may be called, by whom; `None` where nobody asks.
-    pub limits: Option<Box<Limits>>,
     /// What it asks of tokens.
     pub jwt: Option<Box<Jwt>>,
+    /// How often it may be called, by whom; `None` where nobody asks.
+    pub limits: Option<Box<Limits>>,
     /// Largest request body in bytes; 0 is no limit.
     pub body_bytes_max: u64,
     /// Largest request body that a rule reads whole before it decides.

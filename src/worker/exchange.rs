@@ -453,7 +453,7 @@ async fn attempts(
         };
         tell(shard, down, forward, terms, trial::failed(failed.end, connected));
         judge(shard, down, forward, Err(failed.end));
-        if !goes_again(shard, down, forward, terms, &mut failed, &mut tried, fresh).await {
+        if !retry::goes_again(shard, down, forward, terms, &mut failed, &mut tried, fresh).await {
             return give_up(shard, down, epoch.as_deref(), head.take(), terms, &failed).await;
         }
         shard.meter.retry(down.tab.get(), failed.end);
@@ -501,37 +501,6 @@ fn reaches_ahead(head: &Lease, terms: &Terms) -> bool {
 fn tell(shard: &Shard, down: &mut Downstream, forward: &Forward, terms: &Terms, good: Option<bool>) {
     if let Some(trial) = forward.trial.take() {
         trial.end(shard, down.tab.get().epoch, terms.service, good);
-    }
-}
-
-/// Whether another attempt follows: by the table, or by the service's rules, after a pause.
-async fn goes_again(
-    shard: &Shard,
-    down: &mut Downstream,
-    forward: &Forward,
-    terms: &Terms,
-    failed: &mut Failed,
-    tried: &mut Tried,
-    fresh: bool,
-) -> bool {
-    let attempts = down.tab.get().attempts;
-    let Some(again) = Again::of(&forward.replica, terms, attempts) else {
-        return retry::is_harmless(failed, terms, tried, fresh);
-    };
-    if failed.end == End::UpstreamStale && retry::is_harmless(failed, terms, tried, fresh) {
-        return true;
-    }
-    if down.tab.get().head_bytes_out > 0 || !again.follows(failed, attempts, shard.clock.now_ms()) {
-        return false;
-    }
-    tried.add(forward.endpoint);
-    let pause_ms = again.pause_ms(attempts, shard.clock.now_us());
-    match Box::pin(retry::pause(shard, down, terms, pause_ms)).await {
-        Ok(()) => true,
-        Err(end) => {
-            failed.end = end;
-            false
-        }
     }
 }
 

@@ -19,6 +19,8 @@ use crate::wall::tenants::{Claim, Proof, Tenant};
 pub enum Who<'e> {
     /// This tenant.
     Tenant(&'e Tenant),
+    /// Whoever: that is not asked, or nobody is refused for it.
+    Anybody,
     /// The body tells, which is not here yet.
     NeedBody,
 }

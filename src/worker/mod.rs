@@ -24,6 +24,7 @@ pub mod exchange;
 #[cfg(debug_assertions)]
 pub mod fault;
 pub mod grant;
+mod group;
 pub mod handover;
 pub mod headers;
 pub mod identify;

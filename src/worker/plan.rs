@@ -4,11 +4,13 @@
 //! bytes lives and dies here; what later stages need is copied into `Terms`. Out of scope: carrying it out
 //! (`exchange`), answering (`reply`).
 
+mod onward;
+
 use std::cell::Cell;
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use super::buffer::{Class, Lease};
+use super::buffer::Lease;
 use super::concurrency::{self, Entry, Turn};
 use super::downstream::Peer;
 use super::dressing::Dressing;
@@ -16,7 +18,7 @@ use super::grant::{self, Answer, Grant};
 use super::headers::{self, Material};
 use super::limits;
 use super::log::Note;
-use super::mirror::{self, Copy};
+use super::mirror::Copy;
 use super::pace::Pace;
 use super::policy::{self, Applicant, Denied, Permit, Verdict};
 use super::request_id::RequestId;
@@ -28,22 +30,20 @@ use super::validation;
 use crate::end::End;
 use crate::ids::{ServiceId, TenantId};
 use crate::limits::GRANT_BODY_BYTES_MAX;
-use crate::proto::edits::Edits;
-use crate::proto::forward::{self, Onward};
+use crate::proto::forward::{self};
 use crate::proto::framing::Framed;
 use crate::proto::head::{self, Body, HeadLimits, Method, RequestHead, Storage, Version};
-use crate::proto::trace_context::{Incoming, TraceOnward};
+use crate::proto::trace_context::Incoming;
 use crate::proto::{form, target};
 use crate::wall::attribute::Parts;
-use crate::wall::composition::{Taken, Target};
+use crate::wall::composition::Taken;
 use crate::wall::cors::Crossing;
 use crate::wall::default_answer::When;
 use crate::wall::forwarded;
 use crate::wall::issuer::Issuer;
 use crate::wall::limit::Caller;
-use crate::wall::mirror::MirrorRules;
 use crate::wall::routes::{Asked, Route};
-use crate::wall::snapshot::{HostMode, HttpRules, Service};
+use crate::wall::snapshot::{HttpRules, Service};
 use crate::wall::trace::Trace;
 
 /// What is done with a request.
@@ -347,8 +347,8 @@ pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>, note: &m
     }
     Some(match decision {
         Ok(Decision::Local(local)) => Plan::Local(local, terms),
-        Ok(Decision::Wait(wait_ns)) => Plan::Wait(wait_ns, terms),
         Ok(Decision::Granted(answer)) => Plan::Granted(answer, terms),
+        Ok(Decision::Wait(wait_ns)) => Plan::Wait(wait_ns, terms),
         Ok(Decision::NeedBody(need)) => Plan::NeedBody(need, terms),
         Ok(Decision::Queue(replica)) => Plan::Queue(replica, terms),
         Ok(Decision::Forward(forward)) => Plan::Forward(forward, terms),
@@ -474,27 +474,6 @@ impl Desk<'_> {
         Ok(Decision::Forward(Forward { replica, endpoint, out, trial: Cell::new(trial), turn, copy }))
     }
 
-    /// The request once more, for the service that gets copies.
-    #[inline(never)]
-    fn copy(&self, rules: &MirrorRules, of: &Replica, passed: &Passed<'_>, terms: &Terms) -> Option<Box<Copy>> {
-        let repeats = self.question.attempts > 0 || self.head.upgrade_websocket;
-        if repeats || !of.copies.is_next(rules) {
-            return None;
-        }
-        let replica = self.shard.replica(self.epoch, rules.service);
-        let service = self.epoch.snapshot().service(rules.service);
-        let key = self.key(service, passed.path, passed.client);
-        let endpoint = replica.pick(&Tried::default(), key, &self.shard.clock);
-        let place = of.copies.enter(rules, self.shard.shared.workers);
-        let (Some(endpoint), Some(place)) = (endpoint, place) else {
-            self.shard.meter.copy_dropped();
-            return None;
-        };
-        let out = self.render(&Passed { service, is_copy: true, ..*passed }, replica.node(endpoint), terms).ok()?;
-        let (method, epoch, timeout_ms) = (self.head.method, self.epoch.epoch().id, rules.timeout_ms);
-        Some(Box::new(Copy { replica, endpoint, out, method, epoch, timeout_ms, place }))
-    }
-
     /// What decides where the request goes, where it is something of the request.
     #[inline]
     fn key(&self, service: &Service, path: &[u8], client: IpAddr) -> Option<u32> {
@@ -608,120 +587,10 @@ impl Desk<'_> {
         let applicant = Applicant { head: self.head, path, body, client, dressing, named, spared };
         policy::admit(self.shard, snapshot, service, &applicant)
     }
-
-    /// The head as it goes on.
-    fn render(&self, passed: &Passed<'_>, node: &str, terms: &Terms) -> Result<Lease, End> {
-        let Passed { route, service, permit, path, client, is_copy } = passed;
-        let head = self.head;
-        let rewriting = &mut *self.shard.rewriting.borrow_mut();
-        let Scratch { query: stripped, value, other, composed, target, edits, .. } =
-            &mut *self.shard.scratch.borrow_mut();
-        let query = head
-            .query
-            .map(|query| if permit.strips_credentials() { without_credentials(query, stripped) } else { query });
-        let strips_form = permit.strips_credentials() && head.is_form;
-        let body = self.question.body.map(|body| if strips_form { without_credentials(body, value) } else { body });
-        let told = terms.trace.filter(|trace| !trace.passes).zip(self.incoming);
-        let trace = told
-            .map(|(trace, incoming)| TraceOnward { incoming: *incoming, parent: trace.onward(self.question.attempts) });
-        let group = Group::of(permit);
-        let (mut added, mut count) = group.fields();
-        if *is_copy {
-            added[count] = mirror::FIELD;
-            count += 1;
-        }
-        let peer = self.question.peer;
-        let behind = if *client == peer.address { *peer } else { Peer::new(*client) };
-        let taken = Taken { route, path };
-        let material = Material { head, taken, client: *client, id: &terms.request_id };
-        let origin = || material.origin(query.unwrap_or_default(), &behind);
-        let id_rules = &self.rules.request_id;
-        edits.clear();
-        edits.extend_from_slice(permit.edits());
-        headers::edit_request((edits, other, composed), service.headers.as_deref(), id_rules, origin, material.id);
-        let target = match route.rewrite.composition() {
-            Some(composition) => composition.target(&origin(), other, target).ok_or(End::BadRewrite)?,
-            None => Target {
-                path: route.rewrite.apply(path, rewriting),
-                query: query.filter(|query| !query.is_empty() || head.query.is_some_and(<[u8]>::is_empty)),
-            },
-        };
-        let onward = Onward {
-            path: target.path,
-            query: target.query,
-            host: host(service, self.rules, head, node),
-            body: body.map_or(head.body, |body| Body::Length(body.len() as u64)),
-            client: behind.text(),
-            peer: peer.text(),
-            trusted: self.rules.trusted_proxies.iter().any(|net| net.contains(&peer.address)),
-            proto: "http",
-            via: self.rules.via.then_some(self.shard.shared.pseudonym.as_bytes()),
-            request_id: if id_rules.header.is_none() { terms.request_id.bytes() } else { b"" },
-            trace: trace.as_ref(),
-            added: &added[..count],
-            edits: Edits::new(edits),
-            underscore_fields: self.rules.underscore_fields,
-            upgrade_websocket: head.upgrade_websocket,
-            expect_continue: head.expects_continue && body.is_none() && !is_copy,
-            te_trailers: head.te_trailers && service.trailers,
-        };
-        let class = Class::for_bytes((head.head_bytes + body.map_or(0, <[u8]>::len) + 1_024) as u64);
-        let mut out = self.shard.buffers.lease(class);
-        forward::request(out.vec(), head, &onward);
-        if let Some(body) = body {
-            out.vec().extend_from_slice(body);
-        }
-        Ok(out)
-    }
 }
 
 pub(super) fn without_credentials<'a>(text: &[u8], stripped: &'a mut Vec<u8>) -> &'a [u8] {
     stripped.clear();
     form::strip(text, &[b"app_id", b"sign"], stripped);
     stripped
-}
-
-fn host<'a>(service: &'a Service, rules: &'a HttpRules, head: &RequestHead<'a>, node: &'a str) -> &'a [u8] {
-    match (&service.host, &rules.fixed_host) {
-        (HostMode::Fixed(host), _) | (HostMode::Default, Some(host)) => host,
-        (HostMode::Client, _) if !head.host.is_empty() => head.host,
-        _ if node.starts_with("unix:") => b"localhost",
-        _ => node.as_bytes(),
-    }
-}
-
-/// What tells the upstream on whose behalf: GateKeeper's group headers and the tenant's name.
-struct Group<'p> {
-    app_id: &'p [u8],
-    id: [u8; 20],
-    key: [u8; 40],
-    lengths: (usize, usize),
-}
-
-impl<'p> Group<'p> {
-    fn of(permit: &Permit<'p>) -> Self {
-        use std::io::Write;
-        let mut group = Self { app_id: b"", id: [0; 20], key: [0; 40], lengths: (0, 0) };
-        let Some(tenant) = permit.tenant() else { return group };
-        group.app_id = tenant.app_id.as_bytes();
-        if tenant.group_id > 0 {
-            let (mut id, mut key) = (&mut group.id[..], &mut group.key[..]);
-            // Both arrays hold the longest u64 with its prefix.
-            let _ = write!(id, "{}", tenant.group_id);
-            let _ = write!(key, "gatekeeper_upm_{}", tenant.group_id);
-            group.lengths = (20 - id.len(), 40 - key.len());
-        }
-        group
-    }
-    /// With room for one more.
-    fn fields(&self) -> ([(&'static str, &[u8]); 4], usize) {
-        let group_id = ("didi-header-usergroup", &self.id[..self.lengths.0]);
-        let group_key = ("didi-header-usergroupkey", &self.key[..self.lengths.1]);
-        let tenant = ("x-gatekeeper-app", self.app_id);
-        match (self.app_id.is_empty(), self.lengths.0) {
-            (true, _) => ([tenant; 4], 0),
-            (false, 0) => ([tenant; 4], 1),
-            (false, _) => ([tenant, group_id, group_key, tenant], 3),
-        }
-    }
 }

@@ -1,8 +1,8 @@
 //! Policy: may this request go on? Lists, then the tenant: identity, path, its rate, its calls of the day.
 //!
-//! Lists → token → tenant (identity, path, its rate, its calls of the day).
-//! In scope: asking the frozen rules (`wall`) and the limits table; who is spared where the lists are in dry run. Out of
-//! scope: what the rules are, who asks (`identify`), a service's limits (`limits`).
+//! Lists → token → tenant, and for the tenant who it is, its path, its rate, its calls of the day. In scope: asking the frozen
+//! rules (`wall`) and the limits table; who is spared where the lists are in dry run. Out of scope: what the rules are, who
+//! asks (`identify`), a service's limits (`limits`).
 
 use std::cell::Cell;
 use std::net::IpAddr;
@@ -164,6 +164,17 @@ impl Applicant<'_> {
         self.head.is_form && self.head.method != Method::Get
     }
 
+    /// What the lists say, but that nobody is refused where they are in dry run.
+    fn spare<T>(&self, service: &Service, asked: Result<T, End>, otherwise: T) -> Result<T, End> {
+        match asked {
+            Err(end) if service.access.dry_run => {
+                self.spared.set(Some(end));
+                Ok(otherwise)
+            }
+            asked => asked,
+        }
+    }
+
     /// Whether there is a body that is not here yet.
     pub(super) fn awaits_body(&self) -> bool {
         self.body.is_none() && !matches!(self.head.body, Body::None)
@@ -196,36 +207,28 @@ pub fn admit<'e>(
     service: &'e Service,
     applicant: &Applicant<'_>,
 ) -> Result<Verdict<'e>, Denied> {
-    let admission = spared(service, applicant, service.access.decide(applicant.client, applicant.path))?;
+    let mut tenant = None;
+    let listed = service.access.decide(applicant.client, applicant.path);
+    let admission = applicant.spare(service, listed, Admission::Allowed)?;
     let token = Token::ask(shard, service, applicant.head)?;
-    let tenant = if admission == Some(Admission::TenantNeeded) {
-        match spared(service, applicant, identify::ask(shard, snapshot, service, applicant))? {
-            Some(Who::NeedBody) => return Ok(Verdict::NeedBody),
-            Some(Who::Tenant(tenant)) => Some(tenant),
-            None => None,
+    let who = match admission {
+        Admission::Allowed => Who::Anybody,
+        Admission::TenantNeeded => {
+            applicant.spare(service, identify::ask(shard, snapshot, service, applicant), Who::Anybody)?
         }
-    } else {
-        None
     };
-    if let Some(tenant) = tenant {
-        let spent = spend_own(shard, &snapshot.calendar, tenant);
-        if tenant.usage_told {
-            usage::tell(shard, &snapshot.calendar, tenant, applicant.dressing);
+    if let Who::NeedBody = who {
+        return Ok(Verdict::NeedBody);
+    }
+    if let Who::Tenant(admitted) = who {
+        let spent = spend_own(shard, &snapshot.calendar, admitted);
+        if admitted.usage_told {
+            usage::tell(shard, &snapshot.calendar, admitted, applicant.dressing);
         }
         spent?;
+        tenant = Some(admitted);
     }
     Ok(Verdict::Admitted(Permit::new(snapshot, service, tenant, token, applicant.head)))
-}
-
-/// What lists and the tenant demand say. Where they are in dry run, a refusal is only noted, and they say nothing.
-fn spared<T>(service: &Service, applicant: &Applicant<'_>, asked: Result<T, End>) -> Result<Option<T>, End> {
-    match asked {
-        Err(end) if service.access.dry_run => {
-            applicant.spared.set(Some(end));
-            Ok(None)
-        }
-        asked => asked.map(Some),
-    }
 }
 
 /// The same for a connection to a tcp service, which has lists and limits but can name no tenant. Gives for what it

@@ -11,7 +11,7 @@ use std::task::Poll;
 
 use super::converse::Failed;
 use super::downstream::Downstream;
-use super::plan::Terms;
+use super::plan::{Forward, Terms};
 use super::shard::Shard;
 use super::upstream::replica::{Replica, Tried};
 use crate::end::{End, Retry};
@@ -85,6 +85,37 @@ impl<'r> Again<'r> {
         let doublings = u32::from(attempts.saturating_sub(1)).min(16);
         let whole = (self.rules.pause_ms << doublings).min(RETRY_PAUSE_MAX_MS);
         whole - dice.wrapping_mul(0x9E37_79B9_7F4A_7C15) % (whole / 2 + 1)
+    }
+}
+
+/// Whether another attempt follows: by the table, or by the service's rules, after a pause.
+pub async fn goes_again(
+    shard: &Shard,
+    down: &mut Downstream,
+    forward: &Forward,
+    terms: &Terms,
+    failed: &mut Failed,
+    tried: &mut Tried,
+    fresh: bool,
+) -> bool {
+    let attempts = down.tab.get().attempts;
+    let Some(again) = Again::of(&forward.replica, terms, attempts) else {
+        return is_harmless(failed, terms, tried, fresh);
+    };
+    if failed.end == End::UpstreamStale && is_harmless(failed, terms, tried, fresh) {
+        return true;
+    }
+    if down.tab.get().head_bytes_out > 0 || !again.follows(failed, attempts, shard.clock.now_ms()) {
+        return false;
+    }
+    tried.add(forward.endpoint);
+    let pause_ms = again.pause_ms(attempts, shard.clock.now_us());
+    match Box::pin(pause(shard, down, terms, pause_ms)).await {
+        Ok(()) => true,
+        Err(end) => {
+            failed.end = end;
+            false
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use super::upstream::replica::{Replica, Tried};
 use crate::end::{End, Side};
 use crate::ids::{EpochId, ServiceId};
 use crate::wall::breaker::{Breaker, BreakerRules, Leave, Turned};
-use crate::wall::link::{Notice, Report};
+use crate::wall::link::{Notice, Noticed, Report};
 use crate::wall::resilience::Resilience;
 
 /// An attempt that is watched. Dropped before its end is told, it says nothing of anybody.
@@ -123,7 +123,7 @@ impl Trial {
         let endpoint = replica.upstream.endpoints[self.endpoint].id;
         for (notice, of) in notices.into_iter().zip([None, Some(endpoint), Some(endpoint)]) {
             if let (Some(notice), Some(service)) = (notice, service) {
-                shard.reports.hint(Report::Noticed { epoch, service, endpoint: of, notice });
+                shard.reports.hint(Report::Noticed(Noticed { epoch, service, endpoint: of, notice }));
             }
         }
     }

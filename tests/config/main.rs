@@ -11,6 +11,7 @@ mod reference;
 mod resilience;
 mod routing;
 mod shaping;
+mod tenants;
 mod texts;
 
 use std::path::{Path, PathBuf};

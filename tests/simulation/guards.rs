@@ -126,9 +126,8 @@ impl Guards {
 
     fn panics(&self, now_us: u64) -> bool {
         let Some(rules) = &self.rules.ejection else { return false };
-        let stays = |endpoint: &usize| {
-            self.schedules[*endpoint].is_up(now_us) && !self.is_out(*endpoint, now_us / 1_000)
-        };
+        let stays =
+            |endpoint: &usize| self.schedules[*endpoint].is_up(now_us) && !self.is_out(*endpoint, now_us / 1_000);
         let left = (0..self.known.len()).filter(stays).count() as u64;
         left * 1_000_000 < self.known.len() as u64 * u64::from(rules.panic_millionths)
     }

@@ -218,8 +218,7 @@ fn rules() -> [Rules; 3] {
 
 /// Runs a world under random faults behind these rules.
 fn guarded(strategy: Strategy, seed: u64, rules: Rules, length_us: u64) -> (History, Guards) {
-    let schedules: Vec<_> =
-        (0..WEIGHTS.len()).map(|endpoint| Schedule::random(seed, endpoint, 20 * SECOND)).collect();
+    let schedules: Vec<_> = (0..WEIGHTS.len()).map(|endpoint| Schedule::random(seed, endpoint, 20 * SECOND)).collect();
     let guards = Guards::new(rules, &schedules);
     let history = World::new(balance(strategy), &WEIGHTS, schedules, seed).run(&guards, length_us);
     (history, guards)

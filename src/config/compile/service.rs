@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::lists::{self, Files};
 use super::rules::{self, Rules};
 use super::{
-    Desk, EndpointIds, Page, Pages, address, balance, cors, default_answer, headers, http, limits, resilience,
-    split, tcp, tokens, validation,
+    Desk, EndpointIds, Page, Pages, address, balance, cors, default_answer, headers, http, limits, resilience, split,
+    tcp, tokens, validation,
 };
 use crate::config::section::Section;
 use crate::config::source::Faults;
@@ -129,8 +129,8 @@ fn service(world: &World<'_>, module: &Section, ids: &mut EndpointIds, faults: &
     Service {
         name: base.text("name").into(),
         access,
-        limits,
         jwt: tokens::jwt(world.page, module.one("jwt"), is_tcp, faults),
+        limits,
         body_bytes_max: base.int("body_bytes_max").unsigned_abs(),
         read_body_bytes_max: base.int("read_body_bytes_max").unsigned_abs(),
         trailers: base.flag("trailers"),

@@ -84,7 +84,7 @@ fn signing(desk: &mut Desk<'_>) -> Option<Signing> {
         let message = format!("the secret of `{app_id}` is short: it can be guessed from one signed request");
         desk.warn("secret", message, "write 32 random letters and digits or more");
     }
-    Some(Signing::new(secret.as_bytes(), u64::from(section.ms("sign_window") / 1_000)))
+    Some(Signing::new(secret.as_bytes(), u64::from(section.int_u32("sign_window"))))
 }
 
 /// A count of its own until control has found the one of the configuration before.

@@ -43,7 +43,7 @@ pub(super) fn jwt(page: &Page, section: &Section, is_tcp: bool, faults: &mut Fau
         issuers: texts(&desk, "issuers"),
         audiences: texts(&desk, "audiences"),
         scopes: texts(&desk, "scopes"),
-        leeway_s: u64::from(section.ms("leeway") / 1_000),
+        leeway_s: u64::from(section.int_u32("leeway")),
         required: section.flag("required"),
         passes: section.flag("pass_token"),
         claims: desk.each("claims_to_headers", claim).into(),
@@ -189,7 +189,7 @@ pub(super) fn issuer(desk: &mut Desk<'_>, merge_slashes: bool) -> Option<Box<Iss
         claims: [].into(),
     };
     let jwt = Jwt::new(rules, Place::with(keys), None);
-    let lifetime_s = u64::from(section.ms("lifetime") / 1_000);
+    let lifetime_s = u64::from(section.int_u32("lifetime"));
     let issuer = Issuer::new(path, name.into(), lifetime_s, texts(desk, "scopes"), key, jwt);
     issuer.map(Box::new).map_err(|message| desk.error("signing_key", message, "")).ok()
 }

@@ -27,9 +27,10 @@ fn retry(story: &mut Story, rules: &Resilience) {
     let Some(retry) = &rules.retry else { return };
     let RetryRules { attempts, pause_ms, budget_millionths, budget_min, attempt_timeout_ms, .. } = retry;
     let mut on: Vec<String> = retry.statuses.iter().map(u16::to_string).collect();
-    on.extend([(retry.on_closed, "closed"), (retry.on_timeout, "timeout")].map(|(is_on, word)| {
-        if is_on { word.to_owned() } else { String::new() }
-    }));
+    on.extend(
+        [(retry.on_closed, "closed"), (retry.on_timeout, "timeout")]
+            .map(|(is_on, word)| if is_on { word.to_owned() } else { String::new() }),
+    );
     on.retain(|word| !word.is_empty());
     let which = match &retry.methods {
         Methods::Idempotent => "idempotent requests".to_owned(),

@@ -39,13 +39,13 @@ const APP: &[Key] = &[
     .ours(),
     int(
         "sign_window",
-        1_000,
-        3_600_000,
-        300_000,
+        1,
+        3_600,
+        300,
         "With `hmac-sha256`: how far the timestamp of a signed request may be from the gateway's clock, either way. Its \
          nonce is remembered for as long.",
     )
-    .unit("ms")
+    .unit("s")
     .ours(),
     text("method", "any", "GateKeeper's unused list of methods.").ignored(UNUSED),
     int("timeout", i64::MIN, i64::MAX, 0, "GateKeeper's unused timeout.").ignored(UNUSED),

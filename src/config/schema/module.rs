@@ -50,6 +50,7 @@ pub(super) const FILE: Table = Table::one(
     shaping::CORS,
     shaping::VALIDATION,
     shaping::DEFAULT_ANSWER,
+    tokens::JWT,
     Table::one(
         "limit",
         LIMIT,
@@ -59,7 +60,6 @@ pub(super) const FILE: Table = Table::one(
     )
     .many()
     .status(Status::New),
-    tokens::JWT,
 ])]);
 
 const BASE: &[Key] = &[

@@ -6,7 +6,7 @@ use super::{Key, Table, Zero, commas, int, share, text, word};
 pub(super) const RETRY: Table = Table::one(
     "retry",
     RETRY_KEYS,
-        "What is tried again. Without it, only what is certain to be harmless is: another endpoint where a \
+    "What is tried again. Without it, only what is certain to be harmless is: another endpoint where a \
          connection could not be opened, and an idempotent request once more where a kept connection turned out \
          closed. A request is tried again only as long as the client has not seen a byte of an answer and its body, if \
          it has one, came with its head and is still in hand (48 KiB at most). Of an http module.",
@@ -15,7 +15,7 @@ pub(super) const RETRY: Table = Table::one(
 pub(super) const BREAKER: Table = Table::one(
     "breaker",
     BREAKER_KEYS,
-        "Circuit breakers: what keeps failing is not asked for a while; its requests are answered 503 at once. A \
+    "Circuit breakers: what keeps failing is not asked for a while; its requests are answered 503 at once. A \
          failure is an answer of 500 or more, or none that is whole and in time; a client that leaves is none. It holds \
          for the whole process and over reloads. Of an http module.",
 );
@@ -23,21 +23,21 @@ pub(super) const BREAKER: Table = Table::one(
 pub(super) const EJECTION: Table = Table::one(
     "ejection",
     EJECTION_KEYS,
-        "Passive ejection: an endpoint that keeps failing takes no traffic for a while. Failures are as for \
+    "Passive ejection: an endpoint that keeps failing takes no traffic for a while. Failures are as for \
          `[module.breaker]`. It holds for the whole process and over reloads. Of an http module.",
 );
 
 pub(super) const CONCURRENCY: Table = Table::one(
     "concurrency",
     CONCURRENCY_KEYS,
-        "How many requests of the service are under way at once, over the whole process. Of an http module; a tunnel \
+    "How many requests of the service are under way at once, over the whole process. Of an http module; a tunnel \
          counts until it opens.",
 );
 
 pub(super) const MIRROR: Table = Table::one(
     "mirror",
     MIRROR_KEYS,
-        "Traffic copy: requests are also sent to another service, whose answers nobody sees. A copy neither delays nor \
+    "Traffic copy: requests are also sent to another service, whose answers nobody sees. A copy neither delays nor \
          fails the request it is of. Copied are requests whose body, if they have one, came with its head (48 KiB at \
          most). Copies carry `X-Gatekeeper-Copy: 1`, and are not copied again. Of an http module.",
 );

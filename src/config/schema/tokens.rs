@@ -45,8 +45,8 @@ const JWT_KEYS: &[Key] = &[
     list("issuers", "`iss` must be one of these. Empty: any.").example("[\"https://issuer.example\"]").ours(),
     list("audiences", "`aud` must have one of these. Empty: any.").example("[\"orders\"]").ours(),
     list("scopes", "`scope` (or `scp`) must have all of these; else the answer is 403.").example("[\"orders.read\"]").ours(),
-    int("leeway", 0, 600_000, 30_000, "How far the issuer's clock may differ, for `exp` and `nbf`. `exp` must be there.")
-        .unit("ms")
+    int("leeway", 0, 600, 30, "How far the issuer's clock may differ, for `exp` and `nbf`. `exp` must be there.")
+        .unit("s")
         .ours(),
     flag("required", true, "A request without a token is answered 401. Off, it passes; a token that is wrong never does.")
         .ours(),
@@ -80,7 +80,7 @@ const OAUTH_KEYS: &[Key] = &[
     .ours(),
     text("path", "/oauth/tokens", "Where tokens are asked for. It comes before every service.").example("/token").ours(),
     text("issuer", "gatekeeper", "`iss` of the tokens.").example("gateway.example").ours(),
-    int("lifetime", 1_000, 2_592_000_000, 3_600_000, "How long a token holds.").unit("ms").ours(),
+    int("lifetime", 1, 2_592_000, 3_600, "How long a token holds.").unit("s").ours(),
     list(
         "scopes",
         "What `scope` may ask for; a tenant that asks for none gets all of them. Others are answered `invalid_scope`.",

@@ -10,7 +10,11 @@ pub(super) fn write(text: &mut Text, snapshot: &Snapshot) {
         let services = snapshot.services.iter();
         services.filter_map(|service| Some((service, service.upstream.resilience.as_deref()?)))
     };
-    text.family(Kind::Gauge, "gatekeeper_breaker_state", "0 closed, 1 half open, 2 open; a service's own has no endpoint.");
+    text.family(
+        Kind::Gauge,
+        "gatekeeper_breaker_state",
+        "0 closed, 1 half open, 2 open; a service's own has no endpoint.",
+    );
     all().for_each(|(service, rules)| breakers(text, service, rules));
     let bounded = || all().filter(|(_, rules)| rules.concurrency.is_some());
     text.family(Kind::Gauge, "gatekeeper_concurrency_taken", "Requests that have a turn at the service.");

@@ -280,10 +280,7 @@ impl State {
                 let flipped = self.roll.connect_failed(epoch, endpoint, &mut self.out);
                 self.outdate_if(flipped);
             }
-            Report::Noticed { epoch, service, endpoint, notice } => {
-                let snapshot = &self.publisher.current().snapshot;
-                notices::tell(&self.roll, snapshot, (epoch, service, endpoint), notice, &mut self.out);
-            }
+            Report::Noticed(noticed) => notices::tell(&self.roll, self.publisher.current(), noticed, &mut self.out),
             Report::ReloadAsked { worker, ticket } => self.ask(now, Asker::Worker { worker, ticket }),
             Report::Pong { worker } => {
                 if self.vigil.answered(worker) {
@@ -459,9 +456,7 @@ impl State {
 
     fn put_in_force(&mut self, now: Instant, loaded: Loaded, opened: Opened) {
         let Loaded { mut snapshot, process, warnings, files, fingerprint } = loaded;
-        snapshot.tenants.go_on_counting(&self.publisher.current().snapshot.tenants);
-        snapshot.go_on_knowing(&self.publisher.current().snapshot);
-        snapshot.go_on_with_keys(&self.publisher.current().snapshot);
+        snapshot.go_on(&self.publisher.current().snapshot);
         self.fingerprint = fingerprint;
         self.say_faults(&warnings);
         self.take_up_process(now, process);

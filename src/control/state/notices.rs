@@ -2,22 +2,16 @@
 
 use super::roll::Roll;
 use super::{Effect, Level};
-use crate::ids::{EndpointId, EpochId, ServiceId};
-use crate::wall::link::Notice;
-use crate::wall::snapshot::Snapshot;
+use crate::wall::epoch::Epoch;
+use crate::wall::link::{Notice, Noticed};
 
 /// Says it, where the snapshot in force is the one that the worker spoke of.
-pub(super) fn tell(
-    roll: &Roll,
-    snapshot: &Snapshot,
-    (epoch, service, endpoint): (EpochId, ServiceId, Option<EndpointId>),
-    notice: Notice,
-    out: &mut Vec<Effect>,
-) {
-    if !roll.is_of_newest(epoch) {
+pub(super) fn tell(roll: &Roll, epoch: &Epoch, noticed: Noticed, out: &mut Vec<Effect>) {
+    if !roll.is_of_newest(noticed.epoch) {
         return;
     }
-    let service = snapshot.service(service);
+    let Noticed { service, endpoint, notice, .. } = noticed;
+    let service = epoch.snapshot.service(service);
     let endpoint = endpoint.and_then(|id| service.upstream.endpoints.iter().find(|endpoint| endpoint.id == id));
     let whose = match endpoint {
         Some(endpoint) => format!("endpoint {} of {}", endpoint.node, service.name),

@@ -126,7 +126,7 @@ fn a_reload_forgets_no_nonce() {
 fn a_signature_is_good_for_its_window() {
     let origin = Origin::ok();
     let service = Service::at("/svc", &[&origin]).access("open", 1);
-    let narrow = App::new("narrow", SECRET).set("sign_method", "hmac-sha256").set("sign_window", 20_000);
+    let narrow = App::new("narrow", SECRET).set("sign_method", "hmac-sha256").set("sign_window", 20);
     let gateway = Gateway::start(&Conf::new().service(service).app(app()).app(narrow));
     let ask = |app_id: &str, shift_s: i64| {
         let mut request = Signing::of(app_id, SECRET, "GET", "/svc/a", "");

@@ -1,5 +1,8 @@
 //! Tokens that services ask for: which are taken, what services are told of them, and keys that change.
 
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -47,7 +50,7 @@ fn ask(gateway: &Gateway, token: &str) -> Answer {
 #[test]
 fn a_service_takes_a_good_token_and_says_what_is_wrong_with_others() {
     let origin = Origin::ok();
-    let rules = "issuers = [\"them\", \"us\"]; audiences = [\"orders\"]; scopes = [\"read\"]; leeway = 10000";
+    let rules = "issuers = [\"them\", \"us\"]; audiences = [\"orders\"]; scopes = [\"read\"]; leeway = 10";
     let gateway = Gateway::start(&conf(&origin, &hs(rules)));
     assert_eq!(ask(&gateway, &signed(&good(), SECRET)).status(), 200);
     assert_eq!(origin.only().head.all("authorization"), [""; 0], "the token is for the gateway");
@@ -227,7 +230,7 @@ fn giving(origin: &Origin) -> Conf {
     let service = Service::at("/svc", &[origin]).access("open", 1);
     let conf = Conf::new().service(service).app(App::new("shop", "shop-secret:with:colons").set("open_api", "/svc"));
     let conf = conf.app(App::new("narrow", "narrow-secret").set("open_api", "/other"));
-    conf.oauth("signing_key", SECRET).oauth("lifetime", 4_000)
+    conf.oauth("signing_key", SECRET).oauth("lifetime", 4)
 }
 
 fn grant(gateway: &Gateway, fields: &str, form: &str) -> Answer {
@@ -319,4 +322,68 @@ fn no_tokens_are_given_where_no_key_is() {
     let gateway = Gateway::start(&Conf::of(&origin).app(App::new("shop", "s")));
     let answer = grant(&gateway, &basic("shop:s"), "grant_type=client_credentials");
     answer.expect_end(404, "no_route");
+}
+
+/// A server of one file over TLS, whose certificate is its own authority.
+const TLS_SERVER: &str = r#"
+import http.server, ssl, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = open(sys.argv[1], "rb").read()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[2], sys.argv[3])
+server.socket = context.wrap_socket(server.socket, server_side=True)
+print(server.server_address[1], flush=True)
+server.serve_forever()
+"#;
+
+/// Ends with the test.
+struct Server(std::process::Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn path_text(path: &Path) -> String {
+    path.display().to_string()
+}
+
+#[test]
+fn keys_come_over_tls_from_those_whom_the_machine_trusts_alone() {
+    let (issuer, origin) = (Issuer::new(), Origin::ok());
+    let folder = tempfile::tempdir().expect("a folder");
+    let [set, certificate, key] = ["keys.json", "certificate.pem", "key.pem"].map(|name| folder.path().join(name));
+    std::fs::write(&set, issuer.set()).expect("a file");
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"])
+        .args(["-subj", "/CN=keys", "-addext", "subjectAltName=IP:127.0.0.1"])
+        .args(["-keyout", &path_text(&key), "-out", &path_text(&certificate)])
+        .output()
+        .expect("openssl runs");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let mut server = Command::new("python3")
+        .args(["-c", TLS_SERVER, &path_text(&set), &path_text(&certificate), &path_text(&key)])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map(Server)
+        .expect("python3 runs");
+    let mut port = String::new();
+    BufReader::new(server.0.stdout.take().expect("a pipe")).read_line(&mut port).expect("its port");
+    let conf = conf(&origin, &format!("{ED}; jwks_url = \"https://127.0.0.1:{}/keys\"", port.trim()));
+    let trusting = Gateway::start_with(&conf, |command| {
+        command.env("SSL_CERT_FILE", &certificate);
+    });
+    assert!(eventually(|| ask(&trusting, &issuer.token()).status() == 200), "{}", trusting.stderr());
+    let wary = Gateway::start(&conf);
+    assert!(eventually(|| wary.stderr().contains("no token is taken yet")), "{}", wary.stderr());
+    ask(&wary, &issuer.token()).expect_end(503, "keys_missing");
 }

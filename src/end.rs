@@ -184,6 +184,12 @@ ends! {
     RateTableFull = "rate_table_full", 503, 503, Gateway, No, "rate limit table full";
     /// No endpoint is up.
     NoEndpoint = "no_endpoint", 503, 407, Gateway, No, "no endpoint available";
+    /// The service's breaker is open, or that of every endpoint that is up.
+    BreakerOpen = "breaker_open", 503, 503, Gateway, No, "service is failing and not asked for a while";
+    /// As many requests of the service as may wait for their turn do.
+    ConcurrencyFull = "concurrency_full", 503, 503, Gateway, No, "too many requests at once for the service";
+    /// No turn came in time: the service has as many requests under way as it may.
+    ConcurrencyTimeout = "concurrency_timeout", 503, 503, Gateway, No, "waited too long for a turn at the service";
     /// The queue for the endpoint's connections is full.
     QueueFull = "queue_full", 503, 503, Gateway, No, "queue for the service is full";
     /// No connection to the endpoint came free in time.
@@ -215,6 +221,10 @@ ends! {
     UpstreamClosed = "upstream_closed", 502, 504, Upstream, No, "service closed the connection without an answer";
     /// The response head did not arrive in time.
     ResponseTimeout = "response_timeout", 504, 504, Upstream, No, "service did not answer in time";
+    /// One attempt took longer to the response head than the service's rules of retries allow.
+    AttemptTimeout = "attempt_timeout", 504, 504, Upstream, No, "service did not answer in time";
+    /// The response was thrown away for another attempt, and then no endpoint was left to make it.
+    UnwantedStatus = "unwanted_status", 502, 504, Upstream, No, "service failed and no endpoint is left to try again";
     /// The upstream did not take the request in time.
     UpstreamWriteTimeout = "upstream_write_timeout", 504, 504, Upstream, No, "service did not take the request in time";
     /// The response head or its framing is malformed.

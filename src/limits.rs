@@ -308,6 +308,16 @@ pub const STATS_ENDPOINTS_MAX: usize = 32_768;
 pub const STATS_TENANTS_MAX: usize = 8_192;
 /// Rows that are given memory at a time.
 pub const STATS_ROWS_STEP: usize = 64;
+/// Parts of a breaker's window, which slides by them.
+pub const BREAKER_SLICES: usize = 8;
+/// A probe of a breaker that has not ended after this is no longer waited for.
+pub const PROBE_LEASE_MS: u64 = 60_000;
+/// Attempts at one request that a user may ask for.
+pub const RETRY_ATTEMPTS_MAX: usize = 8;
+/// Further attempts that a service's budget saves up for.
+pub const RETRY_TOKENS_MAX: u64 = 1_000;
+/// The longest pause between two attempts.
+pub const RETRY_PAUSE_MAX_MS: u64 = 10_000;
 /// Workers at most.
 pub const WORKERS_MAX: usize = 1_024;
 /// Endpoints of one service at most.

@@ -1,5 +1,5 @@
 //! A request on an established connection with a pooled upstream allocates nothing on its core, whether it is traced or
-//! not, and by whichever rule its endpoint is chosen.
+//! not, by whichever rule its endpoint is chosen, and whatever its service has against endpoints that fail.
 //!
 //! In scope: counting the allocations of worker threads in a gateway that runs in this process. Out of scope:
 //! control and the test's own threads, which allocate as they like.
@@ -134,6 +134,33 @@ fn balanced(rule: &str, origins: [u16; 2]) -> String {
     )
 }
 
+/// A service with all that there is against endpoints that fail, but copies, which are requests of their own.
+fn resilient(origin: u16) -> String {
+    format!(
+        r#"
+        [[module]]
+        [module.base]
+        name = "resilient"
+        [[module.match_rule]]
+        rule = "/resilient"
+        [module.load_balance]
+        check_interval = 600000
+        ip_list = "127.0.0.1:{origin}"
+        [module.retry]
+        attempts = 3
+        attempt_timeout = 5000
+        [module.breaker]
+        of = "both"
+        failures = 5
+        error_rate = 0.5
+        [module.ejection]
+        failures = 5
+        [module.concurrency]
+        max = 10
+        "#
+    )
+}
+
 #[test]
 fn a_steady_request_allocates_nothing() {
     let (origin, second, port) = (origin(), origin(), free_port());
@@ -195,7 +222,7 @@ fn a_steady_request_allocates_nothing() {
     );
     let rules =
         ["consistent_hash", "random", "least_requests", "peak_ewma"].map(|rule| balanced(rule, [origin, second]));
-    std::fs::write(folder.path().join("module.toml"), module + &rules.concat()).unwrap();
+    std::fs::write(folder.path().join("module.toml"), module + &rules.concat() + &resilient(origin)).unwrap();
     // All requests are logged, and half of them are traced; nobody collects.
     let base = format!(
         "[base]\nwatch = false\n[log.file_writer]\non = true\nlog_path = {:?}\n[http]\naddr = \"127.0.0.1:{port}\"\n[trace]\non = true\nsample_ratio = 0.5\n\
@@ -218,6 +245,7 @@ fn a_steady_request_allocates_nothing() {
         "/random",
         "/least_requests",
         "/peak_ewma",
+        "/resilient",
     ];
     for path in paths.iter().cycle().take(2_000) {
         ask(&mut client, path);

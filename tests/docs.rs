@@ -92,6 +92,13 @@ const fn advice(end: End) -> &'static str {
             "More clients and tenants are below a full bucket at once than the table holds. Raise `rate_keys_max`."
         }
         End::NoEndpoint => "The log says why each endpoint is down; also look at `forbid_list`.",
+        End::BreakerOpen => "Come back after `Retry-After`. The log says which breaker opened; look at the service.",
+        End::ConcurrencyFull => {
+            "The service is too slow for what is asked of it. Raise `max` of `[module.concurrency]` if it can take more."
+        }
+        End::ConcurrencyTimeout => {
+            "The service is too slow for what is asked of it. Raise `max` or `queue_timeout` of `[module.concurrency]`."
+        }
         End::QueueFull => "The service is too slow for what is asked of it. Raise `queue_max` only if waiting helps.",
         End::QueueTimeout => {
             "The service is too slow for what is asked of it. Raise `connections_max` if it can take more."
@@ -119,6 +126,8 @@ const fn advice(end: End) -> &'static str {
         }
         End::UpstreamClosed => "Look at the service: it closed without an answer.",
         End::ResponseTimeout => "Look at the service, or raise `proxy_header_timeout`.",
+        End::AttemptTimeout => "Look at the service, or raise `attempt_timeout` of `[module.retry]`.",
+        End::UnwantedStatus => "Look at the service: it answers with statuses of `[module.retry]` and is taken out.",
         End::UpstreamWriteTimeout => "Look at the service, or raise `proxy_body_timeout`.",
         End::BadResponse => "Correct the service. What it answered breaks the grammar or has no certain length.",
         End::ResponseHeadTooLarge => "Let the service answer with a smaller head.",

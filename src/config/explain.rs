@@ -7,6 +7,7 @@
 mod balance;
 mod limits;
 mod request;
+mod resilience;
 mod rules;
 mod shape;
 mod split;
@@ -165,6 +166,7 @@ impl<'q> Stages<'q, '_> {
         }
         let target = self.target(&shape)?;
         let chosen = balance::tell(self.story, service, self.head, path, self.peer.client)?;
+        resilience::tell(self.story, self.snapshot, service);
         self.upstream_head(&shape, chosen, &target, tenant, edits);
         Ok(Outcome::Forwarded(service.name.to_string()))
     }

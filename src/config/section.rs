@@ -70,6 +70,11 @@ impl Section {
         self.found(name).1.is_some()
     }
 
+    /// Whether the file gives any key of the table a value.
+    pub(super) fn gives_any(&self) -> bool {
+        self.values.iter().any(Option::is_some)
+    }
+
     /// Where to point for this key: its value, or the table.
     pub(super) fn at(&self, name: &str) -> usize {
         self.found(name).1.map_or(self.at, |found| found.span.start)

@@ -38,6 +38,9 @@ impl DefaultAnswer {
                 | End::QueueTimeout
                 | End::RequestTimeout
                 | End::Exhausted
+                | End::BreakerOpen
+                | End::ConcurrencyFull
+                | End::ConcurrencyTimeout
         );
         self.when == When::Failure && (of_service || end.meaning().side == Side::Upstream)
     }
@@ -61,6 +64,7 @@ mod tests {
             End::ResponseTimeout,
             End::BadResponse,
             End::QueueFull,
+            End::BreakerOpen,
         ] {
             assert!(answer.stands_in_for(end), "{end:?}");
         }

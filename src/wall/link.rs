@@ -14,7 +14,7 @@ use crossbeam_channel::{Receiver, Sender};
 
 use super::epoch::Epoch;
 use super::listen::Entrance;
-use crate::ids::{EndpointId, EpochId, ListenerId, WorkerId};
+use crate::ids::{EndpointId, EpochId, ListenerId, ServiceId, WorkerId};
 use crate::limits::REPORTS_WAITING_MAX;
 
 /// Control to worker. Epochs may be skipped, never reordered.
@@ -110,6 +110,8 @@ pub enum Report {
         /// Which endpoint.
         endpoint: EndpointId,
     },
+    /// A breaker turned, or an endpoint was ejected: for the log.
+    Noticed(Noticed),
     /// An allowed client asked for `/reload`.
     ReloadAsked {
         /// Who.
@@ -145,6 +147,30 @@ pub enum Report {
         /// Why.
         cause: String,
     },
+}
+
+/// What was noticed, and of whom.
+#[derive(Clone, Copy, Debug)]
+pub struct Noticed {
+    /// Of which epoch's snapshot they are.
+    pub epoch: EpochId,
+    /// The service.
+    pub service: ServiceId,
+    /// The endpoint; `None` where it is the service's own breaker.
+    pub endpoint: Option<EndpointId>,
+    /// What.
+    pub notice: Notice,
+}
+
+/// What workers notice of a service or an endpoint by how its attempts end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// Its breaker opened.
+    BreakerOpened,
+    /// Its breaker closed.
+    BreakerClosed,
+    /// It was ejected.
+    Ejected,
 }
 
 /// The ring of a doorbell, held by the sender.

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
@@ -20,6 +21,8 @@ use super::issuer::Issuer;
 use super::jwt::Jwt;
 use super::keys::Kept;
 use super::limit::Limits;
+use super::mirror::MirrorRules;
+use super::resilience::Resilience;
 use super::routes::Routes;
 use super::split::Splits;
 use super::tenants::Tenants;
@@ -67,6 +70,26 @@ impl Snapshot {
         let known: Vec<_> = before.services.iter().filter_map(|service| service.jwt.as_deref()).collect();
         for jwt in self.services.iter_mut().filter_map(|service| service.jwt.as_mut()) {
             let _ = known.iter().any(|before| jwt.go_on_with(before));
+        }
+    }
+
+    /// Goes on with all that outlives a configuration: counts of tenants, what is known of services, keys.
+    pub fn go_on(&mut self, before: &Self) {
+        self.tenants.go_on_counting(&before.tenants);
+        self.go_on_knowing(before);
+        self.go_on_with_keys(before);
+    }
+
+    /// Goes on with what is known of services and endpoints of another configuration.
+    fn go_on_knowing(&mut self, before: &Self) {
+        for service in &mut self.services {
+            let Some(known) = before.names.get(&service.name).map(|id| before.service(*id)) else { continue };
+            let (mine, theirs) = (&mut service.upstream, &known.upstream);
+            if let (Some(resilience), Some(before)) = (&mut mine.resilience, &theirs.resilience)
+                && let Some(resilience) = Arc::get_mut(resilience)
+            {
+                resilience.go_on(&mine.endpoints, before, &theirs.endpoints);
+            }
         }
     }
 
@@ -207,6 +230,8 @@ pub struct Service {
     pub upstream: Upstream,
     /// Of a service with `load_type = "tcp"`.
     pub tcp: Option<TcpRules>,
+    /// Where copies of its requests go.
+    pub mirror: Option<Box<MirrorRules>>,
     /// It is switched off.
     pub down: bool,
     /// A share of its requests goes elsewhere.
@@ -278,6 +303,8 @@ pub struct Upstream {
     pub connect_timeout_ms: u32,
     /// From the request's head to the end of the answer; 0 is no limit.
     pub request_timeout_ms: u32,
+    /// A request that takes longer is answered 408 instead of 504.
+    pub request_timeout_408: bool,
     /// From the request's last byte to the response head; 0 is no limit.
     pub header_timeout_ms: u32,
     /// A response body, or an upstream taking the request, must make progress within this;
@@ -301,6 +328,8 @@ pub struct Upstream {
     pub queue_max: u32,
     /// How health is found out.
     pub check: Check,
+    /// What it has against endpoints that fail; `None` where nothing is configured.
+    pub resilience: Option<Arc<Resilience>>,
 }
 
 /// One address of one service.

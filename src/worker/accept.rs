@@ -162,6 +162,7 @@ pub async fn take_in(shard: Rc<Shard>, bell: Readiness) {
         for Fresh { stream, peer, entrance } in handovers.inlet(shard.worker).try_iter() {
             welcome(&shard, &entrance, stream, peer);
         }
+        shard.lines.wake();
         // A bell that fails is no reason to leave what is given unserved.
         if bell.readable().await.is_err() {
             runtime::sleep(Duration::from_millis(EXHAUSTED_PAUSE_MS)).await;

@@ -82,6 +82,10 @@ pub async fn answer_half(
     talk: &Talk<'_>,
 ) -> Result<Answered, End> {
     let (shape, lease, out) = way.receive_head(talk).await?;
+    talk.answers(shape.status, epoch.as_deref());
+    if talk.exchanges(shape.status) {
+        return Err(End::UnwantedStatus);
+    }
     talk.first_us.set(talk.shard.clock.now_us());
     talk.status.set(shape.status);
     talk.sends_head(&out);

@@ -19,8 +19,10 @@ use super::dressing::Dressing;
 use super::io::{Connection, SendFault};
 use super::pace::Pace;
 use super::plan::Terms;
+use super::retry::Again;
 use super::session::After;
 use super::shard::{Shard, ShardEpoch};
+use super::trial::{self, Trial};
 use super::tunnel;
 use super::upload::{Upload, client_half};
 use super::upstream::connect::Leased;
@@ -56,6 +58,17 @@ pub struct Talk<'t> {
     pub body_pace: Pace,
     /// How slowly the client may take its answer.
     pub answer_pace: Pace,
+    /// What may follow, and who is told.
+    pub watch: Watch<'t>,
+}
+
+/// What the service's rules make of an attempt.
+#[derive(Clone, Copy)]
+pub struct Watch<'w> {
+    /// What may follow, where the request is whole in our hands and the service has rules of retries.
+    pub again: Option<Again<'w>>,
+    /// Who is told how it ends; nobody, once that is done.
+    pub trial: &'w Cell<Option<Trial>>,
 }
 
 /// An attempt that failed.
@@ -71,7 +84,13 @@ pub struct Failed {
 }
 
 impl<'t> Talk<'t> {
-    fn new(shard: &'t Shard, terms: &'t Terms, dressing: &'t Dressing, uploaded: bool, body_begun: bool) -> Self {
+    fn new(
+        shard: &'t Shard,
+        terms: &'t Terms,
+        dressing: &'t Dressing,
+        (uploaded, body_begun): (bool, bool),
+        watch: Watch<'t>,
+    ) -> Self {
         Self {
             shard,
             terms,
@@ -86,6 +105,24 @@ impl<'t> Talk<'t> {
             progress: Cell::new(0),
             body_pace: terms.body_pace(),
             answer_pace: terms.answer_pace(),
+            watch,
+        }
+    }
+
+    /// Whether the answer with this status is thrown away for another attempt: none of it is with the client.
+    pub fn exchanges(&self, status: u16) -> bool {
+        let Some(again) = &self.watch.again else { return false };
+        self.head_bytes_out.get() == 0 && again.exchanges(status, self.shard.clock.now_ms())
+    }
+
+    /// An answer of this status came. That it is a failure is told before the client can see it, so that whatever the
+    /// client does next meets what follows from it.
+    pub fn answers(&self, status: u16, epoch: Option<&ShardEpoch>) {
+        if trial::is_good(status) {
+            return;
+        }
+        if let (Some(trial), Some(epoch)) = (self.watch.trial.take(), epoch) {
+            trial.end(self.shard, epoch.epoch().id, self.terms.service, Some(false));
         }
     }
 
@@ -112,9 +149,9 @@ pub async fn attempt(
     head: &mut Lease,
     mut out: Lease,
     terms: &Terms,
-    leased: Leased,
+    way: (Leased, Watch<'_>),
 ) -> Result<After, Failed> {
-    let Leased { mut connection, mut seat, reused } = leased;
+    let (Leased { mut connection, mut seat, reused }, Watch { again, trial }) = way;
     let here = head.bytes().len() - terms.head_bytes;
     if out.bytes().len() + here > out.capacity() {
         out = out.moved_to(shard.buffers.lease(Class::Large));
@@ -129,9 +166,10 @@ pub async fn attempt(
     let in_hand = upload.is_done() && replayable;
     let beyond = upload.is_done() && head.bytes().len() > terms.head_bytes + taken;
     down.source.ahead = beyond || terms.upgrade_websocket;
-    let talk = Talk::new(shard, terms, &down.dressing, upload.is_done(), taken > 0);
+    let watch = Watch { again: again.filter(|_| in_hand), trial };
+    let talk = Talk::new(shard, terms, &down.dressing, (upload.is_done(), taken > 0), watch);
     if let Err(fault) = connection.tx.send(out, &down.writing, down.what_is_left(terms.body_timeout_ms)).await {
-        let end = not_taken(fault, reused, down.whole.as_ref());
+        let end = not_taken(fault, reused, down);
         return Err(Failed { end, begun: false, unsent: !fault.partly, replayable });
     }
     if upload.is_done() {
@@ -141,15 +179,15 @@ pub async fn attempt(
     #[cfg(debug_assertions)]
     super::fault::at("attempt", head.bytes());
 
-    let Downstream { source, tx, writing, whole, tab, .. } = down;
+    let Downstream { source, tx, writing, whole, attempt, tab, .. } = down;
     let Connection { rx: up_rx, tx: up_tx } = &mut connection;
     let ways = Way { from: up_rx, to: tx, deadline: writing, seat: &mut seat, reused, awaited_since_ms: None };
     let answered = join(
         pin!(answer::answer_half(ways, epoch, &talk)),
         pin!(client_half(source, up_tx, &mut upload, &talk)),
-        &talk.uploaded,
-        shard,
+        &talk,
         whole.as_ref(),
+        attempt.as_ref(),
     )
     .await;
     talk.write_down(tab.get());
@@ -202,9 +240,13 @@ fn after(uploaded: bool, close: bool) -> After {
 }
 
 /// Why the upstream did not take the request.
-fn not_taken(fault: SendFault, reused: bool, whole: Option<&Deadline>) -> End {
-    if fault.late && whole.is_some_and(Deadline::is_due) {
+fn not_taken(fault: SendFault, reused: bool, down: &Downstream) -> End {
+    let is_due = |bound: &Option<Deadline>| fault.late && bound.as_ref().is_some_and(Deadline::is_due);
+    if is_due(&down.whole) {
         return End::RequestTimeout;
+    }
+    if is_due(&down.attempt) {
+        return End::AttemptTimeout;
     }
     match (fault.late, reused) {
         (true, _) => End::UpstreamWriteTimeout,
@@ -218,26 +260,30 @@ fn not_taken(fault: SendFault, reused: bool, whole: Option<&Deadline>) -> End {
 async fn join(
     mut answer: Pin<&mut impl Future<Output = Result<Answered, End>>>,
     mut client: Pin<&mut impl Future<Output = End>>,
-    uploaded: &Cell<bool>,
-    shard: &Shard,
+    talk: &Talk<'_>,
     whole: Option<&Deadline>,
+    attempt: Option<&Deadline>,
 ) -> Result<Answered, End> {
     poll_fn(|cx| {
         loop {
-            if shard.is_cut() {
+            if talk.shard.is_cut() {
                 return Poll::Ready(Err(End::Drained));
             }
             if whole.is_some_and(|whole| whole.poll(cx).is_ready()) {
                 return Poll::Ready(Err(End::RequestTimeout));
             }
-            let before = uploaded.get();
+            // An attempt is bounded until the head of its answer.
+            if attempt.is_some_and(|attempt| talk.first_us.get() == 0 && attempt.poll(cx).is_ready()) {
+                return Poll::Ready(Err(End::AttemptTimeout));
+            }
+            let before = talk.uploaded.get();
             if let Poll::Ready(answered) = answer.as_mut().poll(cx) {
                 return Poll::Ready(answered);
             }
             if let Poll::Ready(end) = client.as_mut().poll(cx) {
                 return Poll::Ready(Err(end));
             }
-            if uploaded.get() == before {
+            if talk.uploaded.get() == before {
                 return Poll::Pending;
             }
         }

@@ -8,6 +8,7 @@ use std::pin::pin;
 
 use super::account::Tab;
 use super::buffer::{Class, Lease};
+use super::concurrency::Turn;
 use super::deadline::{Deadline, Deadlines};
 use super::dressing::Dressing;
 use super::io::{Connection, Received, Receiver, Sender};
@@ -38,6 +39,10 @@ pub struct Downstream {
     pub writing: Deadline,
     /// For the whole of a request, where its service bounds that.
     pub whole: Option<Deadline>,
+    /// For one attempt, where the service's rules of retries bound that.
+    pub attempt: Option<Deadline>,
+    /// The place of the request in hand, where its service bounds how many are under way.
+    pub turn: Option<Turn>,
     /// Who it is: the socket's peer.
     pub peer: Peer,
     /// What its answer is dressed with.
@@ -123,8 +128,9 @@ impl Downstream {
             reading: deadlines.register(),
         };
         let (writing, peer) = (deadlines.register(), Peer::new(peer.ip().to_canonical()));
-        let (dressing, tab) = (Dressing::default(), Tab::default());
-        Self { source, tx, writing, whole: None, peer, dressing, tab, counted, places: Vec::new(), switched: None }
+        let (dressing, tab, places) = (Dressing::default(), Tab::default(), Vec::new());
+        let (whole, attempt, turn) = (None, None, None);
+        Self { source, tx, writing, whole, attempt, turn, peer, dressing, tab, counted, places, switched: None }
     }
 
     /// The request in hand must be over within this, from the first time that is said; 0 is no limit.
@@ -137,10 +143,17 @@ impl Downstream {
         }
     }
 
+    /// The attempt that begins must bring the head of an answer within this; 0 is no limit.
+    pub fn bound_attempt(&mut self, shard: &Shard, ms: u64) {
+        if ms > 0 {
+            self.attempt.get_or_insert_with(|| shard.deadlines.register()).arm(ms);
+        }
+    }
+
     /// This timeout, 0 for none, or what is left of the whole request if that is less.
     #[must_use]
     pub fn what_is_left(&self, timeout_ms: u64) -> u64 {
-        self.whole.as_ref().map_or(timeout_ms, |whole| whole.shorter(timeout_ms))
+        [&self.whole, &self.attempt].into_iter().flatten().fold(timeout_ms, |left_ms, bound| bound.shorter(left_ms))
     }
 
     /// Writes down what went over the connection since the last time.

@@ -13,19 +13,24 @@ use std::task::Poll;
 use super::account;
 use super::body::{self, WholeBody};
 use super::buffer::{Class, Lease};
-use super::converse::{self, Failed};
+use super::concurrency;
+use super::converse::{self, Failed, Watch};
 use super::downstream::Downstream;
 use super::limits;
 use super::local::Local;
+use super::mirror;
 use super::plan::{Forward, Plan, Question, Terms, plan};
 use super::reply::{self, Own};
+use super::retry::{self, Again};
 use super::session::{After, Done};
 use super::shard::{Shard, ShardEpoch};
+use super::trial;
 use super::upload::receive_body;
 use super::upstream::connect::{self, Leased};
 use super::upstream::pool::Kept;
-use super::upstream::replica::Tried;
+use super::upstream::replica::{Replica, Tried};
 use crate::end::{End, Meaning, Retry, Side};
+use crate::ids::EpochId;
 use crate::limits::{GATHERED_BODY_BYTES_MAX, RELOAD_ANSWER_MS};
 use crate::proto::head::Body;
 use crate::proto::reply::Content;
@@ -76,6 +81,14 @@ impl Dispatch {
         let Self { epoch, head, terms, .. } = *self;
         let failed = Failed { end, begun: false, unsent: true, replayable: true };
         give_up(shard, down, epoch.as_deref(), head, &terms, &failed).await
+    }
+
+    /// Sends the request once more, to the service that gets copies, where it is to.
+    fn copy(&mut self, shard: &Rc<Shard>) {
+        if let Some(copy) = self.forward.copy.take() {
+            let here = &self.head.bytes()[self.terms.head_bytes..];
+            mirror::send(shard, copy, self.terms.body, here, self.body.is_some());
+        }
     }
 
     /// Takes the rest of a small body that is here already: sent with its head it costs one send instead of two.
@@ -142,6 +155,7 @@ pub async fn run(shard: &Rc<Shard>, down: &mut Downstream, request: Request) -> 
             *dispatch
         }
     };
+    dispatch.copy(shard);
     if waited.is_none() {
         match dispatch.start(shard) {
             Start::With(leased) => {
@@ -208,7 +222,13 @@ pub async fn serve_rare(shard: &Rc<Shard>, down: &mut Downstream, rare: Rare) ->
     let Rare { planned, mut head, epoch } = rare;
     let (planned, body) = wait_for_more(shard, down, &mut head, epoch.as_deref(), planned).await;
     Err(match planned {
-        Plan::Forward(forward, terms) => return Ok(Dispatch { epoch, head, body, forward, terms }),
+        Plan::Forward(forward, terms) => {
+            // One that waited for its turn was noted before its endpoint was known.
+            if let Some(note) = down.tab.note().as_mut().filter(|_| down.turn.is_some()) {
+                note.node(forward.node(), &shard.buffers);
+            }
+            return Ok(Dispatch { epoch, head, body, forward, terms });
+        }
         Plan::Local(local, terms) => {
             let after = own_after(down, head, &terms);
             let answer = epoch.as_deref().and_then(|epoch| default_answer(epoch, &terms));
@@ -227,7 +247,7 @@ pub async fn serve_rare(shard: &Rc<Shard>, down: &mut Downstream, rare: Rare) ->
             refuse(shard, down, epoch.as_deref(), &terms, denied, after).await
         }
         // A body in hand is not asked for again, and no turn waited for twice.
-        Plan::NeedBody(_, terms) | Plan::Wait(_, terms) => {
+        Plan::NeedBody(_, terms) | Plan::Wait(_, terms) | Plan::Queue(_, terms) => {
             refuse(shard, down, None, &terms, End::Drained.into(), After::Linger).await
         }
     })
@@ -262,6 +282,18 @@ async fn wait_for_more(
                 }
                 (terms, true)
             }
+            Plan::Queue(replica, terms) => {
+                if down.whole.is_none() {
+                    down.bound_whole(shard, terms.request_timeout_ms);
+                }
+                down.source.ahead = reaches_ahead(head, &terms);
+                match concurrency::wait(shard, down, &terms, &replica).await {
+                    // What was known of endpoints may have changed meanwhile.
+                    Ok(turn) => down.turn = turn,
+                    Err(end) => return (Plan::Refused(end.into(), terms), body),
+                }
+                (terms, true)
+            }
             planned => return (planned, body),
         };
         let admitted_on = admitted.then_some(&terms);
@@ -279,12 +311,17 @@ fn plan_again(
     tried: &Tried,
     admitted_on: Option<&Terms>,
 ) -> Option<Plan> {
-    let Downstream { peer, tab, dressing, .. } = down;
+    let Downstream { peer, tab, dressing, turn, .. } = down;
     let (attempts, service) = (tab.get().attempts, tab.get().service);
-    let (bytes, body) = (head.bytes(), body.map(WholeBody::bytes));
-    let question = Question { bytes, body, peer, service, tried, attempts, admitted_on, dressing };
+    let (bytes, body, has_turn) = (head.bytes(), body.map(WholeBody::bytes), turn.is_some());
+    let question = Question { bytes, body, peer, service, tried, attempts, admitted_on, has_turn, dressing };
     let epoch = epoch?;
-    let plan = plan(shard, epoch, &question, tab.note())?;
+    let mut plan = plan(shard, epoch, &question, tab.note())?;
+    if let Plan::Forward(forward, _) = &mut plan
+        && forward.turn.is_some()
+    {
+        *turn = forward.turn.take();
+    }
     tab.get().planned(epoch.epoch(), plan.terms(), shard.clock.now_us());
     Some(plan)
 }
@@ -376,18 +413,28 @@ async fn attempts(
     let Dispatch { epoch, head, body, forward, terms } = dispatch;
     let mut tried = Tried::default();
     let mut fresh = false;
+    if let Some(again) = Again::of(&forward.replica, terms, 0) {
+        again.count();
+    }
     loop {
         down.source.ahead = reaches_ahead(head, terms);
+        let again = Again::of(&forward.replica, terms, down.tab.get().attempts.max(1));
+        down.bound_attempt(shard, again.map_or(0, |again| again.attempt_timeout_ms()));
         let leased = match waited.take() {
             Some(leased) => leased,
             None => acquire(shard, down, head, forward, terms, fresh).await,
         };
-        let failed = match leased {
+        let connected = leased.is_ok();
+        let mut failed = match leased {
             Ok(leased) => {
                 down.tab.get().connected(leased.reused, shard.clock.now_us());
                 let out = std::mem::replace(&mut forward.out, head.nothing());
-                match converse::attempt(shard, down, epoch, head, out, terms, leased).await {
+                let again = Again::of(&forward.replica, terms, down.tab.get().attempts);
+                let watch = Watch { again, trial: &forward.trial };
+                match converse::attempt(shard, down, epoch, head, out, terms, (leased, watch)).await {
                     Ok(after) => {
+                        // A status that says otherwise was told with the answer's head.
+                        tell(shard, down, forward, terms, Some(true));
                         judge(shard, down, forward, Ok(()));
                         down.source.put_back(head.take());
                         return Done { outcome: Ok(()), after };
@@ -396,15 +443,18 @@ async fn attempts(
                 }
             }
             Err(end) => {
-                if end.meaning().retry == Retry::Unsent {
-                    report_failed_dial(shard, epoch.as_deref(), forward);
+                if end.meaning().retry == Retry::Unsent
+                    && let Some(epoch) = epoch
+                {
+                    report_failed_dial(shard, epoch.epoch().id, &forward.replica, forward.endpoint);
                 }
                 tried.add(forward.endpoint);
                 Failed { end, begun: false, unsent: true, replayable: true }
             }
         };
+        tell(shard, down, forward, terms, trial::failed(failed.end, connected));
         judge(shard, down, forward, Err(failed.end));
-        if !may_try_again(&failed, terms, &tried, fresh) {
+        if !retry::goes_again(shard, down, forward, terms, &mut failed, &mut tried, fresh).await {
             return give_up(shard, down, epoch.as_deref(), head.take(), terms, &failed).await;
         }
         shard.meter.retry(down.tab.get(), failed.end);
@@ -448,14 +498,10 @@ fn reaches_ahead(head: &Lease, terms: &Terms) -> bool {
     }
 }
 
-/// The table's word, and whether the request is still in our hands.
-fn may_try_again(failed: &Failed, terms: &Terms, tried: &Tried, fresh: bool) -> bool {
-    match failed.end.meaning().retry {
-        Retry::No => false,
-        Retry::Unsent => tried.may_go_on(),
-        Retry::Idempotent => {
-            !failed.begun && !fresh && failed.replayable && (failed.unsent || terms.method.is_idempotent())
-        }
+/// Tells whoever watches the service's attempts how this one ended.
+fn tell(shard: &Shard, down: &mut Downstream, forward: &Forward, terms: &Terms, good: Option<bool>) {
+    if let Some(trial) = forward.trial.take() {
+        trial.end(shard, down.tab.get().epoch, terms.service, good);
     }
 }
 
@@ -469,8 +515,8 @@ async fn acquire(
     fresh: bool,
 ) -> Result<Leased, End> {
     begin_attempt(shard, down, forward);
-    let Forward { replica, endpoint, out } = forward;
-    let Downstream { source, writing, whole, tab, .. } = down;
+    let Forward { replica, endpoint, out, .. } = forward;
+    let Downstream { source, writing, whole, attempt, tab, .. } = down;
     let timing = &mut tab.get().timing;
     let unmoving = Cell::new(0);
     let mut acquire = pin!(connect::acquire(replica, *endpoint, fresh, writing, &shard.buffers, timing));
@@ -480,6 +526,9 @@ async fn acquire(
         Poll::Ready(acquired) => Poll::Ready(acquired),
         Poll::Pending if whole.as_ref().is_some_and(|whole| whole.poll(cx).is_ready()) => {
             Poll::Ready(Err(End::RequestTimeout))
+        }
+        Poll::Pending if attempt.as_ref().is_some_and(|attempt| attempt.poll(cx).is_ready()) => {
+            Poll::Ready(Err(End::AttemptTimeout))
         }
         Poll::Pending => {
             if replica.pools[*endpoint].is_crowded() {
@@ -500,10 +549,10 @@ fn begin_attempt(shard: &Shard, down: &mut Downstream, forward: &Forward) {
     shard.meter.attempt(row);
 }
 
-fn report_failed_dial(shard: &Shard, epoch: Option<&ShardEpoch>, forward: &Forward) {
-    let Some(epoch) = epoch else { return };
-    let endpoint = forward.replica.upstream.endpoints[forward.endpoint].id;
-    shard.reports.hint(Report::ConnectFailed { epoch: epoch.epoch().id, endpoint });
+/// A dial failed: control looks at the endpoint.
+pub fn report_failed_dial(shard: &Shard, epoch: EpochId, replica: &Replica, endpoint: usize) {
+    let endpoint = replica.upstream.endpoints[endpoint].id;
+    shard.reports.hint(Report::ConnectFailed { epoch, endpoint });
 }
 
 /// Tells the client, where it can still be told.

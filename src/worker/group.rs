@@ -27,15 +27,15 @@ impl<'p> Group<'p> {
         group
     }
 
-    /// The fields, and how many of them there are.
-    pub(super) fn fields(&self) -> ([(&'static str, &[u8]); 3], usize) {
+    /// The fields, and how many of them are to be sent.
+    pub(super) fn fields(&self) -> ([(&'static str, &[u8]); 4], usize) {
         let group_id = ("didi-header-usergroup", &self.id[..self.lengths.0]);
         let group_key = ("didi-header-usergroupkey", &self.key[..self.lengths.1]);
         let tenant = ("x-gatekeeper-app", self.app_id);
         match (self.app_id.is_empty(), self.lengths.0) {
-            (true, _) => ([tenant; 3], 0),
-            (false, 0) => ([tenant; 3], 1),
-            (false, _) => ([tenant, group_id, group_key], 3),
+            (true, _) => ([tenant; 4], 0),
+            (false, 0) => ([tenant; 4], 1),
+            (false, _) => ([tenant, group_id, group_key, tenant], 3),
         }
     }
 }

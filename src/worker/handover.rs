@@ -113,6 +113,11 @@ impl Handovers {
         Ok(())
     }
 
+    /// Rings that worker's doorbell though nothing was given to it: a line of its has a place (`concurrency`).
+    pub fn ring(&self, worker: WorkerId) {
+        self.place(worker).bell.ring();
+    }
+
     /// What that worker has, and is about to have. `None` where it takes none, or not yet.
     fn load(&self, position: usize, epoch: u64) -> Option<usize> {
         let place = &self.places[position];

@@ -73,6 +73,21 @@ impl Meter {
         self.count(Core::TunnelsOpened);
     }
 
+    /// A request is copied to another service.
+    pub fn copy(&self) {
+        self.count(Core::Copies);
+    }
+
+    /// One was to be, but there was no room, no endpoint, or its body was not in hand.
+    pub fn copy_dropped(&self) {
+        self.count(Core::CopiesDropped);
+    }
+
+    /// A copy got no whole answer in time.
+    pub fn copy_failed(&self) {
+        self.count(Core::CopiesFailed);
+    }
+
     /// New requests run on this epoch.
     pub fn adopted(&self, epoch: EpochId) {
         self.set(Core::Epoch, epoch.0);

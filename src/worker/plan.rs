@@ -4,37 +4,40 @@
 //! bytes lives and dies here; what later stages need is copied into `Terms`. Out of scope: carrying it out
 //! (`exchange`), answering (`reply`).
 
+mod onward;
+
 use std::cell::Cell;
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use super::buffer::{Class, Lease};
+use super::buffer::Lease;
+use super::concurrency::{self, Entry, Turn};
 use super::downstream::Peer;
 use super::dressing::Dressing;
 use super::grant::{self, Answer, Grant};
-use super::group::Group;
 use super::headers::{self, Material};
 use super::limits;
 use super::local::Local;
 use super::log::Note;
+use super::mirror::Copy;
 use super::pace::Pace;
 use super::policy::{self, Applicant, Denied, Permit, Verdict};
 use super::request_id::RequestId;
 use super::route::Destination;
 use super::shard::{Scratch, Shard, ShardEpoch};
+use super::trial::{self, Trial};
 use super::upstream::replica::{Replica, Tried};
 use super::validation;
 use crate::end::End;
 use crate::ids::{ServiceId, TenantId};
 use crate::limits::GRANT_BODY_BYTES_MAX;
-use crate::proto::edits::Edits;
-use crate::proto::forward::{self, Onward};
+use crate::proto::forward::{self};
 use crate::proto::framing::Framed;
 use crate::proto::head::{self, Body, HeadLimits, Method, RequestHead, Storage, Version};
-use crate::proto::trace_context::{Incoming, TraceOnward};
+use crate::proto::trace_context::Incoming;
 use crate::proto::{form, target};
 use crate::wall::attribute::Parts;
-use crate::wall::composition::{Taken, Target};
+use crate::wall::composition::Taken;
 use crate::wall::cors::Crossing;
 use crate::wall::default_answer::When;
 use crate::wall::forwarded;
@@ -52,6 +55,8 @@ pub enum Plan {
     NeedBody(NeedBody, Terms),
     /// It waits for its turn first: so many nanoseconds.
     Wait(u64, Terms),
+    /// It waits until fewer requests are under way at this upstream.
+    Queue(Rc<Replica>, Terms),
     /// It goes to an endpoint.
     Forward(Forward, Terms),
     /// Somebody asked for a token.
@@ -67,6 +72,7 @@ impl Plan {
         match self {
             Self::Local(_, terms)
             | Self::NeedBody(_, terms)
+            | Self::Queue(_, terms)
             | Self::Wait(_, terms)
             | Self::Forward(_, terms)
             | Self::Granted(_, terms)
@@ -92,6 +98,12 @@ pub struct Forward {
     pub endpoint: usize,
     /// The head as it goes on, and a body that was read first.
     pub out: Lease,
+    /// The attempt, where the service watches how its attempts end.
+    pub trial: Cell<Option<Trial>>,
+    /// The request's place, where the service bounds how many are under way.
+    pub turn: Option<Turn>,
+    /// The request once more, for another service.
+    pub copy: Option<Box<Copy>>,
 }
 
 impl Forward {
@@ -151,6 +163,8 @@ pub struct Terms {
     pub half_close_grace_ms: u64,
     /// As `Upstream::request_timeout_ms`.
     pub request_timeout_ms: u64,
+    /// As `Upstream::request_timeout_408`.
+    pub request_timeout_408: bool,
     /// As `Upstream::header_timeout_ms`.
     pub header_timeout_ms: u64,
     /// As `Upstream::body_timeout_ms`.
@@ -189,6 +203,7 @@ impl Terms {
             rate_grace_ms: rules.rate_grace_ms,
             half_close_grace_ms: u64::from(rules.half_close_grace_ms),
             request_timeout_ms: 0,
+            request_timeout_408: false,
             header_timeout_ms: 0,
             body_timeout_ms: 0,
             tunnel_idle_ms: 0,
@@ -237,6 +252,7 @@ impl Terms {
         self.trailers = service.trailers && !forward::nominates(head.fields);
         self.body_bytes_max = service.body_bytes_max;
         self.request_timeout_ms = u64::from(service.upstream.request_timeout_ms);
+        self.request_timeout_408 = service.upstream.request_timeout_408;
         self.header_timeout_ms = u64::from(service.upstream.header_timeout_ms);
         self.body_timeout_ms = u64::from(service.upstream.body_timeout_ms);
         self.tunnel_idle_ms = service.upstream.tunnel_idle_ms;
@@ -260,6 +276,8 @@ pub struct Question<'q> {
     pub attempts: u8,
     /// On which terms, where policy has admitted it before: it keeps its names, and its rates are not spent twice.
     pub admitted_on: Option<&'q Terms>,
+    /// It waited for its turn at the service, and has it.
+    pub has_turn: bool,
     /// Where is said what its answer is dressed with.
     pub dressing: &'q Dressing,
 }
@@ -318,7 +336,8 @@ pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>, note: &m
         Ok(Decision::Granted(answer)) => Plan::Granted(answer, terms),
         Ok(Decision::Wait(wait_ns)) => Plan::Wait(wait_ns, terms),
         Ok(Decision::NeedBody(need)) => Plan::NeedBody(need, terms),
-        Ok(Decision::Forward { replica, endpoint, out }) => Plan::Forward(Forward { replica, endpoint, out }, terms),
+        Ok(Decision::Queue(replica)) => Plan::Queue(replica, terms),
+        Ok(Decision::Forward(forward)) => Plan::Forward(forward, terms),
         Err(denied) => Plan::Refused(denied, terms),
     })
 }
@@ -328,16 +347,19 @@ enum Decision {
     Granted(Answer),
     NeedBody(NeedBody),
     Wait(u64),
-    Forward { replica: Rc<Replica>, endpoint: usize, out: Lease },
+    Queue(Rc<Replica>),
+    Forward(Forward),
 }
 
 /// A request that every rule has let pass, on its way to a service.
+#[derive(Clone, Copy)]
 struct Passed<'p> {
     route: &'p Route,
     service: &'p Service,
-    permit: Permit<'p>,
+    permit: &'p Permit<'p>,
     path: &'p [u8],
     client: IpAddr,
+    is_copy: bool,
 }
 
 /// Everything a decision looks at.
@@ -425,11 +447,17 @@ impl Desk<'_> {
             return Ok(Decision::Local(Local::Default));
         }
         let replica = self.shard.replica(self.epoch, id);
+        let first = self.question.attempts == 0 && !self.question.has_turn;
+        let turn = match concurrency::enter(self.shard, &replica, first) {
+            Entry::In(turn) => turn,
+            Entry::Wait => return Ok(Decision::Queue(replica)),
+        };
         let key = self.key(service, path, client);
-        let endpoint = self.pick(service, &replica, key, terms)?;
-        let passed = Passed { route, service, permit, path, client };
+        let (endpoint, trial) = self.pick(service, &replica, key, terms)?;
+        let passed = Passed { route, service, permit: &permit, path, client, is_copy: false };
         let out = self.render(&passed, replica.node(endpoint), terms)?;
-        Ok(Decision::Forward { replica, endpoint, out })
+        let copy = service.mirror.as_ref().and_then(|rules| self.copy(rules, &replica, &passed, terms));
+        Ok(Decision::Forward(Forward { replica, endpoint, out, trial: Cell::new(trial), turn, copy }))
     }
 
     /// What decides where the request goes, where it is something of the request.
@@ -452,16 +480,24 @@ impl Desk<'_> {
     }
 
     /// An endpoint, and one whose own limits let the request pass: others are tried, as many as for one that fails.
-    fn pick(&self, service: &Service, replica: &Replica, key: Option<u32>, terms: &mut Terms) -> Result<usize, Denied> {
-        let now_us = || self.shard.clock.now_us();
+    fn pick(
+        &self,
+        service: &Service,
+        replica: &Rc<Replica>,
+        key: Option<u32>,
+        terms: &mut Terms,
+    ) -> Result<(usize, Option<Trial>), Denied> {
         let mut tried = *self.question.tried;
         let mut refused: Option<Denied> = None;
         loop {
-            let picked = if refused.is_none() || tried.may_go_on() { replica.pick(&tried, key, now_us) } else { None };
-            let Some(endpoint) = picked else { return Err(refused.unwrap_or(End::NoEndpoint.into())) };
+            if let Some(denied) = refused.filter(|_| !tried.may_go_on()) {
+                return Err(denied);
+            }
+            let chosen = trial::choose(replica, &tried, key, &self.shard.clock);
+            let (endpoint, trial) = chosen.map_err(|none| refused.unwrap_or(none))?;
             let (node, dressing) = (replica.node(endpoint), self.question.dressing);
             let Err(denied) = limits::spend_endpoint(self.shard, service, node, &mut terms.spared, dressing) else {
-                return Ok(endpoint);
+                return Ok((endpoint, trial));
             };
             let sooner = refused.filter(|before| before.retry_after_s <= denied.retry_after_s);
             refused = Some(sooner.unwrap_or(denied));
@@ -474,7 +510,7 @@ impl Desk<'_> {
     fn note(&self, note: &mut Note, terms: &Terms, decision: &Result<Decision, Denied>) {
         let (snapshot, buffers) = (self.epoch.snapshot(), &self.shard.buffers);
         let node = match decision {
-            Ok(Decision::Forward { replica, endpoint, .. }) => replica.node(*endpoint),
+            Ok(Decision::Forward(forward)) => forward.node(),
             _ => "",
         };
         let service = terms.service.map_or("", |id| &snapshot.service(id).name);
@@ -522,67 +558,6 @@ impl Desk<'_> {
         let Question { body, dressing, .. } = *self.question;
         let applicant = Applicant { head: self.head, path, body, client, dressing, named, spared };
         policy::admit(self.shard, snapshot, service, &applicant)
-    }
-
-    /// The head as it goes on.
-    fn render(&self, passed: &Passed<'_>, node: &str, terms: &Terms) -> Result<Lease, End> {
-        let Passed { route, service, permit, path, client } = passed;
-        let head = self.head;
-        let rewriting = &mut *self.shard.rewriting.borrow_mut();
-        let Scratch { query: stripped, value, other, composed, target, edits, .. } =
-            &mut *self.shard.scratch.borrow_mut();
-        let query = head
-            .query
-            .map(|query| if permit.strips_credentials() { without_credentials(query, stripped) } else { query });
-        let strips_form = permit.strips_credentials() && head.is_form;
-        let body = self.question.body.map(|body| if strips_form { without_credentials(body, value) } else { body });
-        let told = terms.trace.filter(|trace| !trace.passes).zip(self.incoming);
-        let trace = told
-            .map(|(trace, incoming)| TraceOnward { incoming: *incoming, parent: trace.onward(self.question.attempts) });
-        let group = Group::of(permit);
-        let (added, count) = group.fields();
-        let peer = self.question.peer;
-        let behind = if *client == peer.address { *peer } else { Peer::new(*client) };
-        let taken = Taken { route, path };
-        let material = Material { head, taken, client: *client, id: &terms.request_id };
-        let origin = || material.origin(query.unwrap_or_default(), &behind);
-        let id_rules = &self.rules.request_id;
-        edits.clear();
-        edits.extend_from_slice(permit.edits());
-        headers::edit_request((edits, other, composed), service.headers.as_deref(), id_rules, origin, material.id);
-        let target = match route.rewrite.composition() {
-            Some(composition) => composition.target(&origin(), other, target).ok_or(End::BadRewrite)?,
-            None => Target {
-                path: route.rewrite.apply(path, rewriting),
-                query: query.filter(|query| !query.is_empty() || head.query.is_some_and(<[u8]>::is_empty)),
-            },
-        };
-        let onward = Onward {
-            path: target.path,
-            query: target.query,
-            host: service.host_for(self.rules, head.host, node),
-            body: body.map_or(head.body, |body| Body::Length(body.len() as u64)),
-            client: behind.text(),
-            peer: peer.text(),
-            trusted: self.rules.trusted_proxies.iter().any(|net| net.contains(&peer.address)),
-            proto: "http",
-            via: self.rules.via.then_some(self.shard.shared.pseudonym.as_bytes()),
-            request_id: if id_rules.header.is_none() { terms.request_id.bytes() } else { b"" },
-            trace: trace.as_ref(),
-            added: &added[..count],
-            edits: Edits::new(edits),
-            underscore_fields: self.rules.underscore_fields,
-            upgrade_websocket: head.upgrade_websocket,
-            expect_continue: head.expects_continue && body.is_none(),
-            te_trailers: head.te_trailers && service.trailers,
-        };
-        let class = Class::for_bytes((head.head_bytes + body.map_or(0, <[u8]>::len) + 1_024) as u64);
-        let mut out = self.shard.buffers.lease(class);
-        forward::request(out.vec(), head, &onward);
-        if let Some(body) = body {
-            out.vec().extend_from_slice(body);
-        }
-        Ok(out)
     }
 }
 

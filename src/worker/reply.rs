@@ -95,6 +95,7 @@ pub async fn refuse(
     close: bool,
 ) -> Result<(), End> {
     let Some(status) = denied.end.status(terms.legacy_status) else { return Err(denied.end) };
+    let status = if denied.end == End::RequestTimeout && terms.request_timeout_408 { 408 } else { status };
     let reason = (REASON, denied.end.code().as_bytes());
     let mut number = itoa::Buffer::new();
     let further = match denied.end {

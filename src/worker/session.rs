@@ -68,7 +68,7 @@ async fn serve(shard: Rc<Shard>, mut down: Box<Downstream>) {
                 done
             }
         };
-        down.whole = None;
+        (down.whole, down.attempt, down.turn) = (None, None, None);
         down.dressing.clear();
         over(&shard, &mut down, &done);
         first = false;

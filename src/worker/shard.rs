@@ -14,6 +14,7 @@ use super::admission::Admission;
 use super::arrival::LongHeads;
 use super::buffer::Buffers;
 use super::clock::Clock;
+use super::concurrency::Lines;
 use super::deadline::{Deadlines, Early};
 use super::engine::Engines;
 use super::handover::{Evenness, Handovers};
@@ -85,6 +86,8 @@ pub struct Shard {
     pub accounts: Accounts,
     /// Engines that run nothing now.
     pub engines: Engines,
+    /// Requests that wait for their turn.
+    pub lines: Rc<Lines>,
     /// Room for long request heads.
     pub long_heads: LongHeads,
     /// Who is let in.
@@ -155,6 +158,7 @@ impl Shard {
             admission: Admission::default(),
             accounts: Accounts::default(),
             engines: Engines::default(),
+            lines: Lines::new(worker, shared.handovers.clone()),
             long_heads: LongHeads::default(),
             pipes: Pipes::default(),
             meter: Meter::new(shared.stats.slot(worker)),

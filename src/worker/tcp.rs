@@ -9,17 +9,17 @@ use std::rc::Rc;
 use super::account::{Account, Kind, begin, settle};
 use super::buffer::Class;
 use super::downstream::{Caller, Downstream, Switched};
+use super::exchange::report_failed_dial;
 use super::io::Connection;
 use super::policy;
 use super::proxied;
 use super::shard::{Shard, ShardEpoch};
 use super::tunnel::Terms;
 use super::upstream::connect::{self, Leased};
-use super::upstream::replica::{Replica, Tried};
+use super::upstream::replica::Tried;
 use crate::end::{End, Retry};
 use crate::ids::ServiceId;
 use crate::proto::proxy_header;
-use crate::wall::link::Report;
 use crate::wall::snapshot::{ProxyHeader, TcpRules};
 
 /// Serves a connection that came in by the listener of this service.
@@ -89,7 +89,7 @@ async fn dial(
     let mut tried = Tried::default();
     let mut last = End::NoEndpoint;
     while tried.may_go_on() {
-        let Some(endpoint) = replica.pick(&tried, key, || shard.clock.now_us()) else { break };
+        let Some(endpoint) = replica.pick(&tried, key, &shard.clock) else { break };
         if let Some(note) = down.tab.note() {
             note.node(replica.node(endpoint), &shard.buffers);
         }
@@ -105,7 +105,7 @@ async fn dial(
                 return Ok(leased);
             }
             Err(end) if end.meaning().retry == Retry::Unsent => {
-                report_failed_dial(shard, epoch, &replica, endpoint);
+                report_failed_dial(shard, epoch.epoch().id, &replica, endpoint);
                 let now_us = shard.clock.now_us();
                 replica.failed(endpoint, now_us.saturating_sub(account.timing.queued_us), now_us);
                 tried.add(endpoint);
@@ -118,11 +118,6 @@ async fn dial(
         }
     }
     Err(last)
-}
-
-fn report_failed_dial(shard: &Shard, epoch: &ShardEpoch, replica: &Replica, endpoint: usize) {
-    let endpoint = replica.upstream.endpoints[endpoint].id;
-    shard.reports.hint(Report::ConnectFailed { epoch: epoch.epoch().id, endpoint });
 }
 
 /// Tells the endpoint who the client is, where it wants to know.

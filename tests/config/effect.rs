@@ -108,6 +108,7 @@ fn another_value(key: &Key) -> String {
         }
         .to_string(),
         (Kind::Bool, Preset::Bool(preset)) => (!preset).to_string(),
+        (Kind::Share, Preset::Millionths(500_000)) => "0.25".to_owned(),
         (Kind::Share, _) => "0.5".to_owned(),
         _ if key.example.is_empty() => text("another"),
         _ => text(key.example),
@@ -170,6 +171,16 @@ fn ground(text: &mut Text, path: &str, key: &Key) {
     }
     if path == "trace" && key.name != "on" {
         text.entry(("base.toml", path.to_owned())).or_default().insert("on", "true".into());
+    }
+    let switches = [
+        ("module.retry", "attempts", "2"),
+        ("module.breaker", "failures", "1"),
+        ("module.ejection", "failures", "1"),
+        ("module.concurrency", "max", "1"),
+        ("module.mirror", "service", "\"unlike\""),
+    ];
+    for (_, switch, value) in switches.into_iter().filter(|(table, switch, _)| *table == path && *switch != key.name) {
+        text.entry(("module.toml", path.to_owned())).or_default().insert(switch, value.into());
     }
     if ["hash_key", "hash_load_max", "hash_points"].contains(&key.name) {
         text.entry(("module.toml", path.to_owned())).or_default().insert("type", "\"consistent_hash\"".into());

@@ -184,6 +184,37 @@ fn what_an_endpoint_is_told_of_a_trace_is_shown() {
     assert!(told(true, &unsampled).contains("-00"), "it passes");
 }
 
+#[test]
+fn what_a_service_has_against_failing_endpoints_is_told() {
+    let module = r#"
+[[module]]
+base.name = "first"
+match_rule = [{ rule = "/first" }]
+load_balance.ip_list = "10.0.0.1:80"
+retry = { attempts = 3, on = "closed,502", attempt_timeout = 400 }
+breaker = { of = "both", failures = 5, error_rate = 0.5 }
+ejection = { failures = 4 }
+concurrency = { max = 7 }
+mirror = { service = "second", share = 0.1 }
+
+[[module]]
+base.name = "second"
+load_balance.ip_list = "10.0.0.4:80"
+"#;
+    let loaded = load_files(&[("module.toml", module)]).expect("no fault: what gets copies needs no rule");
+    let told = tell(&loaded.snapshot, &question("GET", "http://gw.example/first"));
+    for part in [
+        "retry      idempotent requests: 3 attempts, each 400 ms at most, on 502, closed; pause 25 ms",
+        "further attempts: 20 % of the requests and 10 per second",
+        "breaker    of the service and of each endpoint: opens at 5 failures in a row or 50 % of 20 or more in 10000 ms",
+        "ejection   after 4 failures in a row for 30000 ms",
+        "at once    7 requests; 1000 more wait for 1000 ms; then 503",
+        "copies     10 % to second, 1000 at once, 10000 ms at most",
+    ] {
+        assert!(told.contains(part), "{part}:\n{told}");
+    }
+}
+
 const RULES: &str = r#"
 [[module]]
 base.name = "users"

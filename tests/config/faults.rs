@@ -222,3 +222,22 @@ fn what_is_wrong_with_the_logs_is_told_with_its_place() {
         assert!(said.contains(message) && advice.contains(help), "{base}: {said} / {advice}");
     }
 }
+
+#[test]
+fn what_is_wrong_with_the_tables_against_failing_endpoints_is_said() {
+    let with = |tables: &str| format!("{}\n{tables}", module("", RULE, ENDPOINT, ""));
+    let tcp = |tables: &str| {
+        format!("{}\n{tables}", module("load_type = \"tcp\"\nfrontend_addr = \":8900\"", "", ENDPOINT, ""))
+    };
+    let error = |text: &str, part| says(text, false, part);
+    let warning = |text: &str, part| says(text, true, part);
+    let retry = |rest: &str| with(&format!("[module.retry]\nattempts = 2\n{rest}"));
+    error(&retry("on = \"closed,200\""), "`200` is nothing that is tried again");
+    error(&retry("on = \"broken\""), "`broken` is nothing that is tried again");
+    error(&retry("methods = \"GET,FETCH\""), "`FETCH` is not a method");
+    error(&with("[module.mirror]\nservice = \"b\""), "there is no http module `b`");
+    warning(&with("[module.mirror]\nservice = \"a\""), "`a` gets copies of its own requests");
+    warning(&with("[module.retry]\npause = 10"), "[module.retry] has no effect without attempts");
+    warning(&with("[module.breaker]\nprobes = 3"), "[module.breaker] has no effect without failures or error_rate");
+    warning(&tcp("[module.ejection]\nfailures = 3"), "[module.ejection] has no effect: only http modules have it");
+}

@@ -8,6 +8,7 @@ mod files;
 mod hostile;
 mod limits;
 mod reference;
+mod resilience;
 mod routing;
 mod shaping;
 mod tenants;

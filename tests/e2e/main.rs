@@ -19,6 +19,7 @@ mod proxy;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
+mod resilience;
 mod routing;
 #[cfg(test)]
 mod rules;

@@ -2,16 +2,20 @@
 //! fail, hang and die, in simulated time.
 //!
 //! Everything follows from a seed, so what fails once fails again: `SEED=17 cargo test --test simulation` runs that one
-//! alone. In scope: what holds whatever the faults are, and what choosers are for. A rule that takes endpoints out
-//! joins as a `Gate`. Out of scope: sockets, and everything else of the gateway.
+//! alone. In scope: what holds whatever the faults are, and what choosers, breakers and ejections are for; a rule that
+//! takes endpoints out joins as a `Gate`. Out of scope: sockets, and everything else of the gateway.
 
+mod guards;
 mod schedule;
 mod world;
 
 use std::sync::Arc;
 
 use gatekeeper::wall::balance::{Balance, HashKey, HashRule, Strategy};
+use gatekeeper::wall::breaker::BreakerRules;
+use gatekeeper::wall::ejection::EjectionRules;
 use gatekeeper::wall::ring::Ring;
+use guards::{Guards, Rules};
 use schedule::{Condition, Schedule};
 use world::{Attempt, History, Open, Outcome, World};
 
@@ -191,5 +195,94 @@ fn what_a_gate_takes_out_gets_nothing() {
         let history = faulty(strategy.clone(), 5).run(&Without(4), 5 * SECOND);
         assert!(history.attempts.len() > 500, "{strategy:?}");
         assert!(history.attempts.iter().all(|attempt| attempt.endpoint != 4), "{strategy:?}");
+    }
+}
+
+const EJECTION: EjectionRules =
+    EjectionRules { failures: 3, time_ms: 2_000, time_max_ms: 4_000, panic_millionths: 500_000 };
+
+const BREAKER: BreakerRules = BreakerRules {
+    failures: 3,
+    error_millionths: 0,
+    volume_min: 1,
+    window_ms: 10_000,
+    open_ms: 1_000,
+    probe_millionths: 0,
+    probes: 1,
+};
+
+fn rules() -> [Rules; 3] {
+    let (ejection, breaker) = (Some(EJECTION), Some(BREAKER));
+    [Rules { ejection, breaker: None }, Rules { ejection: None, breaker }, Rules { ejection, breaker }]
+}
+
+/// Runs a world under random faults behind these rules.
+fn guarded(strategy: Strategy, seed: u64, rules: Rules, length_us: u64) -> (History, Guards) {
+    let schedules: Vec<_> = (0..WEIGHTS.len()).map(|endpoint| Schedule::random(seed, endpoint, 20 * SECOND)).collect();
+    let guards = Guards::new(rules, &schedules);
+    let history = World::new(balance(strategy), &WEIGHTS, schedules, seed).run(&guards, length_us);
+    (history, guards)
+}
+
+/// The models stand beside the rules in `guards`: each question to one is a question to the other.
+#[test]
+fn breakers_and_ejections_do_what_their_models_do_whatever_fails() {
+    let mut panics = 0;
+    for (seed, rules) in seeds().into_iter().flat_map(|seed| rules().map(|rules| (seed, rules))) {
+        for strategy in strategies() {
+            let (history, guards) = guarded(strategy.clone(), seed, rules, 10 * SECOND);
+            assert_eq!(history.ends.len(), history.requests, "seed {seed}, {strategy:?}, {rules:?}");
+            assert!(history.left.iter().all(|load| *load == 0), "seed {seed}, {strategy:?}, {rules:?}");
+            panics += guards.panics.get();
+        }
+    }
+    assert!(std::env::var_os("SEED").is_some() || panics > 0, "no seed made any of them panic");
+}
+
+#[test]
+fn behind_breakers_and_ejections_a_seed_replays_its_history_too() {
+    for rules in rules() {
+        let run = || guarded(Strategy::PeakEwma, 3, rules, 5 * SECOND).0;
+        assert_eq!(run(), run(), "{rules:?}");
+    }
+}
+
+#[test]
+fn an_ejection_leaves_no_request_without_an_endpoint_that_is_up() {
+    let (ejection, breaker) = (rules()[0], rules()[1]);
+    let missed = |seed, rules| guarded(Strategy::RoundRobin, seed, rules, 20 * SECOND).0.missed;
+    assert!(seeds().into_iter().all(|seed| missed(seed, ejection) == 0));
+    // A breaker does.
+    assert!(std::env::var_os("SEED").is_some() || seeds().into_iter().any(|seed| missed(seed, breaker) > 0));
+}
+
+#[test]
+fn most_of_the_requests_that_would_fail_are_saved() {
+    for (seed, rules) in seeds().into_iter().flat_map(|seed| rules().map(|rules| (seed, rules))) {
+        for condition in [Condition::Failing, Condition::Hanging] {
+            let mut schedules = vec![Schedule::healthy(); 4];
+            schedules[2] = Schedule::from(SECOND, condition);
+            let balance = Balance { failure_percent: 0, ..balance(Strategy::RoundRobin) };
+            let guards = Guards::new(rules, &schedules);
+            let with = failed(&World::new(balance.clone(), &[50; 4], schedules, seed).run(&guards, 30 * SECOND));
+            let without = failed(&one_is(condition, balance, seed));
+            assert!(without > 0.2, "seed {seed}, {condition:?}: one of four fails: {without}");
+            // Hanging, some are under way before the first is known to have failed, each time it is tried.
+            let rest = if condition == Condition::Failing { 10.0 } else { 2.5 };
+            assert!(with < without / rest, "seed {seed}, {condition:?}, {rules:?}: {without} without, {with} with");
+        }
+    }
+}
+
+#[test]
+fn when_the_faults_are_over_nothing_is_kept_out() {
+    let total: u32 = WEIGHTS.iter().sum();
+    for (seed, rules) in seeds().into_iter().flat_map(|seed| rules().map(|rules| (seed, rules))) {
+        let (history, guards) = guarded(Strategy::RoundRobin, seed, rules, 50 * SECOND);
+        assert!(!guards.keeps_any(50 * SECOND), "seed {seed}, {rules:?}");
+        for (endpoint, weight) in WEIGHTS.into_iter().enumerate() {
+            let (got, due) = (part(&history, endpoint, 32 * SECOND), f64::from(weight) / f64::from(total));
+            assert!((got / due - 1.0).abs() < 0.2, "seed {seed}, {rules:?}: {got} of {due} at {endpoint}");
+        }
     }
 }

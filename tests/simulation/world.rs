@@ -38,9 +38,15 @@ pub(crate) trait Gate {
     /// Whether an endpoint may take a request now.
     fn admits(&self, endpoint: usize, now_us: u64) -> bool;
 
+    /// An attempt at an endpoint begins. Gives its number, by which its end is told.
+    fn begins(&self, endpoint: usize, now_us: u64) -> usize {
+        let _ = (endpoint, now_us);
+        0
+    }
+
     /// An attempt is over.
-    fn learns(&self, endpoint: usize, outcome: Outcome, now_us: u64) {
-        let _ = (endpoint, outcome, now_us);
+    fn learns(&self, attempt: usize, endpoint: usize, outcome: Outcome, now_us: u64) {
+        let _ = (attempt, endpoint, outcome, now_us);
     }
 }
 
@@ -97,6 +103,8 @@ pub(crate) struct History {
     pub(crate) ends: Vec<(Outcome, u64)>,
     /// What endpoints had in hand when all was over.
     pub(crate) left: Vec<u32>,
+    /// Requests that were given no endpoint though one was up that they had not tried.
+    pub(crate) missed: usize,
 }
 
 /// A request on its way.
@@ -113,7 +121,7 @@ enum Event {
     /// A request comes.
     Arrival,
     /// An attempt that began then is over.
-    Over { request: Request, endpoint: usize, began_us: u64, outcome: u8 },
+    Over { request: Request, endpoint: usize, attempt: usize, began_us: u64, outcome: u8 },
 }
 
 const OUTCOMES: [Outcome; 4] = [Outcome::Answered, Outcome::Closed, Outcome::TimedOut, Outcome::Refused];
@@ -194,8 +202,9 @@ impl World {
         while let Some(Reverse((now_us, _, event))) = self.events.pop() {
             match event {
                 Event::Arrival => self.arrive(gate, now_us, length_us),
-                Event::Over { request, endpoint, began_us, outcome } => {
+                Event::Over { request, endpoint, attempt, began_us, outcome } => {
                     let outcome = OUTCOMES[usize::from(outcome)];
+                    gate.learns(attempt, endpoint, outcome, now_us);
                     self.over(gate, request, endpoint, (began_us, now_us), outcome);
                 }
             }
@@ -240,7 +249,11 @@ impl World {
         let up = self.look(&self.cores[request.core], now_us);
         let sight = Sight { world: self, gate, request: &request, now_us };
         let picked = self.cores[request.core].balancer.pick(&sight, Some(request.key), || now_us);
-        let Some(endpoint) = picked else { return self.end(&request, Outcome::Nowhere, now_us) };
+        let Some(endpoint) = picked else {
+            let any = (0..up.len()).any(|endpoint| up[endpoint] && !request.tried.contains(&endpoint));
+            self.history.missed += usize::from(any);
+            return self.end(&request, Outcome::Nowhere, now_us);
+        };
         let bound = self.bound(&sight, endpoint, now_us);
         let load = self.loads[endpoint].get() + 1;
         self.loads[endpoint].set(load);
@@ -257,9 +270,10 @@ impl World {
             bound,
         });
         request.tried.push(endpoint);
+        let attempt = gate.begins(endpoint, now_us);
         let (outcome, over_us) = self.serve(endpoint, now_us);
         let outcome = OUTCOMES.iter().position(|known| *known == outcome).expect("of an attempt") as u8;
-        self.at(over_us, Event::Over { request, endpoint, began_us: now_us, outcome });
+        self.at(over_us, Event::Over { request, endpoint, attempt, began_us: now_us, outcome });
     }
 
     /// What a bound on loads allows an endpoint, by the simple formula.
@@ -303,7 +317,6 @@ impl World {
     fn over(&mut self, gate: &impl Gate, request: Request, endpoint: usize, times: (u64, u64), outcome: Outcome) {
         let ((began_us, now_us), core) = (times, &self.cores[request.core]);
         self.loads[endpoint].set(self.loads[endpoint].get() - 1);
-        gate.learns(endpoint, outcome, now_us);
         let (standing, took_us) = (&core.standings[endpoint], now_us - began_us);
         match outcome {
             Outcome::Answered => core.balancer.succeeded(standing, Some(took_us), || now_us),

@@ -19,6 +19,7 @@ mod lists;
 mod logs;
 mod order;
 mod pattern;
+mod resilience;
 mod rules;
 mod service;
 mod split;

@@ -1,12 +1,13 @@
 //! `[[module]]` → `Service` and `Upstream`.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::lists::{self, Files};
 use super::rules::{self, Rules};
 use super::{
-    Desk, EndpointIds, Page, Pages, address, balance, cors, default_answer, headers, http, limits, split, tcp, tokens,
-    validation,
+    Desk, EndpointIds, Page, Pages, address, balance, cors, default_answer, headers, http, limits, resilience, split,
+    tcp, tokens, validation,
 };
 use crate::config::section::Section;
 use crate::config::source::Faults;
@@ -60,6 +61,7 @@ pub(super) fn compile(
     let mut rules = Rules::new(page, http);
     let mut names = HashMap::new();
     let mut endpoint_ids = EndpointIds::default();
+    let mirrored = resilience::mirrored(page);
     let (mut services, mut listens) = (Vec::new(), Vec::new());
     let targets = split::targets(page);
     for module in page.root.many("module") {
@@ -71,7 +73,8 @@ pub(super) fn compile(
             continue;
         }
         let id = ServiceId(u32::try_from(services.len()).expect("a file of 4 Gi services is larger than files may be"));
-        if module.many("match_rule").is_empty() && !targets.contains(base.text("name")) {
+        let name = base.text("name");
+        if module.many("match_rule").is_empty() && !targets.contains(name) && !mirrored.contains(&name) {
             let message = "no [[module.match_rule]]: no path leads to this http service";
             faults.error(&page.source, module.at, message, "add one with rule = \"/path\"");
         }
@@ -81,6 +84,7 @@ pub(super) fn compile(
         services.push(service(&world, module, &mut endpoint_ids, faults));
     }
     split::link(page, &mut services, faults);
+    resilience::mirrors(page, &mut services, faults);
     Modules { services, routes: rules.finish(faults), listens }
 }
 
@@ -121,6 +125,7 @@ fn service(world: &World<'_>, module: &Section, ids: &mut EndpointIds, faults: &
             "header, cors, validation and default_answer have no effect: a tcp module's bytes are not looked at";
         faults.warn(&world.page.source, module.at, message, "");
     }
+    resilience::warn(world.page, module, is_tcp, faults);
     Service {
         name: base.text("name").into(),
         access,
@@ -138,6 +143,7 @@ fn service(world: &World<'_>, module: &Section, ids: &mut EndpointIds, faults: &
         tcp,
         down: base.text("status") == "down",
         splits: None,
+        mirror: None,
     }
 }
 
@@ -204,8 +210,11 @@ fn upstream(world: &World<'_>, module: &Section, ids: &mut EndpointIds, is_tcp: 
     // A tunnel is a connection for as long as its client wants: only a bound that was asked for holds.
     let unbounded = is_tcp && !section.gives("connections_max");
     let endpoints = endpoints(&mut desk, ids);
+    let check = check(&mut desk);
+    let balance = balance::balance(&mut desk, &endpoints, is_tcp);
+    let resilience = (!is_tcp).then(|| resilience::compile(world.page, module, endpoints.len(), faults)).flatten();
     Upstream {
-        balance: balance::balance(&mut desk, &endpoints, is_tcp),
+        balance,
         endpoints,
         connect_timeout_ms: section.ms("proxy_connect_timeout"),
         request_timeout_ms: section.ms("request_timeout"),
@@ -219,7 +228,9 @@ fn upstream(world: &World<'_>, module: &Section, ids: &mut EndpointIds, is_tcp: 
         slow_connections_max: section.int_u32("slow_connections_max"),
         queue_timeout_ms: section.ms("queue_timeout"),
         queue_max: section.int_u32("queue_max"),
-        check: check(&mut desk),
+        request_timeout_408: section.flag("request_timeout_408"),
+        check,
+        resilience: resilience.map(Arc::new),
     }
 }
 

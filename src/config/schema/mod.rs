@@ -10,6 +10,7 @@ mod base;
 mod logs;
 mod module;
 mod other;
+mod resilience;
 mod routing;
 mod shaping;
 mod tokens;

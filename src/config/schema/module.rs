@@ -1,10 +1,11 @@
 //! module.toml: the services.
 
+use super::resilience::{BREAKER, CONCURRENCY, EJECTION, MIRROR, RETRY};
 use super::routing::{MATCH_RULE, SPLIT};
 use super::{Key, Kind, Preset, Status, Table, Zero, commas, flag, int, list, shaping, text, tokens, word};
 use crate::limits::READ_BODY_BYTES_CEILING;
 
-const DAY_MS: i64 = 86_400_000;
+pub(super) const DAY_MS: i64 = 86_400_000;
 
 pub(super) const FILE: Table = Table::one(
     "module.toml",
@@ -39,6 +40,11 @@ pub(super) const FILE: Table = Table::one(
          name in `white_host_name` (let in), and everybody else must be a tenant of app.toml; `precedence` has others. \
          Without this table, or with `open = 0`, only `client_flow_limit` and the two bounds on connections hold.",
     ),
+    RETRY,
+    BREAKER,
+    EJECTION,
+    CONCURRENCY,
+    MIRROR,
     shaping::REWRITE,
     shaping::HEADER,
     shaping::CORS,
@@ -295,6 +301,12 @@ const LOAD_BALANCE: &[Key] = &[
     .unit("ms")
     .zero(Zero::Means("no limit"))
     .ours(),
+    flag(
+        "request_timeout_408",
+        false,
+        "Answer 408 instead of 504 when `request_timeout` is over, for clients that expect that.",
+    )
+    .ours(),
     int(
         "proxy_body_timeout",
         1,
@@ -352,9 +364,8 @@ const LOAD_BALANCE: &[Key] = &[
         .unit("requests")
         .ours(),
     int("max_retry_time", i64::MIN, i64::MAX, 0, "")
-        .status(Status::Obsolete("retries follow from the kind of failure and need no key")),
-    int("retry_interval", i64::MIN, i64::MAX, 0, "")
-        .status(Status::Obsolete("retries follow from the kind of failure and need no key")),
+        .status(Status::Obsolete("write `attempts` in `[module.retry]`")),
+    int("retry_interval", i64::MIN, i64::MAX, 0, "").status(Status::Obsolete("write `pause` in `[module.retry]`")),
 ];
 
 const ACCESS_CONTROL: &[Key] = &[

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::exposition::{Format, Kind, Text, labels};
 use super::pages::Sight;
 use super::process::Process;
+use super::resilience;
 use crate::control::books::Keeping;
 use crate::control::figures::{Classes, Number, Service};
 use crate::control::journal::Journal;
@@ -28,6 +29,7 @@ pub(super) fn write(sight: &Sight, format: Format) -> String {
     let mut text = Text::new(format, (sight.view.epoch.snapshot.services.len() + 16) * SERVICE_BYTES);
     requests(&mut text, sight);
     endpoints(&mut text, sight);
+    resilience::write(&mut text, &sight.view.epoch.snapshot);
     tenants(&mut text, sight);
     cores(&mut text, sight);
     gateway(&mut text, sight);

@@ -10,6 +10,7 @@ mod guard;
 mod metrics;
 mod pages;
 mod process;
+mod resilience;
 mod status;
 mod totals;
 

@@ -8,6 +8,7 @@ mod admin;
 mod doors;
 mod effect;
 mod event;
+mod notices;
 mod pace;
 mod place;
 mod publish;
@@ -279,6 +280,7 @@ impl State {
                 let flipped = self.roll.connect_failed(epoch, endpoint, &mut self.out);
                 self.outdate_if(flipped);
             }
+            Report::Noticed(noticed) => notices::tell(&self.roll, self.publisher.current(), noticed, &mut self.out),
             Report::ReloadAsked { worker, ticket } => self.ask(now, Asker::Worker { worker, ticket }),
             Report::Pong { worker } => {
                 if self.vigil.answered(worker) {
@@ -454,8 +456,7 @@ impl State {
 
     fn put_in_force(&mut self, now: Instant, loaded: Loaded, opened: Opened) {
         let Loaded { mut snapshot, process, warnings, files, fingerprint } = loaded;
-        snapshot.tenants.go_on_counting(&self.publisher.current().snapshot.tenants);
-        snapshot.go_on_with_keys(&self.publisher.current().snapshot);
+        snapshot.go_on(&self.publisher.current().snapshot);
         self.fingerprint = fingerprint;
         self.say_faults(&warnings);
         self.take_up_process(now, process);

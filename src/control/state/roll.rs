@@ -148,6 +148,11 @@ impl Roll {
         changed
     }
 
+    /// Whether this epoch is of the newest snapshot.
+    pub(super) fn is_of_newest(&self, epoch: EpochId) -> bool {
+        self.tables.back().is_some_and(|(first, _)| *first <= epoch)
+    }
+
     fn place_of(&self, epoch: EpochId, endpoint: EndpointId) -> Option<PlaceId> {
         let (_, table) = self.tables.iter().rev().find(|(first, _)| *first <= epoch)?;
         table.get(endpoint.index()).copied()

@@ -68,6 +68,7 @@ fn service(number: usize, address: Address, check: Check) -> Service {
             balance: Balance { strategy: Strategy::RoundRobin, weighted: true, slow_start_ms: 0, failure_percent: 0 },
             connect_timeout_ms: 1,
             request_timeout_ms: 0,
+            request_timeout_408: false,
             header_timeout_ms: 1,
             body_timeout_ms: 1,
             tunnel_idle_ms: 1,
@@ -79,8 +80,10 @@ fn service(number: usize, address: Address, check: Check) -> Service {
             queue_timeout_ms: 1,
             queue_max: 1,
             check,
+            resilience: None,
         },
         tcp: None,
+        mirror: None,
         down: false,
         splits: None,
     }

@@ -231,6 +231,12 @@ record! {
         QueuedEver = "queued_total", Counter, "requests";
         /// Those that waited in vain.
         QueueTimeouts = "queue_timeouts_total", Counter, "requests";
+        /// Requests copied to another service.
+        Copies = "copies_total", Counter, "copies";
+        /// Those that were to be copied and were not.
+        CopiesDropped = "copies_dropped_total", Counter, "copies";
+        /// Copies without a whole answer in time.
+        CopiesFailed = "copies_failed_total", Counter, "copies";
         /// Looks at how late the loop is.
         LagLooks = "lag_total", Counter, "looks";
         /// How late it was in all.

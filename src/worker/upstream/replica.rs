@@ -12,15 +12,19 @@ use std::time::Instant;
 
 use super::pool::{Bounds, Pool};
 use super::shelf::Shelf;
+use crate::limits::RETRY_ATTEMPTS_MAX;
 use crate::wall::epoch::Epoch;
 use crate::wall::health::{EndpointHealth, Verdict};
 use crate::wall::loads::Loads;
+use crate::wall::resilience::Resilience;
 use crate::wall::snapshot::{Address, Upstream};
 use crate::worker::balance::standing::Standing;
 use crate::worker::balance::{Balancer, Field};
+use crate::worker::clock::Clock;
 use crate::worker::meter::{Meter, PoolMeter};
+use crate::worker::mirror::Copies;
 
-/// Endpoints tried for one request at most.
+/// Endpoints tried for one request at most, where no rules of the service say otherwise.
 pub const ATTEMPTS_MAX: usize = 3;
 
 /// One core's replica of one upstream.
@@ -34,6 +38,8 @@ pub struct Replica {
     /// Which of a name's addresses is dialled next.
     dials: Cell<usize>,
     any_up: bool,
+    /// Copies of its requests.
+    pub copies: Rc<Copies>,
 }
 
 /// The core that a replica is for.
@@ -66,18 +72,18 @@ pub enum Target {
 /// Endpoints a request has tried.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tried {
-    endpoints: [u16; ATTEMPTS_MAX],
+    endpoints: [u16; RETRY_ATTEMPTS_MAX],
     count: u8,
 }
 
 impl Tried {
-    /// Remembers one.
-    pub fn add(&mut self, endpoint: usize) {
-        if let (Some(place), Ok(endpoint)) = (self.endpoints.get_mut(usize::from(self.count)), u16::try_from(endpoint))
-        {
-            *place = endpoint;
-            self.count += 1;
-        }
+    /// Remembers one. False where there is no room for another.
+    pub fn add(&mut self, endpoint: usize) -> bool {
+        let place = self.endpoints.get_mut(usize::from(self.count));
+        let (Some(place), Ok(endpoint)) = (place, u16::try_from(endpoint)) else { return false };
+        *place = endpoint;
+        self.count += 1;
+        true
     }
 
     fn holds(&self, endpoint: usize) -> bool {
@@ -89,6 +95,11 @@ impl Tried {
     pub fn may_go_on(&self) -> bool {
         usize::from(self.count) < ATTEMPTS_MAX
     }
+}
+
+/// Whether the endpoint is ejected.
+fn is_out(rules: &Resilience, index: usize, now_ms: u64) -> bool {
+    rules.ejection.is_some() && rules.known.endpoints[index].ejection.is_out(now_ms)
 }
 
 /// A core's share of a number that holds for the whole process: rounded up, so that only none gives none.
@@ -165,6 +176,7 @@ impl Replica {
             balancer,
             dials: Cell::new(core.number),
             any_up,
+            copies: before.map(|before| before.copies.clone()).unwrap_or_default(),
             upstream: upstream.clone(),
         })
     }
@@ -176,8 +188,9 @@ impl Replica {
 
     /// The endpoint for a request, of those that may take it and were not tried for it. `key` is what
     /// `Balance::key` says.
-    pub fn pick(&self, tried: &Tried, key: Option<u32>, now_us: impl FnOnce() -> u64) -> Option<usize> {
-        self.balancer.pick(&Sight { replica: self, tried }, key, now_us)
+    pub fn pick(&self, tried: &Tried, key: Option<u32>, clock: &Clock) -> Option<usize> {
+        let watched = self.upstream.resilience.as_deref().map(|rules| self.watched(rules, clock.now_ms()));
+        self.balancer.pick(&Sight { replica: self, tried, watched }, key, || clock.now_us())
     }
 
     /// An attempt at an endpoint went well; its answer took so long, where that is known.
@@ -194,6 +207,28 @@ impl Replica {
     /// An attempt at an endpoint failed after so long, and it is to blame.
     pub fn failed(&self, endpoint: usize, took_us: u64, now_us: u64) {
         self.balancer.failed(&self.pools[endpoint].standing, took_us, now_us);
+    }
+
+    /// Whether the endpoint has no breaker that refuses it.
+    #[must_use]
+    pub fn breaker_admits(&self, rules: &Resilience, index: usize, now_ms: u64) -> bool {
+        let breaker = rules.breaker.as_ref().filter(|_| rules.of_endpoints);
+        breaker.is_none_or(|breaker| rules.known.endpoints[index].breaker.would_admit(breaker, now_ms))
+    }
+
+    fn watched<'s>(&self, rules: &'s Resilience, now_ms: u64) -> Watched<'s> {
+        Watched { rules, now_ms, panics: self.panics(rules, now_ms) }
+    }
+
+    /// Whether ejections would leave too few endpoints.
+    fn panics(&self, rules: &Resilience, now_ms: u64) -> bool {
+        let Some(ejection) = &rules.ejection else { return false };
+        let all = self.upstream.endpoints.iter().enumerate().filter(|(_, endpoint)| !endpoint.forbidden);
+        let (total, left) = all.fold((0_u64, 0_u64), |(total, left), (index, _)| {
+            let stays = self.takes_traffic(index) && !is_out(rules, index, now_ms);
+            (total + 1, left + u64::from(stays))
+        });
+        left * 1_000_000 < total * u64::from(ejection.panic_millionths)
     }
 
     /// Up, or not probed yet where no other is up; and not forbidden.
@@ -224,12 +259,30 @@ impl Replica {
 struct Sight<'s> {
     replica: &'s Replica,
     tried: &'s Tried,
+    /// What the service's rules know of them, where it has any.
+    watched: Option<Watched<'s>>,
+}
+
+/// Which endpoints the service's rules pass over now.
+struct Watched<'s> {
+    rules: &'s Resilience,
+    now_ms: u64,
+    /// Those that are ejected are asked, too.
+    panics: bool,
+}
+
+impl Watched<'_> {
+    fn may_take(&self, replica: &Replica, endpoint: usize) -> bool {
+        let is_in = self.panics || !is_out(self.rules, endpoint, self.now_ms);
+        is_in && replica.breaker_admits(self.rules, endpoint, self.now_ms)
+    }
 }
 
 impl Field for Sight<'_> {
     #[inline]
     fn may_take(&self, endpoint: usize) -> bool {
-        !self.tried.holds(endpoint) && self.replica.takes_traffic(endpoint)
+        let passes = self.watched.as_ref().is_none_or(|watched| watched.may_take(self.replica, endpoint));
+        passes && !self.tried.holds(endpoint) && self.replica.takes_traffic(endpoint)
     }
 
     fn load(&self, endpoint: usize) -> u32 {

@@ -4,6 +4,7 @@ mod figures;
 mod listener;
 mod peers;
 mod quota;
+mod resilience;
 mod store;
 mod totals;
 

@@ -29,6 +29,43 @@ fn mute() -> Origin {
 }
 
 #[test]
+fn breaker_open() {
+    let origin = Origin::replying("HTTP/1.1 500 Ill\r\nContent-Length: 0\r\n\r\n");
+    told(
+        End::BreakerOpen,
+        || Conf::new().service(Service::at("/svc", &[&origin]).table("breaker", "failures", 1)),
+        |gateway| {
+            assert_eq!(get(gateway, "/svc/a").status(), 500);
+            get(gateway, "/svc/a")
+        },
+    );
+}
+
+/// What a request is answered while another has the only place.
+fn beside_one_under_way(gateway: &Gateway) -> Answer {
+    let mut first = gateway.connect();
+    first.send(GET);
+    thread::sleep(Duration::from_millis(500));
+    get(gateway, "/svc/a")
+}
+
+#[test]
+fn concurrency_full() {
+    let origin = mute();
+    let service = || Service::at("/svc", &[&origin]).table("concurrency", "max", 1);
+    let conf = || Conf::new().service(service().table("concurrency", "queue_max", 0)).base("drain_window", 1);
+    told(End::ConcurrencyFull, conf, beside_one_under_way);
+}
+
+#[test]
+fn concurrency_timeout() {
+    let origin = mute();
+    let service = || Service::at("/svc", &[&origin]).table("concurrency", "max", 1);
+    let conf = || Conf::new().service(service().table("concurrency", "queue_timeout", 200)).base("drain_window", 1);
+    told(End::ConcurrencyTimeout, conf, beside_one_under_way);
+}
+
+#[test]
 fn loop_() {
     let origin = Origin::ok();
     told(

@@ -96,6 +96,29 @@ fn response_timeout() {
 }
 
 #[test]
+fn attempt_timeout() {
+    let origin = Origin::scripted(|peer| {
+        peer.request();
+        peer.until_gone(Duration::from_secs(20));
+    });
+    let service = || Service::at("/svc", &[&origin]).table("retry", "attempts", 2).table("retry", "on", "503");
+    told(
+        End::AttemptTimeout,
+        || Conf::new().service(service().table("retry", "attempt_timeout", 300)),
+        |gateway| gateway.connect().ask(GET),
+    );
+}
+
+#[test]
+fn unwanted_status() {
+    let origin = Origin::replying("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n");
+    let service = || Service::at("/svc", &[&origin]).table("retry", "attempts", 2);
+    // The failure opens the breaker of the only endpoint.
+    let service = || service().table("breaker", "failures", 1).table("breaker", "of", "endpoint");
+    told(End::UnwantedStatus, || Conf::new().service(service()), |gateway| gateway.connect().ask(GET));
+}
+
+#[test]
 fn upstream_write_timeout() {
     let origin = Origin::scripted(|peer| {
         peer.head();

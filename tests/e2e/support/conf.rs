@@ -66,6 +66,7 @@ pub(crate) struct Service {
     weights: Vec<u32>,
     load_balance: Table,
     access: Table,
+    tables: BTreeMap<&'static str, Table>,
     further: String,
     limits: Vec<Table>,
 }
@@ -86,6 +87,7 @@ impl Service {
             weights: Vec::new(),
             load_balance: Table::new(),
             access: Table::new(),
+            tables: BTreeMap::new(),
             further: String::new(),
             limits: Vec::new(),
         };
@@ -176,6 +178,12 @@ impl Service {
         self
     }
 
+    /// A key of a table of its own, such as `retry` for `[module.retry]`.
+    pub(crate) fn table(mut self, table: &'static str, key: &'static str, value: impl Toml) -> Self {
+        self.tables.entry(table).or_default().insert(key, value.toml());
+        self
+    }
+
     /// A `[[module.limit]]`, as the lines of its table.
     pub(crate) fn limit(mut self, lines: &'static str) -> Self {
         let pairs = lines.split(';').filter_map(|line| line.split_once('='));
@@ -203,6 +211,9 @@ impl Service {
         }
         write_table(text, "  [module.load_balance]", &balance);
         write_table(text, "  [module.access_control]", &self.access);
+        for (name, table) in &self.tables {
+            write_table(text, &format!("  [module.{name}]"), table);
+        }
         text.push_str(&self.further);
         for limit in &self.limits {
             write_table(text, "  [[module.limit]]", limit);

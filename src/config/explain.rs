@@ -12,8 +12,9 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use super::said::Said;
-use super::{check, load};
+use super::{check, host_name, load_with};
 use crate::end::End;
+use crate::filter::{self, Registry};
 use crate::proto::form;
 use crate::proto::framing::Framed;
 use crate::proto::head::{self, Body, Method, RequestHead};
@@ -42,8 +43,8 @@ pub struct Question {
 
 /// Loads the files and tells what would become of the request. Files that do not load are told instead.
 #[must_use]
-pub fn explain(module_file: &Path, question: &Question) -> Said {
-    match load(module_file) {
+pub fn explain(module_file: &Path, filters: &Registry, question: &Question) -> Said {
+    match load_with(module_file, &host_name(), filters) {
         Ok(loaded) => {
             let warnings = check::count(loaded.warnings.len(), "warning");
             let err = if loaded.warnings.is_empty() {

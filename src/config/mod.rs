@@ -8,6 +8,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use crate::filter::Registry;
 use crate::wall::listen::Listen;
 use crate::wall::snapshot::Snapshot;
 use compile::{Page, Pages};
@@ -191,7 +192,8 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Reads the module file and, where present, base.toml, app.toml and GateKeeper's other files beside it.
+/// Reads the module file and, where present, base.toml, app.toml and GateKeeper's other files beside it, for a program
+/// without filters.
 ///
 /// # Errors
 /// Every fault of every file, warnings among them.
@@ -204,34 +206,53 @@ pub fn load(module_file: &Path) -> Result<Loaded, Vec<Fault>> {
 /// # Errors
 /// As `load`.
 pub fn load_on(module_file: &Path, host_name: &str) -> Result<Loaded, Vec<Fault>> {
-    let mut faults = Faults::default();
-    let texts = Texts::read(module_file, host_name, &mut faults);
-    finish(texts, host_name, faults)
+    load_with(module_file, host_name, &Registry::default())
 }
 
-/// As `load`, but `None` where the text is the one that this fingerprint stands for; that costs no more than reading
+/// The same, for a program that has these filters.
+///
+/// # Errors
+/// As `load`.
+pub fn load_with(module_file: &Path, host_name: &str, filters: &Registry) -> Result<Loaded, Vec<Fault>> {
+    let mut faults = Faults::default();
+    let texts = Texts::read(module_file, host_name, &mut faults);
+    finish(texts, host_name, filters, faults)
+}
+
+/// As `load_with`, but `None` where the text is the one that this fingerprint stands for; that costs no more than reading
 /// the files.
 ///
 /// # Errors
 /// As `load`.
-pub fn load_if_changed(module_file: &Path, in_force: u64) -> Result<Option<Loaded>, Vec<Fault>> {
+pub fn load_if_changed(
+    module_file: &Path,
+    in_force: u64,
+    filters: &Registry,
+) -> Result<Option<Loaded>, Vec<Fault>> {
     let host_name = host_name();
     let mut faults = Faults::default();
     let texts = Texts::read(module_file, &host_name, &mut faults);
     if texts.fingerprint() == in_force && !faults.any_error() {
         return Ok(None);
     }
-    finish(texts, &host_name, faults).map(Some)
+    finish(texts, &host_name, filters, faults).map(Some)
 }
 
-fn host_name() -> String {
+/// This machine's host name.
+#[must_use]
+pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// Makes a configuration of texts.
-fn finish(mut texts: Texts, host_name: &str, mut faults: Faults) -> Result<Loaded, Vec<Fault>> {
+fn finish(
+    mut texts: Texts,
+    host_name: &str,
+    filters: &Registry,
+    mut faults: Faults,
+) -> Result<Loaded, Vec<Fault>> {
     let pages = pages(&mut texts, &mut faults);
-    let compiled = pages.map(|pages| compile::compile(&pages, host_name, &mut faults));
+    let compiled = pages.map(|pages| compile::compile(&pages, host_name, filters, &mut faults));
     let stops = faults.any_error();
     let warnings = faults.sorted(&texts.files);
     match compiled {

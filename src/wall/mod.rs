@@ -8,6 +8,7 @@ pub mod access;
 pub mod addresses;
 pub mod calendar;
 pub mod epoch;
+pub mod filters;
 pub mod forwarded;
 pub mod health;
 pub mod journal;

@@ -12,6 +12,7 @@ use ipnet::IpNet;
 
 use super::access::{Access, AddressSet};
 use super::calendar::Calendar;
+use super::filters::Filters;
 use super::rate::Rate;
 use super::routes::Routes;
 use super::tenants::Tenants;
@@ -145,6 +146,8 @@ pub struct Service {
     pub upstream: Upstream,
     /// Of a service with `load_type = "tcp"`.
     pub tcp: Option<TcpRules>,
+    /// What sees its requests, answers or connections; `None` is nothing.
+    pub filters: Option<Box<Filters>>,
 }
 
 /// What only a tcp service has.

@@ -8,6 +8,7 @@ mod account;
 mod address;
 mod admin;
 mod calendar;
+mod filters;
 mod http;
 mod logs;
 mod rules;
@@ -22,6 +23,7 @@ use super::Process;
 use super::logs::Logs;
 use super::section::{Item, Section};
 use super::source::{Faults, Source};
+use crate::filter::Registry;
 use crate::ids::EndpointId;
 use crate::wall::access::AddressSet;
 use crate::wall::snapshot::Snapshot;
@@ -39,6 +41,14 @@ pub(super) struct Pages {
     pub(super) base: Page,
     pub(super) module: Page,
     pub(super) app: Page,
+}
+
+/// What a service needs to know of the world around its table.
+struct World<'w> {
+    page: &'w Page,
+    any_tenant: bool,
+    host_name: &'w str,
+    filters: &'w Registry,
 }
 
 /// A table of a file and where to report what is wrong in it.
@@ -92,10 +102,16 @@ impl Desk<'_> {
 }
 
 /// Compiles the files for a machine of this host name.
-pub(super) fn compile(pages: &Pages, host_name: &str, faults: &mut Faults) -> (Snapshot, Process) {
+pub(super) fn compile(
+    pages: &Pages,
+    host_name: &str,
+    filters: &Registry,
+    faults: &mut Faults,
+) -> (Snapshot, Process) {
     let tenants = tenants::compile(&pages.app, pages.base.root.one("http").flag("merge_slashes"), faults);
     let mut http = http::rules(&pages.base, faults);
-    let modules = service::compile(&pages.module, &http, !tenants.all().is_empty(), host_name, faults);
+    let world = World { page: &pages.module, any_tenant: !tenants.all().is_empty(), host_name, filters };
+    let modules = service::compile(&world, &http, faults);
     let process = http::process(&pages.base, faults);
     http.log_sample = process.logs.access.sample;
     let listens = tcp::listens(process.listens, modules.listens, &pages.module, faults);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::rules::Rules;
-use super::{Desk, EndpointIds, Page, address, http, tcp};
+use super::{Desk, EndpointIds, Page, World, address, filters, http, tcp};
 use crate::config::section::Section;
 use crate::config::source::Faults;
 use crate::config::suggest;
@@ -28,21 +28,8 @@ pub(super) struct Modules {
     pub(super) listens: Vec<(usize, Listen)>,
 }
 
-/// What a service needs to know of the world around its table.
-struct World<'w> {
-    page: &'w Page,
-    any_tenant: bool,
-    host_name: &'w str,
-}
-
-pub(super) fn compile(
-    page: &Page,
-    http: &HttpRules,
-    any_tenant: bool,
-    host_name: &str,
-    faults: &mut Faults,
-) -> Modules {
-    let world = World { page, any_tenant, host_name };
+pub(super) fn compile(world: &World<'_>, http: &HttpRules, faults: &mut Faults) -> Modules {
+    let page = world.page;
     let mut rules = Rules::new(page, http);
     let mut names = HashMap::new();
     let mut endpoint_ids = EndpointIds::default();
@@ -52,7 +39,7 @@ pub(super) fn compile(
         unique_name(page, base, &mut names, faults);
         if base.text("load_type") == "tcp" {
             listens.extend(tcp::listen(page, base, faults));
-            services.push(service(&world, module, &mut endpoint_ids, faults));
+            services.push(service(world, module, &mut endpoint_ids, faults));
             continue;
         }
         let id = ServiceId(u32::try_from(services.len()).expect("a file of 4 Gi services is larger than files may be"));
@@ -63,7 +50,7 @@ pub(super) fn compile(
         for rule in module.many("match_rule") {
             rules.add(id, base.text("name"), rule, faults);
         }
-        services.push(service(&world, module, &mut endpoint_ids, faults));
+        services.push(service(world, module, &mut endpoint_ids, faults));
     }
     Modules { services, routes: rules.finish(faults), listens }
 }
@@ -96,6 +83,7 @@ fn service(world: &World<'_>, module: &Section, ids: &mut EndpointIds, faults: &
     let host = host_mode(&mut desk);
     let access = access(world, access_control, is_tcp, faults);
     let upstream = upstream(world, module, ids, is_tcp, faults);
+    let filters = filters::compile(world, module, is_tcp, faults);
     Service {
         name: base.text("name").into(),
         access,
@@ -105,6 +93,7 @@ fn service(world: &World<'_>, module: &Section, ids: &mut EndpointIds, faults: &
         host,
         upstream,
         tcp,
+        filters,
     }
 }
 

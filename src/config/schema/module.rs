@@ -27,6 +27,7 @@ pub(super) const FILE: Table = Table::one(
          name in `white_host_name` (let in), and everybody else must be a tenant of app.toml. Without this table, \
          or with `open = 0`, only `client_flow_limit` holds.",
     ),
+    super::filters::TABLE,
 ])]);
 
 const BASE: &[Key] = &[

@@ -71,6 +71,7 @@ fn service(number: usize, address: Address, check: Check) -> Service {
             check,
         },
         tcp: None,
+        filters: None,
     }
 }
 

@@ -286,11 +286,14 @@ mod tests {
 
     #[test]
     fn an_upgrade_of_nobody_is_told_with_exit_code_1() {
-        let Task::Say(said) = parse(&["upgrade", "--pid", "1"]).expect("a command line").task(&Registry::default()) else {
+        let Task::Say(said) = parse(&["upgrade", "--pid", "1"]).expect("a command line").task(&Registry::default())
+        else {
             panic!("upgrade only answers")
         };
         assert_eq!((said.code, said.err.contains("process 1 is not a gateway")), (1, true), "{}", said.err);
-        let Task::Say(said) = parse(&["upgrade", "--pid-file", "/nowhere"]).expect("a command line").task(&Registry::default()) else {
+        let Task::Say(said) =
+            parse(&["upgrade", "--pid-file", "/nowhere"]).expect("a command line").task(&Registry::default())
+        else {
             panic!("upgrade only answers")
         };
         assert_eq!((said.code, said.err.contains("/nowhere")), (1, true), "{}", said.err);
@@ -298,7 +301,9 @@ mod tests {
 
     #[test]
     fn a_file_that_is_not_there_is_told_with_exit_code_1() {
-        let Task::Say(said) = parse(&["check", "/nowhere/module.toml"]).expect("a command line").task(&Registry::default()) else {
+        let Task::Say(said) =
+            parse(&["check", "/nowhere/module.toml"]).expect("a command line").task(&Registry::default())
+        else {
             panic!("check only answers")
         };
         assert_eq!(said.code, 1);

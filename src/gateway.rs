@@ -56,7 +56,11 @@ impl Gateway {
     ///
     /// # Panics
     /// Where the name is empty or taken.
-    pub fn http_filter<O, F>(mut self, name: &str, make: impl Fn(O) -> Result<F, String> + Send + Sync + 'static) -> Self
+    pub fn http_filter<O, F>(
+        mut self,
+        name: &str,
+        make: impl Fn(O) -> Result<F, String> + Send + Sync + 'static,
+    ) -> Self
     where
         O: DeserializeOwned,
         F: HttpFilter,

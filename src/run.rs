@@ -47,7 +47,8 @@ pub fn run(options: &cli::Run, inherited: Inherited, filters: Registry) -> Resul
     refuse_huge_pages();
     // Before anybody can change the working directory or replace the file.
     let succession = succession(options);
-    let loaded = config::load_with(&options.file, &config::host_name(), &filters).map_err(|faults| describe(&faults))?;
+    let loaded =
+        config::load_with(&options.file, &config::host_name(), &filters).map_err(|faults| describe(&faults))?;
     notes.follow(&loaded.process.logs);
     say_warnings(&loaded.warnings);
     let descriptors = raise_descriptor_limit();

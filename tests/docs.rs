@@ -61,7 +61,9 @@ const fn advice(end: End) -> &'static str {
         End::FilterRefused => "What the service's filters look at is theirs to say; `gatekeeper explain` asks them.",
         End::FilterTooLarge => "Raise the filter's `body_bytes_max`, or let the service answer with less at once.",
         End::Unfilterable => "Let the service answer whole, and in gzip, deflate, br or no coding.",
-        End::FilterBusy => "Many large answers are filtered at once: lower the filters' `body_bytes_max`, or add workers.",
+        End::FilterBusy => {
+            "Many large answers are filtered at once: lower the filters' `body_bytes_max`, or add workers."
+        }
         End::NoEndpoint => "The log says why each endpoint is down; also look at `forbid_list`.",
         End::QueueFull => "The service is too slow for what is asked of it. Raise `queue_max` only if waiting helps.",
         End::QueueTimeout => {

@@ -14,12 +14,13 @@ use std::path::Path;
 use super::said::Said;
 use super::{check, host_name, load_with};
 use crate::end::End;
-use crate::filter::{self, Registry};
+use crate::filter::{Registry, Request};
 use crate::proto::form;
 use crate::proto::framing::Framed;
 use crate::proto::head::{self, Body, Method, RequestHead};
 use crate::proto::target::canonical;
 use crate::wall::access::Decider;
+use crate::wall::filters::narrow;
 use crate::wall::forwarded;
 use crate::wall::rewrite::RewriteScratch;
 use crate::wall::routes::{Route, covers};
@@ -137,12 +138,13 @@ impl<'q> Stages<'q, '_> {
         self.story.line("service", &format!("{} by its rule for {rule}", service.name));
         let tenant = self.lists(service, path)?;
         self.rates(service, tenant);
+        let edits = self.filters(service, path, tenant)?;
         self.body(service)?;
         let mut scratch = RewriteScratch::default();
         let rewritten = route.rewrite.apply_named(path, &mut scratch);
         self.rewrite(route, path, rewritten.path, rewritten.item);
         self.endpoints(service)?;
-        self.upstream_head(service, rewritten.path, tenant);
+        self.upstream_head(service, rewritten.path, tenant, &edits);
         Ok(Outcome::Forwarded(service.name.to_string()))
     }
 
@@ -207,6 +209,24 @@ impl<'q> Stages<'q, '_> {
         self.story.lines("rates", &told);
     }
 
+    /// Asks the service's filters. What they change in the head that goes on.
+    fn filters(&mut self, service: &Service, path: &[u8], tenant: Option<&Tenant>) -> Result<Vec<u8>, End> {
+        let Some(filters) = &service.filters else { return Ok(Vec::new()) };
+        let names: Vec<_> = filters.http.iter().map(|enabled| &*enabled.name).collect();
+        let mut edits = Vec::new();
+        narrow(self.head.fields, &mut Vec::new(), &mut edits);
+        let of = (&*service.name, tenant.map(|tenant| &*tenant.app_id));
+        let mut request = Request::new(self.head, path, self.peer.client, of, edits);
+        let verdict = filters.request(&mut request);
+        let mut told = vec![names.join(", ")];
+        if let Err((name, refusal)) = &verdict {
+            told.push(format!("{name} refuses: {} {}", refusal.status(), refusal.text()));
+            self.story.status = Some(refusal.status());
+        }
+        self.story.lines("filters", &told);
+        verdict.map(|()| request.into_edits()).map_err(|_| End::FilterRefused)
+    }
+
     fn body(&mut self, service: &Service) -> Result<(), End> {
         let max = service.body_bytes_max;
         if max == 0 || self.head.body == Body::None {
@@ -252,11 +272,12 @@ impl<'q> Stages<'q, '_> {
         first.map(|_| ())
     }
 
-    fn upstream_head(&mut self, service: &Service, path: &[u8], tenant: Option<&Tenant>) {
+    fn upstream_head(&mut self, service: &Service, path: &[u8], tenant: Option<&Tenant>, edits: &[u8]) {
         let endpoint = service.upstream.endpoints.iter().find(|endpoint| !endpoint.forbidden);
         let node = endpoint.map_or("", |endpoint| &*endpoint.node);
         let host = host_sent(&self.snapshot.http, service, self.head.host, node);
-        let onward = request::Onward { http: &self.snapshot.http, service, peer: &self.peer, path, host, tenant };
+        let onward =
+            request::Onward { http: &self.snapshot.http, service, peer: &self.peer, path, host, tenant, edits };
         let lines: Vec<_> =
             onward.write(self.head).lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();
         self.story.lines("sent on", &lines);

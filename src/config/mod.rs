@@ -224,11 +224,7 @@ pub fn load_with(module_file: &Path, host_name: &str, filters: &Registry) -> Res
 ///
 /// # Errors
 /// As `load`.
-pub fn load_if_changed(
-    module_file: &Path,
-    in_force: u64,
-    filters: &Registry,
-) -> Result<Option<Loaded>, Vec<Fault>> {
+pub fn load_if_changed(module_file: &Path, in_force: u64, filters: &Registry) -> Result<Option<Loaded>, Vec<Fault>> {
     let host_name = host_name();
     let mut faults = Faults::default();
     let texts = Texts::read(module_file, &host_name, &mut faults);
@@ -245,12 +241,7 @@ pub fn host_name() -> String {
 }
 
 /// Makes a configuration of texts.
-fn finish(
-    mut texts: Texts,
-    host_name: &str,
-    filters: &Registry,
-    mut faults: Faults,
-) -> Result<Loaded, Vec<Fault>> {
+fn finish(mut texts: Texts, host_name: &str, filters: &Registry, mut faults: Faults) -> Result<Loaded, Vec<Fault>> {
     let pages = pages(&mut texts, &mut faults);
     let compiled = pages.map(|pages| compile::compile(&pages, host_name, filters, &mut faults));
     let stops = faults.any_error();

@@ -122,6 +122,21 @@ pub fn remove(head: &mut Vec<u8>, name: &[u8]) {
     }
 }
 
+/// Makes a strong `ETag` a weak one (RFC 9110 section 8.8.3): the bytes are not those that it stands for.
+pub fn weaken_tag(head: &mut Vec<u8>) {
+    let mut from = line_length(head);
+    while from < head.len() {
+        let length = line_length(&head[from..]);
+        let value = from + b"etag: ".len();
+        let is_tag = head[from..from + length].get(..5).is_some_and(|name| name.eq_ignore_ascii_case(b"etag:"));
+        if is_tag && head.get(value) == Some(&b'"') {
+            head.splice(value..value, *b"W/");
+            return;
+        }
+        from += length;
+    }
+}
+
 /// Bytes of the first line, its end included.
 fn line_length(text: &[u8]) -> usize {
     memchr::memchr(b'\n', text).map_or(text.len(), |at| at + 1)
@@ -160,8 +175,21 @@ mod tests {
     #[test]
     fn nothing_that_frames_a_message_or_rules_a_hop_may_change() {
         for name in [
-            "Content-Length", "transfer-encoding", "Connection", "Keep-Alive", "TE", "Trailer", "Upgrade", "Host",
-            "Expect", "Via", "Max-Forwards", "Proxy-Connection", "content_length", "Transfer.Encoding", "X_Forwarded_For",
+            "Content-Length",
+            "transfer-encoding",
+            "Connection",
+            "Keep-Alive",
+            "TE",
+            "Trailer",
+            "Upgrade",
+            "Host",
+            "Expect",
+            "Via",
+            "Max-Forwards",
+            "Proxy-Connection",
+            "content_length",
+            "Transfer.Encoding",
+            "X_Forwarded_For",
         ] {
             assert_eq!(note_addition(&mut Vec::new(), name, b"1"), Err(Wrong::Reserved), "{name}");
             assert_eq!(note_removal(&mut Vec::new(), name), Err(Wrong::Reserved), "{name}");
@@ -174,6 +202,17 @@ mod tests {
             assert_eq!(note_addition(&mut Vec::new(), name, value), Err(Wrong::Malformed), "{name:?} {value:?}");
         }
         assert_eq!(note_removal(&mut Vec::new(), "X-A: 1\r\nX-B"), Err(Wrong::Malformed));
+    }
+
+    #[test]
+    fn only_a_strong_tag_is_weakened() {
+        let weakened = |tag: &str| {
+            let mut head = format!("HTTP/1.1 200 OK\r\nX-Etag: \"0\"\r\nETag: {tag}\r\n\r\n").into_bytes();
+            weaken_tag(&mut head);
+            String::from_utf8(head).expect("text")
+        };
+        assert!(weakened("\"1\"").ends_with("\r\nX-Etag: \"0\"\r\nETag: W/\"1\"\r\n\r\n"));
+        assert!(weakened("W/\"1\"").ends_with("\r\nETag: W/\"1\"\r\n\r\n"));
     }
 
     #[test]

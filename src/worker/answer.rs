@@ -4,6 +4,8 @@
 //! cleanly at the client. One buffer in hand, the next receive only when it was sent, so a slow client slows
 //! the upstream. Out of scope: the request (`upload`).
 
+mod whole;
+
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
@@ -12,6 +14,7 @@ use std::task::Poll;
 use super::buffer::{Class, Lease};
 use super::converse::Talk;
 use super::deadline::Deadline;
+use super::filters::{Whole, Wish};
 use super::io::{Received, Receiver, Sender};
 use super::shard::ShardEpoch;
 use super::upload::put_chunk;
@@ -69,6 +72,8 @@ struct Shape {
     trailers: bool,
     reusable: bool,
     peer_timeout_ms: u64,
+    /// The body is read whole before it goes down.
+    whole: Option<Whole>,
 }
 
 /// Relays the answer.
@@ -83,17 +88,29 @@ pub async fn answer_half(
     let (shape, lease, out) = way.receive_head(talk).await?;
     talk.first_us.set(talk.shard.clock.now_us());
     talk.status.set(shape.status);
-    talk.sends_head(&out);
     // A relayed body keeps only what it needs.
     *epoch = None;
+    if let Some((whole, filters)) = shape.whole.zip(talk.filters.as_ref()) {
+        // Few answers are, so that no session carries room for it.
+        let clean = Box::pin(way.relay_whole(&shape, whole, lease, out, talk, filters)).await?;
+        return Ok(shape.relayed(clean));
+    }
+    talk.sends_head(&out);
     if shape.status == 101 {
         talk.begun.set(true);
         way.send(out, talk).await?;
         return Ok(Answered::Upgraded { early: Some(lease).filter(|lease| !lease.is_empty()) });
     }
-    let Shape { close, peer_timeout_ms, reusable, .. } = shape;
     let clean = way.relay_body(&shape, lease, out, talk).await?;
-    Ok(Answered::Whole { close, reusable: reusable && clean, peer_timeout_ms })
+    Ok(shape.relayed(clean))
+}
+
+impl Shape {
+    /// The answer has gone down.
+    fn relayed(&self, clean: bool) -> Answered {
+        let Self { close, peer_timeout_ms, .. } = *self;
+        Answered::Whole { close, reusable: self.reusable && clean, peer_timeout_ms }
+    }
 }
 
 impl Way<'_> {
@@ -293,7 +310,17 @@ fn read_head(lease: &Lease, out: &mut Lease, talk: &Talk<'_>) -> Result<Option<S
     let Some(head) = head::parse_response(lease.bytes(), &asked, RESPONSE_HEAD_BYTES_MAX, &mut storage)? else {
         return Ok(None);
     };
-    let to = head.body.onward(talk.terms.version);
+    let wish = match &talk.filters {
+        Some(filters) if !head.is_interim() => filters.head(&head, talk.shard, talk.terms)?,
+        _ => Wish::default(),
+    };
+    let to = match (head.body, wish.whole) {
+        // How long it becomes is known when the filters have read it.
+        (ResponseBody::Length(_) | ResponseBody::Chunked | ResponseBody::UntilClose, Some(_)) => {
+            ResponseBody::Length(0)
+        }
+        (body, _) => body.onward(talk.terms.version),
+    };
     let unread = !talk.uploaded.get() && !matches!(talk.terms.body, Body::None);
     let close = !talk.terms.keep_alive || unread || talk.shard.leaving() || matches!(to, ResponseBody::UntilClose);
     let back = Back {
@@ -304,6 +331,7 @@ fn read_head(lease: &Lease, out: &mut Lease, talk: &Talk<'_>) -> Result<Option<S
         upgrade_websocket: head.status == 101,
     };
     forward::response(out.vec(), &head, &back);
+    wish.dress(out.vec());
     Ok(Some(Shape {
         head_bytes: head.head_bytes,
         status: head.status,
@@ -315,6 +343,7 @@ fn read_head(lease: &Lease, out: &mut Lease, talk: &Talk<'_>) -> Result<Option<S
         peer_timeout_ms: head
             .keep_alive_timeout_s
             .map_or(0, |seconds| u64::from(seconds).saturating_sub(1).max(1) * 1_000),
+        whole: wish.whole,
     }))
 }
 
@@ -341,6 +370,11 @@ impl Relay {
             ResponseBody::UntilClose => From::UntilClose,
         };
         Self { from, chunked: matches!(shape.to, ResponseBody::Chunked), clean: true }
+    }
+
+    /// How many bytes are still to come, where that is known.
+    fn announces(&self) -> Option<u64> {
+        if let From::Length(remaining) = self.from { Some(remaining) } else { None }
     }
 
     fn is_done(&self) -> bool {

@@ -15,6 +15,7 @@ use super::answer::{self, Answered, Way};
 use super::buffer::{Class, Lease};
 use super::deadline::Deadline;
 use super::downstream::{Downstream, Switched};
+use super::filters::Answering;
 use super::io::{Connection, SendFault};
 use super::pace::Pace;
 use super::plan::Terms;
@@ -53,6 +54,8 @@ pub struct Talk<'t> {
     pub body_pace: Pace,
     /// How slowly the client may take its answer.
     pub answer_pace: Pace,
+    /// For asking the service's filters about the answer, where it has any.
+    pub filters: Option<Answering<'t>>,
 }
 
 /// An attempt that failed.
@@ -82,6 +85,7 @@ impl<'t> Talk<'t> {
             progress: Cell::new(0),
             body_pace: terms.body_pace(),
             answer_pace: terms.answer_pace(),
+            filters: None,
         }
     }
 
@@ -125,7 +129,10 @@ pub async fn attempt(
     let in_hand = upload.is_done() && replayable;
     let beyond = upload.is_done() && head.bytes().len() > terms.head_bytes + taken;
     down.source.ahead = beyond || terms.upgrade_websocket;
-    let talk = Talk::new(shard, terms, upload.is_done(), taken > 0);
+    let mut talk = Talk::new(shard, terms, upload.is_done(), taken > 0);
+    if let Some(epoch) = epoch.as_ref().filter(|_| terms.filtered) {
+        talk.filters = Some(Answering::new(epoch.clone(), head.bytes(), down.peer.address));
+    }
     if let Err(fault) = connection.tx.send(out, &down.writing, down.what_is_left(terms.body_timeout_ms)).await {
         let end = not_taken(fault, reused, down.whole.as_ref());
         return Err(Failed { end, begun: false, unsent: !fault.partly, replayable });
@@ -149,13 +156,18 @@ pub async fn attempt(
     )
     .await;
     talk.write_down(tab.get());
+    if let Some(filters) = &talk.filters {
+        tab.said().refusal = filters.take_refusal();
+    }
     let answered = answered.map_err(|end| {
         connection.tx.sever();
         Failed { end, begun: talk.begun.get(), unsent: false, replayable: in_hand }
     })?;
 
+    let after = conclude(down, epoch, &talk, answered, (connection, seat));
+    drop(talk);
     head.advance(terms.head_bytes + taken);
-    Ok(conclude(down, epoch, &talk, answered, (connection, seat)))
+    Ok(after)
 }
 
 /// The answer went down whole, or the connection becomes a tunnel: what becomes of either side.

@@ -244,9 +244,11 @@ fn plan_again(
 ) -> Option<Plan> {
     let Downstream { peer, tab, .. } = down;
     let attempts = tab.get().attempts;
-    let question = Question { bytes: head.bytes(), form: form.map(Lease::bytes), peer, tried, attempts, admitted_on };
+    let (note, said) = tab.notes();
+    let (bytes, form) = (head.bytes(), form.map(Lease::bytes));
+    let question = Question { bytes, form, peer, tried, attempts, admitted_on, said };
     let epoch = epoch?;
-    let plan = plan(shard, epoch, &question, tab.note())?;
+    let plan = plan(shard, epoch, &question, note)?;
     tab.get().planned(epoch.epoch(), plan.terms(), shard.clock.now_us());
     Some(plan)
 }

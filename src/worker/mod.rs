@@ -20,6 +20,7 @@ pub mod engine;
 pub mod exchange;
 #[cfg(debug_assertions)]
 pub mod fault;
+pub mod filters;
 pub mod handover;
 pub mod io;
 pub mod log;

@@ -4,12 +4,13 @@
 //! bytes lives and dies here; what later stages need is copied into `Terms`. Out of scope: carrying it out
 //! (`exchange`), answering (`reply`).
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::rc::Rc;
 
 use super::buffer::{Class, Lease};
 use super::downstream::Peer;
+use super::filters::{self, Asking, Said};
 use super::log::Note;
 use super::pace::Pace;
 use super::policy::{self, Applicant, Denied, Permit, Verdict};
@@ -22,7 +23,7 @@ use crate::proto::forward::{self, Onward};
 use crate::proto::framing::Framed;
 use crate::proto::head::{self, Body, HeadLimits, Method, RequestHead, Storage, Version};
 use crate::proto::trace_context::{Incoming, TraceOnward};
-use crate::proto::{form, target};
+use crate::proto::{edits, form, target};
 use crate::wall::forwarded;
 use crate::wall::routes::Route;
 use crate::wall::snapshot::{HostMode, HttpRules, Service};
@@ -110,6 +111,8 @@ pub struct Terms {
     pub legacy_status: bool,
     /// As `HttpRules::reason`.
     pub reason: bool,
+    /// The service has filters.
+    pub filtered: bool,
     /// As `Service::trailers`.
     pub trailers: bool,
     /// As `Service::body_bytes_max`.
@@ -155,6 +158,7 @@ impl Terms {
             te_trailers: false,
             legacy_status: rules.legacy_status,
             reason: rules.reason,
+            filtered: false,
             trailers: false,
             body_bytes_max: 0,
             progress_timeout_ms: u64::from(rules.progress_timeout_ms),
@@ -208,6 +212,7 @@ impl Terms {
 
     fn serve(&mut self, service: &Service, head: &RequestHead<'_>) {
         self.trailers = service.trailers && !forward::nominates(head.fields);
+        self.filtered = service.filters.is_some();
         self.body_bytes_max = service.body_bytes_max;
         self.request_timeout_ms = u64::from(service.upstream.request_timeout_ms);
         self.header_timeout_ms = u64::from(service.upstream.header_timeout_ms);
@@ -231,6 +236,8 @@ pub struct Question<'q> {
     pub attempts: u8,
     /// On which terms, where policy has admitted it before: it keeps its names, and its rates are not spent twice.
     pub admitted_on: Option<&'q Terms>,
+    /// What filters have said of it, and will.
+    pub said: &'q RefCell<Said>,
 }
 
 /// Decides what is done with the request, and notes what the log wants of it. `None` while its head is incomplete.
@@ -346,6 +353,11 @@ impl Desk<'_> {
             Verdict::Admitted(permit) => permit,
             Verdict::NeedForm => return Ok(Decision::Form),
         };
+        if let Some(filters) = service.filters.as_deref().filter(|_| self.question.admitted_on.is_none()) {
+            let asking = Asking { head: self.head, path, client, tenant: terms.tenant };
+            let snapshot = self.epoch.snapshot();
+            filters::request(self.shard, (snapshot, service, filters), &asking, self.question.said)?;
+        }
         if let Body::Length(length) = self.head.body
             && service.body_bytes_max > 0
             && length > service.body_bytes_max
@@ -457,6 +469,9 @@ impl Desk<'_> {
         let class = Class::for_bytes((head.head_bytes + form.map_or(0, <[u8]>::len) + 1_024) as u64);
         let mut out = self.shard.buffers.lease(class);
         forward::request(out.vec(), head, &onward);
+        if let Some(edits) = &self.question.said.borrow().edits {
+            edits::apply(out.vec(), edits.bytes());
+        }
         if let Some(form) = form {
             out.vec().extend_from_slice(form);
         }

@@ -6,6 +6,7 @@ use super::plan::Terms;
 use super::policy::Denied;
 use super::shard::Shard;
 use crate::end::End;
+use crate::filter::{REFUSAL_FIELDS_MAX, Refusal};
 use crate::proto::head::{Method, Version};
 use crate::proto::reply::{self, REASON, Reply};
 
@@ -62,6 +63,11 @@ pub async fn refuse(
     denied: Denied,
     close: bool,
 ) -> Result<(), End> {
+    if denied.end == End::FilterRefused
+        && let Some(refusal) = down.tab.said().refusal.take()
+    {
+        return refuse_by_filter(shard, down, terms, &refusal, close).await;
+    }
     let Some(status) = denied.end.status(terms.legacy_status) else { return Err(denied.end) };
     let reason = (REASON, denied.end.code().as_bytes());
     let mut number = itoa::Buffer::new();
@@ -73,6 +79,25 @@ pub async fn refuse(
     let both = [reason, further.unwrap_or(reason)];
     let fields = &both[usize::from(!terms.reason)..1 + usize::from(further.is_some())];
     let own = Own { status, text: denied.end.meaning().text, fields, close };
+    send(shard, down, terms, &own).await
+}
+
+/// Gives the answer that a filter wants given.
+async fn refuse_by_filter(
+    shard: &Shard,
+    down: &mut Downstream,
+    terms: &Terms,
+    refusal: &Refusal,
+    close: bool,
+) -> Result<(), End> {
+    let reason = (REASON, End::FilterRefused.code().as_bytes());
+    let mut fields = [reason; REFUSAL_FIELDS_MAX + 1];
+    let mut count = usize::from(terms.reason);
+    for (place, field) in fields[count..].iter_mut().zip(refusal.fields()) {
+        *place = field;
+        count += 1;
+    }
+    let own = Own { status: refusal.status(), text: refusal.text(), fields: &fields[..count], close };
     send(shard, down, terms, &own).await
 }
 

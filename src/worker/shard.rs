@@ -16,6 +16,7 @@ use super::buffer::Buffers;
 use super::clock::Clock;
 use super::deadline::{Deadlines, Early};
 use super::engine::Engines;
+use super::filters::FilteredBodies;
 use super::handover::{Evenness, Handovers};
 use super::io::Pipes;
 use super::log::Log;
@@ -79,6 +80,8 @@ pub struct Shard {
     pub engines: Engines,
     /// Room for long request heads.
     pub long_heads: LongHeads,
+    /// Room for answers that filters read whole.
+    pub filtered_bodies: FilteredBodies,
     /// Who is let in.
     pub admission: Admission,
     /// Pipes of tunnels.
@@ -138,6 +141,7 @@ impl Shard {
             accounts: Accounts::default(),
             engines: Engines::default(),
             long_heads: LongHeads::default(),
+            filtered_bodies: FilteredBodies::default(),
             pipes: Pipes::default(),
             meter: Meter::new(shared.stats.slot(worker)),
             log: Log::new(worker, shared.journal.clone()),

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use super::account::{Account, Kind, begin, settle};
 use super::buffer::Class;
 use super::downstream::{Caller, Downstream, Switched};
+use super::filters;
 use super::io::Connection;
 use super::policy;
 use super::proxied;
@@ -58,6 +59,7 @@ async fn open(shard: &Rc<Shard>, down: &mut Downstream, peer: SocketAddr, name: 
         note.connection(client.ip().to_canonical(), &service.name, &shard.buffers);
     }
     policy::admit_connection(shard, service, client.ip().to_canonical())?;
+    filters::connection(service, client.ip().to_canonical())?;
     let Leased { mut connection, mut seat, .. } = dial(shard, &epoch, id, down).await?;
     connection.tx.guard(rules.keepalive_ms, rules.user_timeout_ms);
     introduce(shard, rules, client, down, &mut connection).await?;

@@ -15,10 +15,14 @@ fn text_that_stays_is_loaded_once() {
     let first = load(&file).expect("no fault").fingerprint;
     assert!(load_if_changed(&file, first, &Registry::default()).expect("no fault").is_none());
     std::fs::write(&file, format!("{SMALL}# more\n")).expect("a file in it");
-    let second = load_if_changed(&file, first, &Registry::default()).expect("no fault").expect("other text").fingerprint;
+    let second =
+        load_if_changed(&file, first, &Registry::default()).expect("no fault").expect("other text").fingerprint;
     assert!(load_if_changed(&file, second, &Registry::default()).expect("no fault").is_none());
     std::fs::write(&file, SMALL).expect("a file in it");
-    assert_eq!(load_if_changed(&file, second, &Registry::default()).expect("no fault").expect("other text").fingerprint, first);
+    assert_eq!(
+        load_if_changed(&file, second, &Registry::default()).expect("no fault").expect("other text").fingerprint,
+        first
+    );
 }
 
 #[test]

@@ -9,12 +9,7 @@ use crate::config::suggest;
 use crate::wall::filters::{Enabled, Filters};
 
 /// The filters of a service; `None` where it has none.
-pub(super) fn compile(
-    world: &World<'_>,
-    module: &Section,
-    is_tcp: bool,
-    faults: &mut Faults,
-) -> Option<Box<Filters>> {
+pub(super) fn compile(world: &World<'_>, module: &Section, is_tcp: bool, faults: &mut Faults) -> Option<Box<Filters>> {
     let sections = module.many("filter");
     if sections.is_empty() {
         return None;

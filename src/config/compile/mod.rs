@@ -102,12 +102,7 @@ impl Desk<'_> {
 }
 
 /// Compiles the files for a machine of this host name.
-pub(super) fn compile(
-    pages: &Pages,
-    host_name: &str,
-    filters: &Registry,
-    faults: &mut Faults,
-) -> (Snapshot, Process) {
+pub(super) fn compile(pages: &Pages, host_name: &str, filters: &Registry, faults: &mut Faults) -> (Snapshot, Process) {
     let tenants = tenants::compile(&pages.app, pages.base.root.one("http").flag("merge_slashes"), faults);
     let mut http = http::rules(&pages.base, faults);
     let world = World { page: &pages.module, any_tenant: !tenants.all().is_empty(), host_name, filters };

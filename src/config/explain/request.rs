@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::{Outcome, Question, story};
 use crate::end::End;
+use crate::proto::edits;
 use crate::proto::form;
 use crate::proto::forward;
 use crate::proto::framing::Framed;
@@ -108,6 +109,8 @@ pub(super) struct Onward<'o> {
     pub(super) path: &'o [u8],
     pub(super) host: &'o [u8],
     pub(super) tenant: Option<&'o Tenant>,
+    /// What filters change in it.
+    pub(super) edits: &'o [u8],
 }
 
 impl Onward<'_> {
@@ -140,6 +143,7 @@ impl Onward<'_> {
         };
         let mut out = Vec::new();
         forward::request(&mut out, head, &onward);
+        edits::apply(&mut out, self.edits);
         if let Some(TraceOnward { parent, .. }) = &trace {
             out = replaced(&out, &parent.text(), b"(the trace and a span)");
             out = replaced(&out, &parent.parent.text(), b"(that span)");

@@ -109,7 +109,8 @@ fn statistics_are_logged_each_interval() {
         all.map(|line| number(&line, key)).sum::<u64>()
     };
     // The lines of one interval are written one after the other: a reader may come between them.
-    let counts = || (sum(false, "requests"), sum(false, "2xx"), sum(false, "4xx"), sum(true, "requests"), sum(true, "2xx"));
+    let counts =
+        || (sum(false, "requests"), sum(false, "2xx"), sum(false, "4xx"), sum(true, "requests"), sum(true, "2xx"));
     assert!(eventually(|| counts() == (21, 20, 1, 20, 20)), "{:#?}", lines(&folder.path("stat")));
     assert!(lines(&folder.path("stat")).iter().any(|line| line.ends_with(" no_route=1")));
     assert!(lines(&folder.path("stat")).iter().all(|line| line.contains(" INFO gatekeeper::stat: ")));

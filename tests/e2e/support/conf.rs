@@ -65,6 +65,7 @@ pub(crate) struct Service {
     weights: Vec<u32>,
     load_balance: Table,
     access: Table,
+    filters: Vec<String>,
 }
 
 impl Service {
@@ -82,6 +83,7 @@ impl Service {
             weights: Vec::new(),
             load_balance: Table::new(),
             access: Table::new(),
+            filters: Vec::new(),
         };
         let service = service.base("load_type", "http").base("name", name);
         let service = service.balance("check_method", "httpchk").balance("check_url", PROBE);
@@ -131,6 +133,18 @@ impl Service {
         self
     }
 
+    /// A `[[module.filter]]` of this name, with the lines of its `options`.
+    pub(crate) fn filter(self, name: &str, options: &str) -> Self {
+        self.bounded_filter(name, 1_048_576, options)
+    }
+
+    /// The same, which may read a body of so many bytes.
+    pub(crate) fn bounded_filter(mut self, name: &str, body_bytes_max: usize, options: &str) -> Self {
+        let head = format!("name = {}\n    body_bytes_max = {body_bytes_max}", name.toml());
+        self.filters.push(format!("  [[module.filter]]\n    {head}\n  [module.filter.options]\n{options}\n"));
+        self
+    }
+
     fn write(&self, text: &mut String) {
         text.push_str("[[module]]\n");
         write_table(text, "  [module.base]", &self.base);
@@ -147,6 +161,7 @@ impl Service {
         }
         write_table(text, "  [module.load_balance]", &balance);
         write_table(text, "  [module.access_control]", &self.access);
+        self.filters.iter().for_each(|filter| text.push_str(filter));
     }
 }
 

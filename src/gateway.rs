@@ -13,31 +13,7 @@ use crate::{inherited, run};
 /// The gateway as a program, with filters of its own.
 ///
 /// ```no_run
-/// use gatekeeper::Gateway;
-/// use gatekeeper::filter::{HttpFilter, Refusal, Request, Verdict};
-///
-/// struct Weekday {
-///     closed: String,
-/// }
-///
-/// impl HttpFilter for Weekday {
-///     fn on_request(&self, request: &mut Request<'_>) -> Verdict {
-///         if request.header("x-weekday") == Some(self.closed.as_bytes()) {
-///             return Err(Refusal::new(403, "closed today"));
-///         }
-///         Ok(request.set("x-open", "yes")?)
-///     }
-/// }
-///
-/// #[derive(serde::Deserialize)]
-/// #[serde(deny_unknown_fields)]
-/// struct Options {
-///     closed: String,
-/// }
-///
-/// fn main() -> std::process::ExitCode {
-///     Gateway::new().http_filter("weekday", |options: Options| Ok(Weekday { closed: options.closed })).main()
-/// }
+#[doc = include_str!("../examples/first_filter.rs")]
 /// ```
 #[derive(Debug, Default)]
 #[must_use]
@@ -55,7 +31,7 @@ impl Gateway {
     /// enables it, whenever the files are loaded, of the table `options` there; an error becomes a fault of the file.
     ///
     /// # Panics
-    /// Where the name is empty or taken.
+    /// Where the name is empty, has blanks around it, or is taken by another filter of http services.
     pub fn http_filter<O, F>(
         mut self,
         name: &str,
@@ -69,7 +45,7 @@ impl Gateway {
         self
     }
 
-    /// The same for tcp services.
+    /// The same for tcp services, whose filters have names of their own.
     ///
     /// # Panics
     /// As `http_filter`.

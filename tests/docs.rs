@@ -150,6 +150,20 @@ fn the_page_of_ends_is_up_to_date() {
     assert!(found == ends(), "{} is not up to date: run `UPDATE=1 cargo test --test docs`", path.display());
 }
 
+/// What stands in the blocks of a language on a page.
+fn blocks(page: &str, language: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(root().join(page)).expect("the page");
+    let parts = text.split("\n```").skip(1).step_by(2);
+    parts.filter_map(|part| part.strip_prefix(&format!("{language}\n")).map(str::to_owned)).collect()
+}
+
+#[test]
+fn the_first_filter_of_the_page_is_the_example() {
+    let example = std::fs::read_to_string(root().join("examples/first_filter.rs")).expect("the example");
+    let (_, code) = example.split_once("\n\n").expect("its purpose, and then the code");
+    assert_eq!(blocks("docs/filters.md", "rust"), [code]);
+}
+
 #[test]
 fn every_variable_of_a_line_is_on_the_page_as_the_program_has_it() {
     let page = std::fs::read_to_string(root().join("docs/operating.md")).expect("the page");

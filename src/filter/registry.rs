@@ -24,9 +24,8 @@ impl Registry {
         name: &str,
         make: impl Fn(O) -> Result<F, String> + Send + Sync + 'static,
     ) {
-        self.check(name);
         let make = move |options| Ok(Arc::new(make(read(options)?)?) as Arc<dyn HttpFilter>);
-        self.http.insert(name.into(), Arc::new(make));
+        put(&mut self.http, name, Arc::new(make));
     }
 
     pub(crate) fn add_tcp<O: DeserializeOwned, F: TcpFilter>(
@@ -34,14 +33,8 @@ impl Registry {
         name: &str,
         make: impl Fn(O) -> Result<F, String> + Send + Sync + 'static,
     ) {
-        self.check(name);
         let make = move |options| Ok(Arc::new(make(read(options)?)?) as Arc<dyn TcpFilter>);
-        self.tcp.insert(name.into(), Arc::new(make));
-    }
-
-    fn check(&self, name: &str) {
-        assert!(!name.trim().is_empty(), "a filter needs a name");
-        assert!(!self.http.contains_key(name) && !self.tcp.contains_key(name), "two filters are called {name}");
+        put(&mut self.tcp, name, Arc::new(make));
     }
 
     /// How the http filter of this name is made.
@@ -65,6 +58,11 @@ impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.names(false)).entries(self.names(true)).finish()
     }
+}
+
+fn put<F: ?Sized>(among: &mut BTreeMap<Box<str>, Make<F>>, name: &str, make: Make<F>) {
+    assert!(!name.is_empty() && name.trim() == name, "`{name}` is no name for a filter");
+    assert!(among.insert(name.into(), make).is_none(), "two filters are called `{name}`");
 }
 
 fn read<O: DeserializeOwned>(options: toml::Table) -> Result<O, String> {

@@ -154,7 +154,7 @@ fn nothing_of_a_request_reaches_the_screen_raw() {
 
 #[test]
 fn files_that_do_not_load_are_told_instead() {
-    let said = explain(&fixture("faulty/module.toml"), &question("GET", "/"));
+    let said = explain(&fixture("faulty/module.toml"), &super::filters(), &question("GET", "/"));
     assert_eq!((said.code, said.out.as_str()), (1, ""));
     assert!(said.err.contains("did you mean"), "{}", said.err);
     assert!(load_on(&fixture("gatekeeper/module.toml"), HOST_NAME).is_ok());

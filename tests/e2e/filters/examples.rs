@@ -1,4 +1,4 @@
-//! The two examples do what GateKeeper's own filters do.
+//! The examples do what GateKeeper's own filters do, and what docs/filters.md says.
 
 use serde_json::{Value, json};
 
@@ -84,4 +84,22 @@ fn who_is_no_tenant_is_told_why() {
         assert!(said["errmsg"].as_str().is_some_and(|text| text.contains(why)), "{target}: {said}");
     }
     assert_eq!(origin.heads().len(), 0);
+}
+
+#[test]
+fn the_first_filter_of_the_page_works_with_the_file_of_the_page() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/filters.md")).expect("the page");
+    let file = page.split("```toml\n").find(|part| part.starts_with("[[module]]")).expect("a module file");
+    let file = file.split("```").next().expect("its end");
+    let origin = Origin::ok();
+    let gateway = Gateway::start(&Conf::of(&origin).program(&program("first_filter")));
+    let file = file.replace("127.0.0.1:8701", origin.node());
+    crate::support::conf::replace(&gateway.directory().join("module.toml"), &file);
+    let answer = gateway.connect().get("/reload");
+    assert_eq!(answer.status(), 200, "{}", answer.text());
+    gateway.connect().get("/orders").expect_end(401, "filter_refused");
+    let request = "GET /orders HTTP/1.1\r\nHost: gate.test\r\nX-Key: k-7d1f0c35\r\nX-Caller: root\r\n\r\n";
+    assert_eq!(gateway.connect().ask(request).status(), 200);
+    let head = origin.only().head;
+    assert_eq!((head.all("x-key"), head.all("x-caller")), (vec![], vec!["the shop"]));
 }

@@ -16,7 +16,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::support::{Conf, Gateway, Service};
 
 /// An example of this package, built if it is not up to date.
-fn program(name: &str) -> PathBuf {
+pub(crate) fn program(name: &str) -> PathBuf {
     static BUILT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let folder = Path::new(env!("CARGO_BIN_EXE_gatekeeper")).parent().expect("a folder");
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);

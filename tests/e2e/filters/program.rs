@@ -83,6 +83,8 @@ struct Refuse {
     status: u16,
     #[serde(default)]
     location: String,
+    #[serde(default)]
+    text: String,
 }
 
 impl Refuse {
@@ -93,7 +95,8 @@ impl Refuse {
         if self.at == "panic" {
             panic!("as asked for");
         }
-        let refusal = Refusal::new(self.status, format!("refused at the {at}"));
+        let text = if self.text.is_empty() { format!("refused at the {at}") } else { self.text.clone() };
+        let refusal = Refusal::new(self.status, text);
         Err(if self.location.is_empty() { refusal } else { refusal.with("Location", &self.location)? })
     }
 }

@@ -92,9 +92,7 @@ impl Refuse {
         if self.at != at {
             return Ok(());
         }
-        if self.at == "panic" {
-            panic!("as asked for");
-        }
+        assert_ne!(self.at, "panic", "as asked for");
         let text = if self.text.is_empty() { format!("refused at the {at}") } else { self.text.clone() };
         let refusal = Refusal::new(self.status, text);
         Err(if self.location.is_empty() { refusal } else { refusal.with("Location", &self.location)? })

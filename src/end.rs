@@ -122,14 +122,22 @@ ends! {
     /// The client took the answer more slowly than the minimum rate.
     WriteTooSlow = "write_too_slow", 0, 0, Downstream, No, "client took the answer too slowly";
 
-    /// No rule matches the path.
+    /// No rule takes the request.
     NoRoute = "no_route", 404, 400, Gateway, No, "module not found";
+    /// The service is switched off (`status = "down"`).
+    ServiceDown = "service_down", 503, 503, Gateway, No, "service is switched off";
     /// The client's address is on the service's black list.
     BlackListed = "black_listed", 403, 401, Gateway, No, "address is on the black list";
     /// The client's address is on no list of a tcp service that lets in only those.
     NotListed = "not_listed", 0, 0, Gateway, No, "address is not on the white list";
     /// `/reload` from an address that may not, or with forwarding headers.
     ReloadDenied = "reload_denied", 403, 400, Gateway, No, "ClusterAuth error";
+    /// A preflight from a page of an origin that may not read the service's answers.
+    CorsOrigin = "cors_origin", 403, 403, Gateway, No, "origin not allowed";
+    /// The request does not have what the service's validation rules demand.
+    Invalid = "invalid", 400, 400, Gateway, No, "request does not meet the service's rules";
+    /// The service's target cannot be composed from this request: a value would make its path climb.
+    BadRewrite = "bad_rewrite", 400, 400, Gateway, No, "request gives no target for the service";
     /// The service demands a tenant and the request names none.
     TenantMissing = "tenant_missing", 401, 401, Gateway, No, "app_id empty";
     /// No such tenant.
@@ -164,7 +172,7 @@ ends! {
     CoreConnections = "core_connections", 503, 503, Gateway, No, "too many connections";
     /// The client's address has as many connections as it may.
     AddressConnections = "address_connections", 429, 429, Gateway, No, "too many connections from this address";
-    /// This core holds as many bytes of long request heads and forms as it may.
+    /// This core holds as many bytes of long request heads, and of bodies read whole, as it may.
     LongHeads = "long_heads", 503, 503, Gateway, No, "too many long request heads at once";
     /// The whole request took longer than the service allows.
     RequestTimeout = "request_timeout", 504, 504, Gateway, No, "request not served in time";

@@ -61,8 +61,10 @@ pub const TRAILER_BYTES_MAX: usize = 8 * 1024;
 pub const CHUNK_OVERHEAD_GRACE_BYTES: u64 = 64 * 1024;
 /// Interim (1xx) responses relayed for one request.
 pub const INTERIM_RESPONSES_MAX: u32 = 16;
-/// A form body read for `app_id` and `sign`; larger is 413 for a service that needs a tenant.
-pub const FORM_BODY_BYTES_MAX: usize = 64 * 1024;
+/// The largest request body that a user may have read whole before it is decided (`read_body_bytes_max`).
+pub const READ_BODY_BYTES_CEILING: usize = LONG_HEADS_BYTES_MAX / 2;
+/// The body of a `default_answer`: with its head it fits a large buffer.
+pub const DEFAULT_ANSWER_BYTES_MAX: usize = 60_000;
 /// A PROXY protocol header, its values included (the specification's own receivers take 536 bytes without any).
 pub const PROXY_HEADER_BYTES_MAX: usize = 2 * 1024;
 /// A client's own request id longer than this is replaced.
@@ -301,6 +303,16 @@ pub const REWRITE_CACHES_MAX: usize = 256;
 /// Matches an item of `url_rewrite` replaces in one path; what comes after stays. Looking for each may scan
 /// the whole path, so a path made for it would otherwise hold a core for as long as its length squared.
 pub const REWRITE_MATCHES_MAX: usize = 256;
+/// The automaton of one expression in a condition.
+pub const EXPRESSION_DFA_BYTES_MAX: usize = 1024 * 1024;
+/// The compiled form of one rule that is an expression.
+pub const ROUTE_REGEX_BYTES_MAX: usize = 1024 * 1024;
+/// The compiled form of all of them.
+pub const ROUTE_REGEXES_BYTES_MAX: usize = 64 * ROUTE_REGEX_BYTES_MAX;
+/// What a worker remembers of the states of all such rules together; then it forgets and begins anew.
+pub const ROUTE_STATES_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Segments of one `url_pattern` that are no constants. A lookup nests once for each.
+pub const PATTERN_PARAMETERS_MAX: usize = 16;
 
 const _: () = assert!(PROVIDED_BUFFERS.is_power_of_two());
 const _: () = assert!(ROOMY_BUFFERS.is_power_of_two());

@@ -150,6 +150,22 @@ fn a_steady_request_allocates_nothing() {
         type = "url_prefix"
         rule = "/rewritten"
         url_rewrite = "^/rewritten/([a-z]+)/(.*) /$2/$1"
+        [[module.match_rule]]
+        type = "url_prefix"
+        rule = "/shaped"
+        url_rewrite = "^/shaped(.*) $1"
+        [[module.header]]
+        name = "X-Told"
+        value = "$(client.address) $(origin.query.page)"
+        [[module.header]]
+        on = "response"
+        name = "X-Team"
+        value = "core"
+        [module.cors]
+        allow_origins = "https://app.test"
+        [[module.validation]]
+        part = "query.page"
+        matches = ["^[0-9]+$"]
         [module.load_balance]
         check_method = "tcpchk"
         check_interval = 600000
@@ -185,7 +201,7 @@ fn a_steady_request_allocates_nothing() {
     std::thread::spawn(move || gatekeeper::run::run(&options, Inherited::default(), filters));
 
     let mut client = connect(port);
-    let paths = ["/plain/a", "/rewritten/abc/def", "/filtered/a", "/plain/b"];
+    let paths = ["/plain/a", "/rewritten/abc/def", "/shaped/x?page=7", "/filtered/a"];
     for path in paths.iter().cycle().take(2_000) {
         ask(&mut client, path);
     }

@@ -28,7 +28,7 @@ const fn advice(end: End) -> &'static str {
         End::UriTooLong => "Shorten the target, or raise `http.uri_bytes_max`.",
         End::HeadTooLarge => "Send less, or raise `http.max_header_bytes` or `http.fields_max`.",
         End::BodyTooLarge => {
-            "Raise the service's `body_bytes_max`. A form that holds a tenant's credentials is bounded by the program."
+            "Raise the service's `body_bytes_max`. Where a rule reads the body whole, `read_body_bytes_max` too."
         }
         End::ExpectationFailed => "Expect `100-continue` or nothing.",
         End::MethodNotAllowed => "Use a method that `Allow` names.",
@@ -40,11 +40,17 @@ const fn advice(end: End) -> &'static str {
         End::BodyTooSlow => "Look for a slow client or network, or lower `http.body_rate_min`.",
         End::WriteTooSlow => "Look for a slow client or network, or lower `http.answer_rate_min`.",
         End::NoRoute => "`gatekeeper explain` shows why no rule matches.",
+        End::ServiceDown => "Set the service's `status` to `up`.",
         End::NotListed => "Add the address to the service's `white_list`, or set `open = 0`.",
         End::BadProxyHeader => "Have the proxy send the header (version 1 or 2), or take it off `proxy_protocol_from`.",
         End::BlackListed => "`gatekeeper explain --from` shows which list. Behind a proxy, see `http.trusted_proxies`.",
         End::ReloadDenied => {
             "Ask from this machine, or add the address to `cluster.cluster_list`. Do not ask by a proxy."
+        }
+        End::CorsOrigin => "Add the origin to the service's `cors.allow_origins`.",
+        End::Invalid => "Correct the request: `gatekeeper explain` names the rule of `[[module.validation]]`.",
+        End::BadRewrite => {
+            "Correct the client: a value of its request has dots where a path segment is composed of it."
         }
         End::TenantMissing => "Send `app_id` and `sign` in the query or in a form body.",
         End::TenantUnknown => "Correct `app_id`, or add the tenant to app.toml.",

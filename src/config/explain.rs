@@ -6,6 +6,8 @@
 
 mod request;
 mod rules;
+mod shape;
+mod split;
 mod story;
 
 use std::net::IpAddr;
@@ -20,13 +22,15 @@ use crate::proto::framing::Framed;
 use crate::proto::head::{self, Body, Method, RequestHead};
 use crate::proto::target::canonical;
 use crate::wall::access::Decider;
+use crate::wall::composition::Taken;
 use crate::wall::filters::narrow;
 use crate::wall::forwarded;
 use crate::wall::rewrite::RewriteScratch;
-use crate::wall::routes::{Route, covers};
+use crate::wall::routes::{Asked, Route, RouteScratch, covers};
 use crate::wall::snapshot::{HostMode, HttpRules, Service, Snapshot};
 use crate::wall::tenants::{Claim, Tenant};
 use request::Peer;
+use shape::{Shape, Target};
 use story::Story;
 
 /// A request, as the command line gives it.
@@ -114,10 +118,12 @@ impl<'q> Stages<'q, '_> {
             self.story.line("prefix", &format!("{}: the path is not below it", story::text(&http.route_prefix)));
             return Err(End::NoRoute);
         }
-        let routes = &self.snapshot.routes;
-        rules::tell(self.story, self.snapshot, path);
-        let route = routes.find(path).ok_or(End::NoRoute)?;
-        self.service(self.snapshot.service(route.service), route, path)
+        let snapshot = self.snapshot;
+        let asked = Asked::of(path, self.head);
+        rules::tell(self.story, snapshot, &asked);
+        let route = snapshot.routes.find(&asked, &mut RouteScratch::default()).ok_or(End::NoRoute)?;
+        let id = split::tell(self.story, snapshot, route.service, &asked, self.peer.client);
+        self.service(snapshot.service(id), route, path)
     }
 
     fn reload(&mut self) -> Result<Outcome, End> {
@@ -134,17 +140,28 @@ impl<'q> Stages<'q, '_> {
     }
 
     fn service(&mut self, service: &Service, route: &Route, path: &[u8]) -> Result<Outcome, End> {
-        let rule = if route.rule.is_empty() { "every path".into() } else { story::text(&route.rule) };
+        let rule = rules::rule(route);
+        let rule = if route.rule.is_empty() { "every path" } else { &rule };
         self.story.line("service", &format!("{} by its rule for {rule}", service.name));
+        if service.down {
+            self.story.line("status", "down: the service is switched off");
+            return Err(End::ServiceDown);
+        }
+        let shape = Shape { service, head: self.head, taken: Taken { route, path } };
+        if shape.answer(self.story, &self.peer, &self.snapshot.http.request_id)? {
+            return Ok(Outcome::Own("the gateway answers the preflight itself: 204"));
+        }
         let tenant = self.lists(service, path)?;
         self.rates(service, tenant);
-        let edits = self.filters(service, path, tenant)?;
+        shape.validation(self.story)?;
+        let filtered = self.filters(service, path, tenant)?;
         self.body(service)?;
-        let mut scratch = RewriteScratch::default();
-        let rewritten = route.rewrite.apply_named(path, &mut scratch);
-        self.rewrite(route, path, rewritten.path, rewritten.item);
+        if shape.default_answer(self.story) {
+            return Ok(Outcome::Own("the gateway gives the default answer"));
+        }
+        let target = self.target(&shape)?;
         self.endpoints(service)?;
-        self.upstream_head(service, rewritten.path, tenant, &edits);
+        self.upstream_head(&shape, &target, tenant, &filtered);
         Ok(Outcome::Forwarded(service.name.to_string()))
     }
 
@@ -239,6 +256,18 @@ impl<'q> Stages<'q, '_> {
         }
     }
 
+    /// The target that goes on.
+    fn target(&mut self, shape: &Shape<'_>) -> Result<Target, End> {
+        if let Some(composed) = shape.composed(self.story, &self.peer)? {
+            return Ok(composed);
+        }
+        let Taken { route, path } = shape.taken;
+        let mut scratch = RewriteScratch::default();
+        let rewritten = route.rewrite.apply_named(path, &mut scratch);
+        self.rewrite(route, path, rewritten.path, rewritten.item);
+        Ok(Target { path: rewritten.path.to_vec(), query: shape.query() })
+    }
+
     fn rewrite(&mut self, route: &Route, path: &[u8], rewritten: &[u8], item: Option<usize>) {
         let told = match item.and_then(|item| route.rewrite.items().nth(item)) {
             Some((pattern, template)) => {
@@ -247,6 +276,7 @@ impl<'q> Stages<'q, '_> {
                 vec![format!("{from} -> {to}"), format!("by the item {pattern} {template}")]
             }
             None if route.rewrite.is_empty() => vec!["none".to_owned()],
+            None if route.rewrite.strips() => vec![format!("{} by strip_prefix", story::text(rewritten))],
             None => vec!["no item changes the path".to_owned()],
         };
         self.story.lines("rewrite", &told);
@@ -272,12 +302,14 @@ impl<'q> Stages<'q, '_> {
         first.map(|_| ())
     }
 
-    fn upstream_head(&mut self, service: &Service, path: &[u8], tenant: Option<&Tenant>, edits: &[u8]) {
+    fn upstream_head(&mut self, shape: &Shape<'_>, target: &Target, tenant: Option<&Tenant>, filtered: &[u8]) {
+        let (service, http) = (shape.service, &self.snapshot.http);
         let endpoint = service.upstream.endpoints.iter().find(|endpoint| !endpoint.forbidden);
         let node = endpoint.map_or("", |endpoint| &*endpoint.node);
-        let host = host_sent(&self.snapshot.http, service, self.head.host, node);
-        let onward =
-            request::Onward { http: &self.snapshot.http, service, peer: &self.peer, path, host, tenant, edits };
+        let host = host_sent(http, service, self.head.host, node);
+        let mut edits = shape.request_edits(&self.peer, &http.request_id);
+        edits.extend_from_slice(filtered);
+        let onward = request::Onward { http, service, peer: &self.peer, target, edits: &edits, host, tenant };
         let lines: Vec<_> =
             onward.write(self.head).lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();
         self.story.lines("sent on", &lines);

@@ -14,7 +14,8 @@ mod view;
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::proto::edits;
+use crate::proto::edits::{self, Edit};
+use crate::proto::field::{self, Kind};
 
 pub use registry::Registry;
 pub use view::{Connection, Request, Response};
@@ -92,8 +93,7 @@ impl Refusal {
     /// # Errors
     /// Where the answer cannot have such a field.
     pub fn with(mut self, name: &'static str, value: &str) -> Result<Self, BadField> {
-        edits::may_change(name)?;
-        edits::may_say(value.as_bytes())?;
+        check(name, value.as_bytes())?;
         if self.fields.len() == REFUSAL_FIELDS_MAX {
             return Err(BadField::TooMany);
         }
@@ -131,13 +131,20 @@ pub enum BadField {
     TooMany,
 }
 
-impl From<edits::Wrong> for BadField {
-    fn from(wrong: edits::Wrong) -> Self {
-        match wrong {
-            edits::Wrong::Malformed => Self::Malformed,
-            edits::Wrong::Reserved => Self::Reserved,
-        }
+/// Whether a filter may set such a field.
+fn check(name: &str, value: &[u8]) -> Result<(), BadField> {
+    if !field::is_token(name.as_bytes()) || !value.iter().all(|byte| field::is_value_byte(*byte)) {
+        return Err(BadField::Malformed);
     }
+    // A filter is the gateway's own word: it may say what a rule of a file may not.
+    let may = field::may_be_edited(name) || field::classify(name) == Kind::Owned;
+    if may { Ok(()) } else { Err(BadField::Reserved) }
+}
+
+/// Notes an edit of a head.
+fn note(list: &mut Vec<u8>, edit: Edit, name: &str, value: &[u8]) -> Result<(), BadField> {
+    check(name, value)?;
+    if edits::push(list, edit, name.as_bytes(), field::trim(value)) { Ok(()) } else { Err(BadField::Malformed) }
 }
 
 impl fmt::Display for BadField {
@@ -162,6 +169,44 @@ impl From<BadField> for Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_that_frames_a_message_or_rules_a_hop_may_change() {
+        for name in [
+            "Content-Length",
+            "transfer-encoding",
+            "Connection",
+            "Keep-Alive",
+            "TE",
+            "Trailer",
+            "Upgrade",
+            "Host",
+            "Expect",
+            "Via",
+            "Max-Forwards",
+            "Proxy-Connection",
+            "content_length",
+            "Transfer.Encoding",
+            "X_Forwarded_For",
+            "X-Forwarded-For",
+            "X-Real-IP",
+        ] {
+            let mut list = Vec::new();
+            for edit in [Edit::Add, Edit::Set, Edit::Delete] {
+                assert_eq!(note(&mut list, edit, name, b"1"), Err(BadField::Reserved), "{name}");
+            }
+            assert!(list.is_empty());
+        }
+    }
+
+    #[test]
+    fn no_value_and_no_name_can_hold_another_line() {
+        for (name, value) in [("X-A", &b"1\r\nX-B: 2"[..]), ("X-A", b"\n"), ("X-A", b"\0"), ("X A", b""), ("", b"")] {
+            assert_eq!(note(&mut Vec::new(), Edit::Add, name, value), Err(BadField::Malformed), "{name:?} {value:?}");
+        }
+        assert_eq!(note(&mut Vec::new(), Edit::Delete, "X-A: 1\r\nX-B", b""), Err(BadField::Malformed));
+        assert_eq!(note(&mut Vec::new(), Edit::Set, "X-A", &[b'a'; 70_000]), Err(BadField::Malformed));
+    }
 
     #[test]
     fn a_refusal_has_a_status_that_can_carry_it() {

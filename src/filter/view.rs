@@ -4,9 +4,10 @@ use std::net::IpAddr;
 
 use httparse::Header;
 
-use super::BadField;
+use super::{BadField, note};
+use crate::proto::edits::Edit;
 use crate::proto::head::{self, RequestHead, ResponseHead};
-use crate::proto::{edits, field, form};
+use crate::proto::{field, form};
 
 /// A request that lists, tenant and rates have let pass.
 #[derive(Debug)]
@@ -102,7 +103,7 @@ impl<'r> Request<'r> {
     /// # Errors
     /// Where a filter may not set such a field.
     pub fn set(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), BadField> {
-        set(&mut self.edits, name, value.as_ref())
+        note(&mut self.edits, Edit::Set, name, value.as_ref())
     }
 
     /// Sends this field on beside those of that name.
@@ -110,7 +111,7 @@ impl<'r> Request<'r> {
     /// # Errors
     /// As [`set`](Self::set).
     pub fn add(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), BadField> {
-        Ok(edits::note_addition(&mut self.edits, name, value.as_ref())?)
+        note(&mut self.edits, Edit::Add, name, value.as_ref())
     }
 
     /// Sends no field of that name on.
@@ -118,7 +119,7 @@ impl<'r> Request<'r> {
     /// # Errors
     /// As [`set`](Self::set).
     pub fn remove(&mut self, name: &str) -> Result<(), BadField> {
-        Ok(edits::note_removal(&mut self.edits, name)?)
+        note(&mut self.edits, Edit::Delete, name, b"")
     }
 }
 
@@ -176,7 +177,7 @@ impl<'r> Response<'r> {
     /// # Errors
     /// Where a filter may not set such a field.
     pub fn set(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), BadField> {
-        set(&mut self.edits, name, value.as_ref())
+        note(&mut self.edits, Edit::Set, name, value.as_ref())
     }
 
     /// Gives the client this field beside those of that name.
@@ -184,7 +185,7 @@ impl<'r> Response<'r> {
     /// # Errors
     /// As [`set`](Self::set).
     pub fn add(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), BadField> {
-        Ok(edits::note_addition(&mut self.edits, name, value.as_ref())?)
+        note(&mut self.edits, Edit::Add, name, value.as_ref())
     }
 
     /// Gives the client no field of that name.
@@ -192,7 +193,7 @@ impl<'r> Response<'r> {
     /// # Errors
     /// As [`set`](Self::set).
     pub fn remove(&mut self, name: &str) -> Result<(), BadField> {
-        Ok(edits::note_removal(&mut self.edits, name)?)
+        note(&mut self.edits, Edit::Delete, name, b"")
     }
 
     /// Has the body read whole, before anything goes to the client, and given to every filter of the service
@@ -223,13 +224,6 @@ impl Connection<'_> {
     pub fn service(&self) -> &str {
         self.service
     }
-}
-
-fn set(list: &mut Vec<u8>, name: &str, value: &[u8]) -> Result<(), BadField> {
-    // Looked at first, so that a value that cannot be set removes nothing.
-    edits::may_say(value)?;
-    edits::note_removal(list, name)?;
-    Ok(edits::note_addition(list, name, value)?)
 }
 
 fn pair<'f>(field: &'f Header<'f>) -> (&'f str, &'f [u8]) {

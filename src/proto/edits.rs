@@ -1,224 +1,190 @@
-//! Changes to the field lines of a head that is written already, as filters ask for them.
+//! What is done to the fields of a head on its way: fields set, added and deleted, as bytes in a row.
 //!
-//! In scope: which fields may be changed, the list of changes as bytes, making them. What frames a message or rules
-//! one hop is never among them, so that no change can move where a message ends. Out of scope: who asks.
+//! An edit is a word, two lengths and the ready line, so that many edits are one buffer of the core's, reading them
+//! allocates nothing, and none of them costs one comparison. The last word on a name holds: what is set or deleted
+//! takes away the message's own fields of that name and edits that came before. In scope: the form, and asking it.
+//! Out of scope: whose edits (`worker/dressing`, `worker/headers`, `worker/filters`), names that must not be touched
+//! (`field::may_be_edited`).
 
-use super::field::{self, Kind};
-
-const REMOVE: u8 = b'-';
-const ADD: u8 = b'+';
-
-/// Why a field cannot be changed so.
+/// What is done with a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wrong {
-    /// The name is no token, or the value holds a byte that no field may.
-    Malformed,
-    /// The field frames the message, names its target or rules one hop: it is the gateway's alone.
-    Reserved,
+pub enum Edit {
+    /// The field stands beside others of its name.
+    Add,
+    /// The field stands in place of all others of its name.
+    Set,
+    /// No field of that name goes on.
+    Delete,
 }
 
-/// Whether a message's field of this name may be changed.
-///
-/// # Errors
-/// Why not.
-pub fn may_change(name: &str) -> Result<(), Wrong> {
-    if !field::is_token(name.as_bytes()) {
-        return Err(Wrong::Malformed);
-    }
-    match field::classify(name) {
-        Kind::Plain | Kind::Protected | Kind::Underscore | Kind::ContentType | Kind::Date | Kind::Owned => Ok(()),
-        Kind::ForwardedFor | Kind::ForwardedProto | Kind::ForwardedHost | Kind::Forwarded | Kind::RealIp => Ok(()),
-        Kind::Alias | Kind::Confusable | Kind::Hop | Kind::Connection | Kind::KeepAlive | Kind::Te => {
-            Err(Wrong::Reserved)
-        }
-        Kind::Upgrade | Kind::Host | Kind::ContentLength | Kind::TransferEncoding | Kind::Expect => {
-            Err(Wrong::Reserved)
-        }
-        Kind::MaxForwards | Kind::Via => Err(Wrong::Reserved),
-    }
-}
-
-/// Whether a field may have this value.
-///
-/// # Errors
-/// `Wrong::Malformed`.
-pub fn may_say(value: &[u8]) -> Result<(), Wrong> {
-    if value.iter().all(|byte| field::is_value_byte(*byte)) { Ok(()) } else { Err(Wrong::Malformed) }
-}
-
-/// Notes that every field of the name goes.
-///
-/// # Errors
-/// As `may_change`.
-pub fn note_removal(list: &mut Vec<u8>, name: &str) -> Result<(), Wrong> {
-    may_change(name)?;
-    note(list, REMOVE, name, b"");
-    Ok(())
-}
-
-/// Notes that a field comes to those there are.
-///
-/// # Errors
-/// As `may_change` and `may_say`.
-pub fn note_addition(list: &mut Vec<u8>, name: &str, value: &[u8]) -> Result<(), Wrong> {
-    may_change(name)?;
-    may_say(value)?;
-    note(list, ADD, name, field::trim(value));
-    Ok(())
-}
-
-/// Neither a name nor a value holds a line end, so a list is lines.
-fn note(list: &mut Vec<u8>, what: u8, name: &str, value: &[u8]) {
-    list.push(what);
-    put_line(list, name.as_bytes(), value);
-}
-
-/// Makes the changes of a list, in its order, in a head that ends with its empty line.
-pub fn apply(head: &mut Vec<u8>, list: &[u8]) {
-    let mut rest = list;
-    while let [what, line @ ..] = rest {
-        let Some(end) = memchr::memmem::find(line, b"\r\n") else { return };
-        let Some(colon) = memchr::memchr(b':', &line[..end]) else { return };
-        match *what {
-            REMOVE => remove(head, &line[..colon]),
-            _ => insert(head, &line[..end]),
-        }
-        rest = &line[end + 2..];
-    }
-}
-
-/// Puts a field at the end of a head that is written.
-pub fn add(head: &mut Vec<u8>, name: &str, value: &[u8]) {
-    head.truncate(head.len() - 2);
-    put_line(head, name.as_bytes(), value);
-    head.extend_from_slice(b"\r\n");
-}
-
-fn insert(head: &mut Vec<u8>, line: &[u8]) {
-    head.truncate(head.len() - 2);
-    head.extend_from_slice(line);
-    head.extend_from_slice(b"\r\n\r\n");
-}
-
-fn put_line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    out.extend_from_slice(name);
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
-}
-
-/// Removes every field of the name from a head that is written.
-pub fn remove(head: &mut Vec<u8>, name: &[u8]) {
-    let mut from = line_length(head);
-    while from < head.len() {
-        let length = line_length(&head[from..]);
-        let line = &head[from..from + length];
-        let is_named = line.get(name.len()) == Some(&b':') && line[..name.len()].eq_ignore_ascii_case(name);
-        if is_named {
-            head.drain(from..from + length);
-        } else {
-            from += length;
+impl Edit {
+    const fn word(self) -> u8 {
+        match self {
+            Self::Add => 0,
+            Self::Set => 1,
+            Self::Delete => 2,
         }
     }
 }
 
-/// Makes a strong `ETag` a weak one (RFC 9110 section 8.8.3): the bytes are not those that it stands for.
-pub fn weaken_tag(head: &mut Vec<u8>) {
-    let mut from = line_length(head);
-    while from < head.len() {
-        let length = line_length(&head[from..]);
-        let value = from + b"etag: ".len();
-        let is_tag = head[from..from + length].get(..5).is_some_and(|name| name.eq_ignore_ascii_case(b"etag:"));
-        if is_tag && head.get(value) == Some(&b'"') {
-            head.splice(value..value, *b"W/");
-            return;
-        }
-        from += length;
+/// Word, length of the name, length of the line in two bytes.
+const PREFIX_BYTES: usize = 4;
+
+/// Appends an edit. False where it cannot be said: a name or a value that is too long, or bytes that would end the
+/// line early.
+pub fn push(edits: &mut Vec<u8>, edit: Edit, name: &[u8], value: &[u8]) -> bool {
+    let line_bytes = name.len() + value.len() + 4;
+    let (Ok(name_bytes), Ok(line_bytes)) = (u8::try_from(name.len()), u16::try_from(line_bytes)) else { return false };
+    let ends_line = |byte: &u8| matches!(byte, b'\r' | b'\n' | 0);
+    if name.is_empty() || name.iter().any(ends_line) || value.iter().any(ends_line) {
+        return false;
+    }
+    edits.push(edit.word());
+    edits.push(name_bytes);
+    edits.extend_from_slice(&line_bytes.to_le_bytes());
+    edits.extend_from_slice(name);
+    edits.extend_from_slice(b": ");
+    edits.extend_from_slice(value);
+    edits.extend_from_slice(b"\r\n");
+    true
+}
+
+/// Edits that were pushed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Edits<'a>(&'a [u8]);
+
+/// One of them.
+struct Entry<'a> {
+    word: u8,
+    name: &'a [u8],
+    line: &'a [u8],
+}
+
+impl Entry<'_> {
+    fn takes_away(&self, name: &[u8]) -> bool {
+        self.word != Edit::Add.word() && self.name.eq_ignore_ascii_case(name)
     }
 }
 
-/// Bytes of the first line, its end included.
-fn line_length(text: &[u8]) -> usize {
-    memchr::memchr(b'\n', text).map_or(text.len(), |at| at + 1)
+impl<'a> Edits<'a> {
+    /// What [`push`] wrote.
+    #[must_use]
+    pub const fn new(pushed: &'a [u8]) -> Self {
+        Self(pushed)
+    }
+
+    /// As they were pushed.
+    #[must_use]
+    pub const fn bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// Whether a message's own field of this name must not go on.
+    #[inline]
+    #[must_use]
+    pub fn take_away(self, name: &[u8]) -> bool {
+        !self.0.is_empty() && self.entries().any(|entry| entry.takes_away(name))
+    }
+
+    /// Whether a field of this name is among those that are put.
+    #[must_use]
+    pub fn put_any(self, name: &[u8]) -> bool {
+        self.standing().any(|entry| entry.name.eq_ignore_ascii_case(name))
+    }
+
+    /// Appends the lines that are added.
+    #[inline]
+    pub fn put(self, out: &mut Vec<u8>) {
+        if !self.0.is_empty() {
+            self.standing().for_each(|entry| out.extend_from_slice(entry.line));
+        }
+    }
+
+    /// Those with a line that no later edit takes away.
+    fn standing(self) -> impl Iterator<Item = Entry<'a>> {
+        let mut rest = self;
+        std::iter::from_fn(move || {
+            loop {
+                let (entry, after) = rest.split()?;
+                rest = after;
+                if entry.word != Edit::Delete.word() && !rest.take_away(entry.name) {
+                    return Some(entry);
+                }
+            }
+        })
+    }
+
+    fn entries(self) -> impl Iterator<Item = Entry<'a>> {
+        let mut rest = self;
+        std::iter::from_fn(move || {
+            let (entry, after) = rest.split()?;
+            rest = after;
+            Some(entry)
+        })
+    }
+
+    fn split(self) -> Option<(Entry<'a>, Self)> {
+        let (&[word, name_bytes, low, high], rest) = self.0.split_first_chunk::<PREFIX_BYTES>()?;
+        let (line, after) = rest.split_at_checked(usize::from(u16::from_le_bytes([low, high])))?;
+        Some((Entry { word, name: line.get(..usize::from(name_bytes))?, line }, Self(after)))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const HEAD: &str = "GET / HTTP/1.1\r\nHost: a\r\nX-One: 1\r\nx-one: 2\r\nX-One-More: 3\r\n\r\n";
-
-    fn changed(note: impl FnOnce(&mut Vec<u8>)) -> String {
-        let (mut head, mut list) = (HEAD.as_bytes().to_vec(), Vec::new());
-        note(&mut list);
-        apply(&mut head, &list);
-        String::from_utf8(head).expect("text")
-    }
-
-    #[test]
-    fn every_line_of_a_name_is_removed_and_no_other() {
-        let head = changed(|list| note_removal(list, "x-ONE").expect("a field that may go"));
-        assert_eq!(head, "GET / HTTP/1.1\r\nHost: a\r\nX-One-More: 3\r\n\r\n");
-    }
-
-    #[test]
-    fn changes_are_made_in_their_order() {
-        let head = changed(|list| {
-            note_addition(list, "X-One", b"gone").expect("a field");
-            note_removal(list, "X-One").expect("a field");
-            note_addition(list, "X-One", b" kept: it ").expect("a field");
-            note_addition(list, "X-Empty", b"").expect("a field");
-        });
-        assert_eq!(head, "GET / HTTP/1.1\r\nHost: a\r\nX-One-More: 3\r\nX-One: kept: it\r\nX-Empty: \r\n\r\n");
-    }
-
-    #[test]
-    fn nothing_that_frames_a_message_or_rules_a_hop_may_change() {
-        for name in [
-            "Content-Length",
-            "transfer-encoding",
-            "Connection",
-            "Keep-Alive",
-            "TE",
-            "Trailer",
-            "Upgrade",
-            "Host",
-            "Expect",
-            "Via",
-            "Max-Forwards",
-            "Proxy-Connection",
-            "content_length",
-            "Transfer.Encoding",
-            "X_Forwarded_For",
-        ] {
-            assert_eq!(note_addition(&mut Vec::new(), name, b"1"), Err(Wrong::Reserved), "{name}");
-            assert_eq!(note_removal(&mut Vec::new(), name), Err(Wrong::Reserved), "{name}");
+    fn edits(all: &[(Edit, &str, &str)]) -> Vec<u8> {
+        let mut pushed = Vec::new();
+        for (edit, name, value) in all {
+            assert!(push(&mut pushed, *edit, name.as_bytes(), value.as_bytes()));
         }
+        pushed
+    }
+
+    fn lines(pushed: &[u8]) -> String {
+        let mut out = Vec::new();
+        Edits::new(pushed).put(&mut out);
+        String::from_utf8(out).unwrap()
     }
 
     #[test]
-    fn no_value_and_no_name_can_hold_another_line() {
-        for (name, value) in [("X-A", &b"1\r\nX-B: 2"[..]), ("X-A", b"\n"), ("X-A", b"\0"), ("X A", b""), ("", b"")] {
-            assert_eq!(note_addition(&mut Vec::new(), name, value), Err(Wrong::Malformed), "{name:?} {value:?}");
-        }
-        assert_eq!(note_removal(&mut Vec::new(), "X-A: 1\r\nX-B"), Err(Wrong::Malformed));
+    fn what_is_added_stands_beside_and_what_is_set_instead() {
+        let pushed =
+            edits(&[(Edit::Add, "Vary", "Origin"), (Edit::Set, "Server", "us"), (Edit::Delete, "X-Secret", "")]);
+        assert_eq!(lines(&pushed), "Vary: Origin\r\nServer: us\r\n");
+        let edits = Edits::new(&pushed);
+        assert!(!edits.take_away(b"vary") && edits.take_away(b"server") && edits.take_away(b"x-secret"));
     }
 
     #[test]
-    fn only_a_strong_tag_is_weakened() {
-        let weakened = |tag: &str| {
-            let mut head = format!("HTTP/1.1 200 OK\r\nX-Etag: \"0\"\r\nETag: {tag}\r\n\r\n").into_bytes();
-            weaken_tag(&mut head);
-            String::from_utf8(head).expect("text")
-        };
-        assert!(weakened("\"1\"").ends_with("\r\nX-Etag: \"0\"\r\nETag: W/\"1\"\r\n\r\n"));
-        assert!(weakened("W/\"1\"").ends_with("\r\nETag: W/\"1\"\r\n\r\n"));
+    fn the_last_word_on_a_name_holds() {
+        assert_eq!(
+            lines(&edits(&[(Edit::Add, "A", "1"), (Edit::Set, "a", "2"), (Edit::Add, "A", "3")])),
+            "a: 2\r\nA: 3\r\n"
+        );
+        assert_eq!(lines(&edits(&[(Edit::Set, "A", "1"), (Edit::Delete, "a", "")])), "");
     }
 
     #[test]
-    fn a_head_without_fields_takes_one() {
-        let mut head = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
-        add(&mut head, "Content-Length", b"3");
-        assert_eq!(head, b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n");
+    fn none_take_nothing_away_and_put_nothing() {
+        assert!(!Edits::default().take_away(b"a") && !Edits::default().put_any(b"a"));
+        assert_eq!(lines(&[]), "");
+    }
+
+    #[test]
+    fn what_would_end_the_line_early_is_not_taken() {
+        let mut pushed = Vec::new();
+        assert!(!push(&mut pushed, Edit::Set, b"a", b"b\r\nc: d"));
+        assert!(!push(&mut pushed, Edit::Set, b"a\n", b"b"));
+        assert!(!push(&mut pushed, Edit::Set, &[b'a'; 256], b"b"));
+        assert!(!push(&mut pushed, Edit::Set, b"a", &[b'b'; 65_536]));
+        assert!(pushed.is_empty());
+    }
+
+    #[test]
+    fn bytes_that_were_not_pushed_are_read_without_harm() {
+        assert_eq!(lines(b"\x01\x09\x02\x00ab"), "");
+        assert_eq!(lines(b"\x01"), "");
     }
 }

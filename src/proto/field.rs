@@ -238,6 +238,35 @@ pub const fn is_value_byte(byte: u8) -> bool {
     matches!(byte, b'\t' | b' '..=b'~' | 0x80..)
 }
 
+/// Whether a rule may set, add or delete a field of this name. Not what frames a message, rules one hop, says who the
+/// client is or is the gateway's own word.
+#[must_use]
+pub fn may_be_edited(name: &str) -> bool {
+    match classify(name) {
+        Kind::Plain | Kind::Protected | Kind::Underscore | Kind::ContentType => true,
+        Kind::Alias
+        | Kind::Confusable
+        | Kind::Hop
+        | Kind::Connection
+        | Kind::KeepAlive
+        | Kind::Te
+        | Kind::Upgrade
+        | Kind::Host
+        | Kind::ContentLength
+        | Kind::TransferEncoding
+        | Kind::Expect
+        | Kind::MaxForwards
+        | Kind::Via
+        | Kind::Date
+        | Kind::ForwardedFor
+        | Kind::ForwardedProto
+        | Kind::ForwardedHost
+        | Kind::Forwarded
+        | Kind::RealIp
+        | Kind::Owned => false,
+    }
+}
+
 /// `token` of RFC 9110 section 5.6.2: one or more token characters.
 #[must_use]
 pub fn is_token(text: &[u8]) -> bool {

@@ -18,6 +18,15 @@ pub fn find<'a>(text: &'a [u8], name: &[u8], out: &'a mut Vec<u8>) -> Option<&'a
     Some(out)
 }
 
+/// Looks at every value of a name, decoded; `out` is room.
+pub fn each(text: &[u8], name: &[u8], out: &mut Vec<u8>, mut look: impl FnMut(&[u8])) {
+    for (_, value) in text.split(|&byte| byte == b'&').map(halves).filter(|(key, _)| is(key, name)) {
+        out.clear();
+        out.extend(Decoded(value));
+        look(out);
+    }
+}
+
 /// Appends the text without the pairs of these names; everything else byte for byte.
 pub fn strip(text: &[u8], names: &[&[u8]], out: &mut Vec<u8>) {
     let mut is_first = true;

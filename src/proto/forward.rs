@@ -6,6 +6,7 @@
 
 use httparse::Header;
 
+use super::edits::Edits;
 use super::field;
 use super::framing::Framed;
 use super::head::{Body, RequestHead, ResponseBody, ResponseHead, Version};
@@ -39,6 +40,8 @@ pub struct Onward<'a> {
     pub trace: Option<&'a TraceOnward>,
     /// Further fields; each replaces the client's of that name.
     pub added: &'a [(&'static str, &'a [u8])],
+    /// What is done to the client's fields besides.
+    pub edits: Edits<'a>,
     /// Whether names with underscores pass.
     pub underscore_fields: bool,
     /// Whether to ask for a WebSocket.
@@ -60,6 +63,8 @@ pub struct Back<'a> {
     pub body: ResponseBody,
     /// The date as IMF-fixdate, for a final response that has none.
     pub date: &'a [u8],
+    /// What is done to the upstream's fields besides.
+    pub edits: Edits<'a>,
     /// Whether this is the agreed 101.
     pub upgrade_websocket: bool,
 }
@@ -85,7 +90,7 @@ pub fn request(out: &mut Vec<u8>, head: &Framed<RequestHead<'_>>, onward: &Onwar
         let before = if head.version == Version::Http11 { b"Via: 1.1 " } else { b"Via: 1.0 " };
         put_line(out, before, name);
     }
-    if !onward.request_id.is_empty() {
+    if !onward.request_id.is_empty() && !onward.edits.take_away(b"didi-header-rid") {
         put_line(out, b"didi-header-rid: ", onward.request_id);
     }
     if let Some(TraceOnward { parent, .. }) = onward.trace {
@@ -93,8 +98,11 @@ pub fn request(out: &mut Vec<u8>, head: &Framed<RequestHead<'_>>, onward: &Onwar
         put_line(out, b"didi-header-spanid: ", &parent.parent.text());
     }
     for (name, value) in onward.added {
-        put(out, name.as_bytes(), value);
+        if !onward.edits.take_away(name.as_bytes()) {
+            put(out, name.as_bytes(), value);
+        }
     }
+    onward.edits.put(out);
     out.extend_from_slice(b"\r\n");
 }
 
@@ -112,7 +120,7 @@ fn request_fields(out: &mut Vec<u8>, head: &RequestHead<'_>, onward: &Onward<'_>
     }
     for (position, field) in head.fields.iter().enumerate() {
         let is_replaced = || onward.added.iter().any(|(name, _)| name.eq_ignore_ascii_case(field.name));
-        if !dropped.contains(position) && !is_replaced() {
+        if !dropped.contains(position) && !is_replaced() && !onward.edits.take_away(field.name.as_bytes()) {
             put_field(out, field);
         }
     }
@@ -192,7 +200,7 @@ pub fn response(out: &mut Vec<u8>, head: &Framed<ResponseHead<'_>>, back: &Back<
     out.extend_from_slice(head.reason);
     out.extend_from_slice(b"\r\n");
     for (position, field) in head.fields.iter().enumerate() {
-        if !head.marks.dropped.contains(position) {
+        if !head.marks.dropped.contains(position) && !back.edits.take_away(field.name.as_bytes()) {
             put_field(out, field);
         }
     }
@@ -202,6 +210,7 @@ pub fn response(out: &mut Vec<u8>, head: &Framed<ResponseHead<'_>>, back: &Back<
         }
     } else {
         final_fields(out, head, back);
+        back.edits.put(out);
     }
     out.extend_from_slice(b"\r\n");
 }
@@ -217,7 +226,8 @@ fn final_fields(out: &mut Vec<u8>, head: &ResponseHead<'_>, back: &Back<'_>) {
         ResponseBody::UntilClose => {}
         // To HEAD and with 304 the length is that of the body which is not sent (RFC 9110 section 8.6).
         ResponseBody::None => {
-            if let Some(length) = head.content_length.filter(|_| head.status != 204) {
+            let untold = head.status == 204 || back.edits.take_away(b"content-length");
+            if let Some(length) = head.content_length.filter(|_| !untold) {
                 put_length(out, length);
             }
         }

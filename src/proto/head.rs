@@ -74,8 +74,10 @@ pub enum Method {
 }
 
 impl Method {
+    /// The method of this name.
     #[inline]
-    fn of(text: &[u8]) -> Self {
+    #[must_use]
+    pub fn of(text: &[u8]) -> Self {
         match text {
             b"GET" => Self::Get,
             b"HEAD" => Self::Head,

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::cases::{self, GET, LIMITS, decoded};
 use super::chunked::{CHUNK_END, put_chunk_head, put_last_chunk};
+use super::edits::Edits;
 use super::forward::{self, Back, Onward};
 use super::head::{Body, Method, ResponseBody, Version};
 use super::trace_context::{Incoming, SpanId, TraceId, TraceOnward, TraceParent};
@@ -187,7 +188,7 @@ proptest! {
             let trace = TraceOnward { incoming: Incoming::read(head.fields), parent };
             forward::request(&mut out, head, &Onward {
                 path: b"/b", query: Some(b"q"), host: b"origin", body: head.body, client: b"::1", peer: b"::1", trusted, proto: "http",
-                via: Some(b"gk"), request_id: b"id", trace: Some(&trace), added: &[("x-a", b"b")], underscore_fields, upgrade_websocket: head.upgrade_websocket,
+                via: Some(b"gk"), request_id: b"id", trace: Some(&trace), added: &[("x-a", b"b")], edits: Edits::default(), underscore_fields, upgrade_websocket: head.upgrade_websocket,
                 expect_continue: false, te_trailers: head.te_trailers,
             });
             out
@@ -209,7 +210,7 @@ proptest! {
         let (sent, meant) = cases::answered(received.as_bytes(), &asked, |head| {
             let meant = head.body.onward(client_version);
             let mut out = Vec::new();
-            forward::response(&mut out, head, &Back { client_version, close: false, body: meant, date: b"now", upgrade_websocket: false });
+            forward::response(&mut out, head, &Back { client_version, close: false, body: meant, date: b"now", edits: Edits::default(), upgrade_websocket: false });
             (out, meant)
         });
         let verdict = cases::response(&sent, &asked, limits::RESPONSE_HEAD_BYTES_MAX, |head| (head.body, head.keep_alive, head.has_date));

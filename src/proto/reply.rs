@@ -3,13 +3,32 @@
 //! In scope: the bytes of an answer. Out of scope: which answer (`end` has the table), whether the
 //! connection lives on.
 
+use super::edits::Edits;
 use super::forward::put_length;
+
+/// What an answer of our own holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content<'a> {
+    /// GateKeeper's JSON.
+    Envelope,
+    /// These bytes.
+    Bytes {
+        /// Their type.
+        content_type: &'a [u8],
+        /// All of them.
+        bytes: &'a [u8],
+    },
+    /// Nothing, as with 204 and 304.
+    Nothing,
+}
 
 /// An answer made by this gateway.
 #[derive(Clone, Copy, Debug)]
 pub struct Reply<'a> {
     /// The status.
     pub status: u16,
+    /// Its body.
+    pub content: Content<'a>,
     /// GateKeeper's own number; 0 means no error.
     pub errno: u16,
     /// The error in words.
@@ -28,6 +47,8 @@ pub struct Reply<'a> {
     pub http10_keep_alive: bool,
     /// Further fields.
     pub fields: &'a [(&'static str, &'a [u8])],
+    /// What is put on it besides; it takes the place of a further field of the same name.
+    pub edits: Edits<'a>,
 }
 
 /// The field that says why this gateway answers: a code of `end`'s table.
@@ -41,7 +62,11 @@ pub(super) const KEEP_ALIVE: &[u8] = b"Connection: keep-alive\r\n";
 pub fn render(out: &mut Vec<u8>, reply: &Reply<'_>) -> usize {
     // The body first, to know its length; then the head is turned round before it.
     let start = out.len();
-    body(out, reply);
+    match reply.content {
+        Content::Envelope => envelope(out, reply),
+        Content::Bytes { bytes, .. } => out.extend_from_slice(bytes),
+        Content::Nothing => {}
+    }
     let body_bytes = out.len() - start;
     head(out, reply, body_bytes as u64);
     out[start..].rotate_left(body_bytes);
@@ -59,14 +84,27 @@ fn head(out: &mut Vec<u8>, reply: &Reply<'_>, body_bytes: u64) {
     out.extend_from_slice(reason_phrase(reply.status).as_bytes());
     out.extend_from_slice(b"\r\nDate: ");
     out.extend_from_slice(reply.date);
-    out.extend_from_slice(b"\r\nContent-Type: application/json; charset=utf-8\r\n");
-    put_length(out, body_bytes);
-    for (name, value) in reply.fields {
+    out.extend_from_slice(b"\r\n");
+    let content_type = match reply.content {
+        Content::Envelope => Some(&b"application/json; charset=utf-8"[..]),
+        Content::Bytes { content_type, .. } => Some(content_type),
+        Content::Nothing => None,
+    };
+    if let Some(content_type) = content_type {
+        if !reply.edits.take_away(b"content-type") {
+            out.extend_from_slice(b"Content-Type: ");
+            out.extend_from_slice(content_type);
+            out.extend_from_slice(b"\r\n");
+        }
+        put_length(out, body_bytes);
+    }
+    for (name, value) in reply.fields.iter().filter(|(name, _)| !reply.edits.take_away(name.as_bytes())) {
         out.extend_from_slice(name.as_bytes());
         out.extend_from_slice(b": ");
         out.extend_from_slice(value);
         out.extend_from_slice(b"\r\n");
     }
+    reply.edits.put(out);
     if reply.close {
         out.extend_from_slice(CLOSE);
     } else if reply.http10_keep_alive {
@@ -75,7 +113,7 @@ fn head(out: &mut Vec<u8>, reply: &Reply<'_>, body_bytes: u64) {
     out.extend_from_slice(b"\r\n");
 }
 
-fn body(out: &mut Vec<u8>, reply: &Reply<'_>) {
+fn envelope(out: &mut Vec<u8>, reply: &Reply<'_>) {
     out.extend_from_slice(b"{\"errno\":");
     out.extend_from_slice(itoa::Buffer::new().format(reply.errno).as_bytes());
     out.extend_from_slice(b",\"errmsg\":\"");
@@ -162,6 +200,7 @@ mod tests {
     fn sample() -> Reply<'static> {
         Reply {
             status: 404,
+            content: Content::Envelope,
             errno: 404,
             errmsg: "module not found",
             data: "",
@@ -171,6 +210,7 @@ mod tests {
             head_only: false,
             http10_keep_alive: false,
             fields: &[],
+            edits: Edits::default(),
         }
     }
 

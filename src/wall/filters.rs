@@ -9,7 +9,8 @@ use std::sync::Arc;
 use httparse::Header;
 
 use crate::filter::{Connection, HttpFilter, Refusal, Request, Response, TcpFilter, Verdict};
-use crate::proto::{coding, edits};
+use crate::proto::coding;
+use crate::proto::edits::{self, Edit};
 
 /// The filters of one service, in the order of the file.
 #[derive(Debug, Default)]
@@ -81,12 +82,9 @@ impl Filters {
 /// Notes among the changes to a head that the upstream is asked for no content coding that could not be undone; a filter
 /// may still ask for another. The first list is room to work in.
 pub fn narrow(fields: &[Header<'_>], accepted: &mut Vec<u8>, list: &mut Vec<u8>) {
-    const NAME: &str = "Accept-Encoding";
     accepted.clear();
     if coding::narrow(fields, accepted) {
-        // The name may be changed, and the value is made of parts of one that a field has.
-        let noted = edits::note_removal(list, NAME).and_then(|()| edits::note_addition(list, NAME, accepted));
-        debug_assert_eq!(noted, Ok(()));
+        edits::push(list, Edit::Set, b"Accept-Encoding", accepted);
     }
 }
 

@@ -6,10 +6,17 @@
 
 pub mod access;
 pub mod addresses;
+pub mod attribute;
 pub mod calendar;
+pub mod composition;
+pub mod condition;
+pub mod cors;
+pub mod default_answer;
 pub mod epoch;
+pub mod expression;
 pub mod filters;
 pub mod forwarded;
+pub mod headers;
 pub mod health;
 pub mod journal;
 pub mod link;
@@ -21,6 +28,8 @@ pub mod routes;
 pub mod secret;
 pub mod slot;
 pub mod snapshot;
+pub mod split;
 pub mod tenants;
 pub mod timing;
 pub mod trace;
+pub mod validation;

@@ -10,6 +10,10 @@
 //! (`rewrite::form`), so a pattern may be written in any script. What leaves is encoded again, starts with
 //! `/` and has no dot segment: `^/a(.*) $1` makes `/b` of `/a../b`, never `/../b`.
 //!
+//! That is the mode `first`. In the mode `sequence` each item sees what the ones before it have made. In the mode
+//! `expression` the text is a [`Composition`] that takes the place of path and query. Before either, a rule may lose
+//! its prefix (`strip`).
+//!
 //! An item `^/literal(.*) /other$1`, nearly all there are, takes no regex engine; the engine's time is linear in
 //! the path for each match, and matches are bounded. Out of scope: picking the rule (`routes`), the query, which
 //! no item sees.
@@ -21,13 +25,32 @@ mod scratch;
 mod substitution;
 mod template;
 
+pub(super) use form::climbs;
+pub(super) use form::decoded as match_form;
 use item::{Item, Outcome, Remark, split};
+pub(super) use pattern::from_go;
 pub use scratch::RewriteScratch;
+
+use super::composition::Composition;
 
 /// The compiled `url_rewrite` of one rule.
 #[derive(Clone, Debug, Default)]
 pub struct Rewrite {
     items: Box<[Item]>,
+    mode: Mode,
+    /// So many bytes are taken off the front of each path first.
+    strip: usize,
+    composition: Option<Box<Composition>>,
+}
+
+/// What items see, and which of them count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Each sees the original path, and the first that changes it wins.
+    #[default]
+    First,
+    /// Each sees what the ones before it have made.
+    Sequence,
 }
 
 /// What is to be said of an item of a `url_rewrite`.
@@ -71,13 +94,37 @@ impl Rewrite {
                 message,
             }));
         }
-        (Self { items: items.into() }, faults)
+        (Self { items: items.into(), ..Self::default() }, faults)
     }
 
-    /// Whether there is no item.
+    /// The same, where items count so and this many bytes of each path are taken off first.
+    #[must_use]
+    pub fn with(self, mode: Mode, strip: usize) -> Self {
+        Self { mode, strip, ..self }
+    }
+
+    /// A target that is composed.
+    #[must_use]
+    pub fn composed(composition: Composition) -> Self {
+        Self { composition: Some(Box::new(composition)), ..Self::default() }
+    }
+
+    /// What composes the target; it takes the place of path and query.
+    #[must_use]
+    pub fn composition(&self) -> Option<&Composition> {
+        self.composition.as_deref()
+    }
+
+    /// Whether every path stays.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.items.is_empty()
+        self.items.is_empty() && self.strip == 0
+    }
+
+    /// Whether a prefix is taken off first.
+    #[must_use]
+    pub fn strips(&self) -> bool {
+        self.strip > 0
     }
 
     /// Pattern and template of every item, as written.
@@ -97,6 +144,10 @@ impl Rewrite {
         if self.is_empty() {
             return Rewritten { path, item: None };
         }
+        let path = if self.strip > 0 { self.stripped(path) } else { path };
+        if self.mode == Mode::Sequence {
+            return self.in_sequence(path, scratch);
+        }
         let RewriteScratch { form, result, wire, caches } = scratch;
         let form = form::decoded(path, form);
         for (n, item) in self.items.iter().enumerate() {
@@ -108,6 +159,37 @@ impl Rewrite {
             return Rewritten { path: form::encoded(made, wire), item: Some(n) };
         }
         Rewritten { path, item: None }
+    }
+
+    /// The rest behind the rule's prefix.
+    fn stripped<'a>(&self, path: &'a [u8]) -> &'a [u8] {
+        match path.get(self.strip..) {
+            Some([]) => b"/",
+            Some(rest) => rest,
+            None => path,
+        }
+    }
+
+    /// Every item, one after another; the last that changed something is named.
+    fn in_sequence<'a>(&self, path: &'a [u8], scratch: &'a mut RewriteScratch) -> Rewritten<'a> {
+        let RewriteScratch { form, result, wire, caches } = scratch;
+        let mut current = std::mem::take(form);
+        let decoded = form::decoded(path, &mut current);
+        if std::ptr::eq(decoded, path) {
+            current.clear();
+            current.extend_from_slice(path);
+        }
+        let mut last = None;
+        for (n, item) in self.items.iter().enumerate() {
+            match item.replace_all(&current, result, caches) {
+                Outcome::Same => continue,
+                Outcome::Tail(start) => drop(current.drain(..start)),
+                Outcome::Made => std::mem::swap(&mut current, result),
+            }
+            last = Some(n);
+        }
+        *form = current;
+        Rewritten { path: if last.is_some() { form::encoded(form, wire) } else { path }, item: last }
     }
 }
 

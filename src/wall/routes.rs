@@ -1,62 +1,273 @@
-//! The index from a path to the service that answers it.
+//! The index from a request to the rule that answers it.
 //!
-//! The first rule in file order that equals the path, or is a prefix of it by whole segments, wins.
-//! A rule below an earlier one can never win, so it is left out of the index; of those that stay, a
-//! longer match is always the earlier in the file, and the longest hit is the answer. A lookup probes one hash
-//! table at segment boundaries, and only at lengths some rule has, so neither the number of rules nor a path
-//! of nothing but slashes makes it dear. Out of scope: normalising the path, what the service then does.
+//! Rules have an order in which they are tried, and the first that takes a request wins: [`Route::takes`] says what
+//! that means for one rule, [`Routes::find`] gives the answer of trying all, at a cost that does not grow with
+//! their number. Paths are looked up in a tree (`tree`), hosts choose among several trees (`hosts`), regular
+//! expressions are one set (`expressions`). Out of scope: normalising the path, putting rules in their order, what
+//! the service then does.
 
-use hashbrown::HashMap;
+mod expressions;
+mod filter;
+mod hosts;
+mod pattern;
+mod tree;
 
-use super::rewrite::Rewrite;
+pub use expressions::check;
+use expressions::{Expressions, States};
+pub use filter::{Filter, Host, Methods};
+use hosts::Hosts;
+pub use pattern::{Parameter, Pattern, Segment};
+use tree::{Ends, Entry, NONE, Tree};
+
+use super::attribute::Parts;
+use super::rewrite::{Rewrite, match_form};
 use crate::ids::ServiceId;
+use crate::proto::head::{self, Method, RequestHead};
 
 /// One `[[module.match_rule]]` of an http service.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Route {
     /// Whose rule.
     pub service: ServiceId,
-    /// The canonical prefix, without a trailing slash; empty matches every path.
+    /// How the path is compared.
+    pub kind: Kind,
+    /// The canonical prefix, without a trailing slash (empty matches every path), or the canonical path; of a pattern or
+    /// an expression its text.
     pub rule: Box<[u8]>,
+    /// What else is demanded.
+    pub filter: Filter,
+    /// Rules with a higher one are tried first.
+    pub priority: i32,
+    /// Its place among the rules of the file, from 1.
+    pub number: usize,
     /// What becomes of the path.
     pub rewrite: Rewrite,
 }
 
-/// The rules of every http service, in file order, indexed.
+/// How a rule compares paths.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `url_prefix`: the path or one below it, by whole segments.
+    Prefix,
+    /// `url_exact`: this path.
+    Exact,
+    /// `url_pattern`.
+    Pattern(Pattern),
+    /// `url_regex`: found in the path's match form.
+    Regex,
+}
+
+/// A request, as rules see it.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Its canonical path.
+    pub path: &'a [u8],
+    /// The authority it asks for.
+    pub host: &'a [u8],
+    /// Its method.
+    pub method: &'a [u8],
+    /// Where conditions look.
+    pub parts: Parts<'a>,
+    methods: u16,
+}
+
+impl<'a> Asked<'a> {
+    /// The request of this head for this canonical path.
+    #[must_use]
+    pub fn of(path: &'a [u8], head: &RequestHead<'a>) -> Self {
+        let mut methods = filter::bit(head.method);
+        if head.method == Method::Options {
+            // A preflight (Fetch section 4.8) asks on behalf of the request to come, and goes where that will.
+            let coming = head::field(head.fields, "access-control-request-method");
+            methods |= coming.map_or(0, |method| filter::bit(Method::of(method)));
+        }
+        Self { path, host: head.host, method: head.method_text, parts: Parts::of(head), methods }
+    }
+
+    /// A `GET` of this path that says nothing else.
+    #[must_use]
+    pub fn get(path: &'a [u8]) -> Self {
+        Self { path, host: b"", method: b"GET", parts: Parts::default(), methods: filter::bit(Method::Get) }
+    }
+}
+
+/// Memory for lookups that lasts from one request to the next; one per worker.
+#[derive(Debug, Default)]
+pub struct RouteScratch {
+    host: Vec<u8>,
+    form: Vec<u8>,
+    /// A decoded value of an attribute.
+    pub value: Vec<u8>,
+    states: States,
+}
+
+impl Route {
+    /// What its path begins with, as a canonical prefix; empty where that is nothing certain.
+    #[must_use]
+    pub fn beginning(&self) -> Vec<u8> {
+        match &self.kind {
+            Kind::Prefix | Kind::Exact => self.rule.to_vec(),
+            Kind::Pattern(pattern) => pattern.beginning(),
+            Kind::Regex => Vec::new(),
+        }
+    }
+
+    /// Whether its path is the request's.
+    #[must_use]
+    pub fn takes_path(&self, path: &[u8]) -> bool {
+        match &self.kind {
+            Kind::Prefix => covers(&self.rule, path),
+            Kind::Exact => *self.rule == *path,
+            Kind::Pattern(pattern) => pattern.takes(path),
+            Kind::Regex => self.alone().is_some_and(|set| {
+                let form = &mut Vec::new();
+                set.find(match_form(path, form), NONE, &mut States::default(), |_| true) != NONE
+            }),
+        }
+    }
+
+    /// Whether its host is the request's.
+    #[must_use]
+    pub fn takes_host(&self, asked: &Asked<'_>) -> bool {
+        self.filter.has_host(hosts::name(asked.host, &mut Vec::new()))
+    }
+
+    /// Whether its method is the request's, or that of the request to come.
+    #[must_use]
+    pub fn takes_method(&self, asked: &Asked<'_>) -> bool {
+        let methods = Filter { methods: self.filter.methods.clone(), ..Filter::default() };
+        methods.methods.bits & asked.methods != 0 && methods.lets(asked.method, &asked.parts, &mut Vec::new())
+    }
+
+    /// Whether it takes the request: the slow way, which needs nothing but the rule.
+    #[must_use]
+    pub fn takes(&self, asked: &Asked<'_>) -> bool {
+        let held = |condition: &super::condition::Condition| condition.holds(&asked.parts, &mut Vec::new());
+        self.takes_path(asked.path)
+            && self.takes_host(asked)
+            && self.takes_method(asked)
+            && self.filter.conditions.iter().all(held)
+    }
+
+    fn alone(&self) -> Option<Expressions> {
+        Expressions::new(&[(self.expression(), 0)]).ok()
+    }
+
+    fn expression(&self) -> &str {
+        str::from_utf8(&self.rule).unwrap_or_default()
+    }
+
+    /// The segments that lead to its node, and how it ends there.
+    fn segments(&self) -> (Vec<Segment>, Ends) {
+        let constants = || self.rule.split(|&byte| byte == b'/').skip(1).map(|text| Segment::Constant(text.into()));
+        match &self.kind {
+            Kind::Prefix => (constants().collect(), Ends::Prefix),
+            Kind::Exact => (constants().collect(), Ends::Exact),
+            Kind::Pattern(pattern) => {
+                let ends = if pattern.segments().last() == Some(&Segment::Rest) { Ends::Rest } else { Ends::Pattern };
+                (pattern.segments().to_vec(), ends)
+            }
+            Kind::Regex => (Vec::new(), Ends::Prefix),
+        }
+    }
+}
+
+/// The rules of every http service, in the order in which they are tried, indexed.
 #[derive(Debug, Default)]
 pub struct Routes {
     routes: Box<[Route]>,
-    index: Index,
+    tree: Tree,
+    hosts: Hosts,
+    /// The tree of rules that name no host.
+    anywhere: Option<u32>,
+    expressions: Option<Expressions>,
 }
 
 impl Routes {
-    /// Indexes the rules, given in file order.
-    #[must_use]
-    pub fn new(routes: Vec<Route>) -> Self {
-        let mut index = Index::default();
-        for (position, route) in routes.iter().enumerate() {
-            index.insert(&route.rule, position);
+    /// Indexes the rules, given in the order in which they are tried.
+    ///
+    /// # Errors
+    /// Those that are expressions are too large together.
+    pub fn build(routes: Vec<Route>) -> Result<Self, String> {
+        let mut all = Self { routes: routes.into(), ..Self::default() };
+        let mut expressions = Vec::new();
+        for (route, rank) in all.routes.iter().zip(0..NONE) {
+            if route.kind == Kind::Regex {
+                expressions.push((route.expression(), rank));
+                continue;
+            }
+            let (segments, ends) = route.segments();
+            let Filter { hosts, methods, .. } = &route.filter;
+            let entry = Entry { rank, methods: methods.bits, ends, guarded: route.filter.is_guarded() };
+            let tree = &mut all.tree;
+            for host in hosts {
+                let root = all.hosts.root(host, || tree.root());
+                tree.insert(root, &segments, entry);
+            }
+            if hosts.is_empty() {
+                let root = *all.anywhere.get_or_insert_with(|| tree.root());
+                tree.insert(root, &segments, entry);
+            }
         }
-        Self { routes: routes.into(), index }
+        all.expressions = if expressions.is_empty() { None } else { Some(Expressions::new(&expressions)?) };
+        Ok(all)
     }
 
-    /// The first rule in file order that equals the path or is a whole-segment prefix of it.
+    /// The first rule that takes the request.
     #[must_use]
-    pub fn find(&self, path: &[u8]) -> Option<&Route> {
-        self.position(path).map(|position| &self.routes[position])
+    pub fn find(&self, asked: &Asked<'_>, scratch: &mut RouteScratch) -> Option<&Route> {
+        self.position(asked, scratch).map(|position| &self.routes[position])
     }
 
-    /// Where in [`Routes::all`] the answer of [`Routes::find`] stands. For a rule's own text it is
-    /// another, earlier rule when that one shadows it.
+    /// Where in [`Routes::all`] the answer of [`Routes::find`] stands.
     #[must_use]
-    pub fn position(&self, path: &[u8]) -> Option<usize> {
-        self.index.find(path)
+    pub fn position(&self, asked: &Asked<'_>, scratch: &mut RouteScratch) -> Option<usize> {
+        let RouteScratch { host, form, value, states } = scratch;
+        let mut admits = |entry: &Entry| {
+            entry.methods & asked.methods != 0
+                && (!entry.guarded || self.routes[entry.rank as usize].filter.lets(asked.method, &asked.parts, value))
+        };
+        let mut best = NONE;
+        let mut name: &[u8] = b"";
+        if !self.hosts.is_empty() || self.expressions.is_some() {
+            name = hosts::name(asked.host, host);
+            for root in self.hosts.roots(name) {
+                best = self.tree.find(root, asked.path, best, &mut admits);
+            }
+        }
+        if let Some(root) = self.anywhere {
+            best = self.tree.find(root, asked.path, best, &mut admits);
+        }
+        if let Some(expressions) = self.expressions.as_ref().filter(|expressions| expressions.least() < best) {
+            best = expressions.find(match_form(asked.path, form), best, states, |rank| {
+                let filter = &self.routes[rank as usize].filter;
+                filter.methods.bits & asked.methods != 0
+                    && filter.has_host(name)
+                    && filter.lets(asked.method, &asked.parts, value)
+            });
+        }
+        (best != NONE).then_some(best as usize)
     }
 
-    /// Every rule in file order.
+    /// Every rule in the order in which they are tried.
     #[must_use]
     pub fn all(&self) -> &[Route] {
         &self.routes
+    }
+
+    /// An earlier rule that takes every request that this one could, as far as their texts tell.
+    #[must_use]
+    pub fn shadow(&self, position: usize) -> Option<usize> {
+        let route = &self.routes[position];
+        let same_path = route.kind == Kind::Exact;
+        let wider = |entry: &Entry| {
+            (entry.ends == Ends::Prefix || same_path) && self.routes[entry.rank as usize].filter.is_wider(&route.filter)
+        };
+        let of_host = route.filter.hosts.first().and_then(|host| self.hosts.root_of(host));
+        let (beginning, own) = (route.beginning(), u32::try_from(position).unwrap_or(NONE));
+        let roots = of_host.into_iter().chain(self.anywhere);
+        let best = roots.fold(own, |best, root| self.tree.find(root, &beginning, best, wider));
+        (best != own).then_some(best as usize)
     }
 }
 
@@ -67,145 +278,5 @@ pub fn covers(rule: &[u8], path: &[u8]) -> bool {
     rule.is_empty() || path.strip_prefix(rule).is_some_and(|rest| rest.first().is_none_or(|&byte| byte == b'/'))
 }
 
-/// Rules no earlier rule covers, by their text.
-#[derive(Debug, Default)]
-struct Index {
-    positions: HashMap<Box<[u8]>, usize>,
-    /// The empty rule's position.
-    everything: Option<usize>,
-    /// Bit n: some rule is n bytes long.
-    lengths: Vec<u64>,
-    /// Bytes of the longest rule.
-    longest: usize,
-    /// Slashes in the rule that has most.
-    deepest: usize,
-}
-
-impl Index {
-    fn insert(&mut self, rule: &[u8], position: usize) {
-        if self.find(rule).is_some() {
-            return;
-        }
-        if rule.is_empty() {
-            self.everything = Some(position);
-            return;
-        }
-        self.longest = self.longest.max(rule.len());
-        self.deepest = self.deepest.max(memchr::memchr_iter(b'/', rule).count());
-        self.lengths.resize(self.longest / 64 + 1, 0);
-        self.lengths[rule.len() / 64] |= 1 << (rule.len() % 64);
-        self.positions.insert(rule.into(), position);
-    }
-
-    /// The longest indexed rule that covers the path.
-    fn find(&self, path: &[u8]) -> Option<usize> {
-        let within = &path[..path.len().min(self.longest + 1)];
-        if path.len() <= self.longest
-            && let Some(position) = self.exactly(path)
-        {
-            return Some(position);
-        }
-        let ends = memchr::memchr_iter(b'/', within).take(self.deepest + 1);
-        ends.fold(self.everything, |hit, end| self.exactly(&path[..end]).or(hit))
-    }
-
-    /// The rule with this text; at most `longest` bytes may be asked for.
-    fn exactly(&self, rule: &[u8]) -> Option<usize> {
-        if self.lengths.get(rule.len() / 64)? >> (rule.len() % 64) & 1 == 0 {
-            return None;
-        }
-        self.positions.get(rule).copied()
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn routes(rules: &[impl AsRef<[u8]>]) -> Routes {
-        let route = |(n, rule): (usize, &_)| Route {
-            service: ServiceId(n as u32),
-            rule: AsRef::<[u8]>::as_ref(rule).into(),
-            rewrite: Rewrite::default(),
-        };
-        Routes::new(rules.iter().enumerate().map(|(n, rule)| route((n, rule))).collect())
-    }
-
-    fn scan(routes: &Routes, path: &[u8]) -> Option<usize> {
-        routes.all().iter().position(|route| covers(&route.rule, path))
-    }
-
-    #[test]
-    fn a_rule_matches_itself_and_what_lies_below_it_only() {
-        let routes = routes(&["/gatekeeper/test_http"]);
-        assert_eq!(routes.position(b"/gatekeeper/test_http"), Some(0));
-        assert_eq!(routes.position(b"/gatekeeper/test_http/"), Some(0));
-        assert_eq!(routes.position(b"/gatekeeper/test_http/a/b"), Some(0));
-        assert_eq!(routes.position(b"/gatekeeper/test_http2"), None);
-        assert_eq!(routes.position(b"/gatekeeper"), None);
-        assert_eq!(routes.position(b"/"), None);
-    }
-
-    #[test]
-    fn file_order_decides_not_length() {
-        assert_eq!(routes(&["/a", "/a/b"]).position(b"/a/b/c"), Some(0));
-        assert_eq!(routes(&["/a/b", "/a"]).position(b"/a/b/c"), Some(0));
-        assert_eq!(routes(&["/a/b", "/a"]).position(b"/a/c"), Some(1));
-    }
-
-    #[test]
-    fn the_first_of_two_equal_rules_wins() {
-        assert_eq!(routes(&["/x", "/a", "/a"]).position(b"/a"), Some(1));
-    }
-
-    #[test]
-    fn the_empty_rule_takes_what_no_earlier_rule_takes() {
-        let routes = routes(&["/a", "", "/b"]);
-        assert_eq!(routes.position(b"/a/1"), Some(0));
-        assert_eq!(routes.position(b"/b"), Some(1));
-        assert_eq!(routes.position(b"*"), Some(1));
-    }
-
-    #[test]
-    fn a_shadowed_rule_is_found_by_looking_up_its_own_text() {
-        let routes = routes(&["/a", "/a/b"]);
-        assert_eq!(routes.position(&routes.all()[1].rule), Some(0));
-    }
-
-    #[test]
-    fn no_rules_no_route() {
-        assert!(Routes::new(Vec::new()).find(b"/").is_none());
-    }
-
-    #[test]
-    fn slashes_are_probed_no_deeper_than_rules_go() {
-        let routes = routes(&["/a/b", "/c"]);
-        let boundaries = memchr::memchr_iter(b'/', &[b'/'; 8192]).take(routes.index.deepest + 1).count();
-        assert_eq!(boundaries, 3);
-        assert_eq!(routes.position(&[b'/'; 8192]), None);
-    }
-
-    #[test]
-    fn five_thousand_rules_all_find_their_own() {
-        let rules: Vec<_> = (0..5_000).map(|n| format!("/gatekeeper/service_{n}")).collect();
-        let routes = routes(&rules);
-        for (n, rule) in rules.iter().enumerate() {
-            assert_eq!(routes.position(format!("{rule}/x/y").as_bytes()), Some(n));
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn the_index_answers_as_the_scan(
-            rules in prop::collection::vec("(/[ab]{0,2}){0,4}", 0..12),
-            paths in prop::collection::vec("(/[ab]{0,2}){0,6}|[ab/]{0,9}", 1..24),
-        ) {
-            let routes = routes(&rules);
-            for path in &paths {
-                prop_assert_eq!(routes.position(path.as_bytes()), scan(&routes, path.as_bytes()), "{:?}", path);
-            }
-        }
-    }
-}
+mod tests;

@@ -12,11 +12,16 @@ use ipnet::IpNet;
 
 use super::access::{Access, AddressSet};
 use super::calendar::Calendar;
+use super::cors::Cors;
+use super::default_answer::DefaultAnswer;
 use super::filters::Filters;
+use super::headers::HeaderRules;
 use super::rate::Rate;
 use super::routes::Routes;
+use super::split::Splits;
 use super::tenants::Tenants;
 use super::trace::Sampling;
+use super::validation::Validation;
 use crate::ids::{EndpointId, ServiceId};
 
 /// One configuration, compiled and frozen.
@@ -79,6 +84,8 @@ impl Snapshot {
 pub struct HttpRules {
     /// Only paths below this canonical prefix reach a service; empty means every path.
     pub route_prefix: Box<[u8]>,
+    /// Of rules with equal priority the more specific is tried first, else the earlier in the file.
+    pub specific_first: bool,
     /// `Host` sent to every upstream whose service does not say otherwise; `None`: the node's.
     pub fixed_host: Option<Box<[u8]>>,
     /// From the first byte of a request to the end of its head.
@@ -121,10 +128,34 @@ pub struct HttpRules {
     pub via: bool,
     /// Our own answers say in a field why.
     pub reason: bool,
+    /// How a request's id is told.
+    pub request_id: RequestIdRules,
     /// One exchange in so many is recorded for the request log, and each that ended early; 0 is none.
     pub log_sample: u32,
     /// Traces are told onward and sampled; `None` leaves what the client says of them.
     pub sampling: Option<Sampling>,
+}
+
+/// `[request_id]`: under which name a request's id is told, and whose word counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestIdRules {
+    /// The field; `None` is GateKeeper's own.
+    pub header: Option<Box<str>>,
+    /// A client's own id is kept.
+    pub from_client: bool,
+    /// The answer has it too.
+    pub on_answer: bool,
+}
+
+impl RequestIdRules {
+    /// GateKeeper's field.
+    pub const GATEKEEPER: &str = "didi-header-rid";
+
+    /// The field.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.header.as_deref().unwrap_or(Self::GATEKEEPER)
+    }
 }
 
 /// One `[[module]]`.
@@ -138,16 +169,30 @@ pub struct Service {
     pub client_rate: Option<Rate>,
     /// Largest request body in bytes; 0 is no limit.
     pub body_bytes_max: u64,
+    /// Largest request body that a rule reads whole before it decides.
+    pub read_body_bytes_max: u64,
     /// Trailers are passed on where the other side takes them.
     pub trailers: bool,
     /// Which `Host` the upstream sees.
     pub host: HostMode,
+    /// Fields that its requests and answers are given or relieved of.
+    pub headers: Option<Box<HeaderRules>>,
+    /// Which pages of other origins may read its answers.
+    pub cors: Option<Box<Cors>>,
+    /// What its requests must have.
+    pub validation: Option<Box<Validation>>,
+    /// What a client is told where no endpoint is asked, or none has answered.
+    pub default_answer: Option<Box<DefaultAnswer>>,
     /// Where requests go.
     pub upstream: Upstream,
     /// Of a service with `load_type = "tcp"`.
     pub tcp: Option<TcpRules>,
     /// What sees its requests, answers or connections; `None` is nothing.
     pub filters: Option<Box<Filters>>,
+    /// It is switched off.
+    pub down: bool,
+    /// A share of its requests goes elsewhere.
+    pub splits: Option<Box<Splits>>,
 }
 
 /// What only a tcp service has.

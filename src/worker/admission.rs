@@ -15,7 +15,8 @@ use super::buffer::Class;
 use super::shard::Shard;
 use crate::end::End;
 use crate::limits::REFUSALS_PER_SECOND_MAX;
-use crate::proto::reply::{self, REASON, Reply};
+use crate::proto::edits::Edits;
+use crate::proto::reply::{self, Content, REASON, Reply};
 use crate::wall::addresses::{Counted, NotCounted};
 
 /// What a door needs of its core.
@@ -95,6 +96,7 @@ fn tell(shard: &Shard, stream: BorrowedFd<'_>, end: End) -> u16 {
     let id = shard.request_id();
     let reply = Reply {
         status,
+        content: Content::Envelope,
         errno: status,
         errmsg: end.meaning().text,
         data: "",
@@ -104,6 +106,7 @@ fn tell(shard: &Shard, stream: BorrowedFd<'_>, end: End) -> u16 {
         head_only: false,
         http10_keep_alive: false,
         fields: if says_why { &reason } else { &[] },
+        edits: Edits::default(),
     };
     reply::render(out.vec(), &reply);
     // Nobody waits for somebody who is not let in: what the kernel does not take at once is lost.

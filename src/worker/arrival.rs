@@ -85,11 +85,11 @@ impl Partial {
     }
 }
 
-/// Bytes of this core's long heads and forms.
+/// Bytes of this core's long heads, and of bodies that are read whole.
 #[derive(Debug, Default)]
 pub struct LongHeads(Cell<usize>);
 
-/// What one long head, or form, takes of the room for all.
+/// What one long head, or body, takes of the room for all.
 pub struct Room {
     shard: Rc<Shard>,
     bytes: usize,

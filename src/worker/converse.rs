@@ -15,6 +15,7 @@ use super::answer::{self, Answered, Way};
 use super::buffer::{Class, Lease};
 use super::deadline::Deadline;
 use super::downstream::{Downstream, Switched};
+use super::dressing::Dressing;
 use super::filters::Answering;
 use super::io::{Connection, SendFault};
 use super::pace::Pace;
@@ -34,6 +35,8 @@ pub struct Talk<'t> {
     pub shard: &'t Shard,
     /// What holds for the exchange.
     pub terms: &'t Terms,
+    /// What the answer is dressed with.
+    pub dressing: &'t Dressing,
     /// The client may send its body.
     pub go: Cell<bool>,
     /// The request has gone up whole.
@@ -71,10 +74,11 @@ pub struct Failed {
 }
 
 impl<'t> Talk<'t> {
-    fn new(shard: &'t Shard, terms: &'t Terms, uploaded: bool, body_begun: bool) -> Self {
+    fn new(shard: &'t Shard, terms: &'t Terms, dressing: &'t Dressing, uploaded: bool, body_begun: bool) -> Self {
         Self {
             shard,
             terms,
+            dressing,
             go: Cell::new(!terms.expects_continue || body_begun),
             uploaded: Cell::new(uploaded),
             sent_us: Cell::new(0),
@@ -119,7 +123,7 @@ pub async fn attempt(
     if out.bytes().len() + here > out.capacity() {
         out = out.moved_to(shard.buffers.lease(Class::Large));
     }
-    // A form body that was read first is in `out` already.
+    // A body that was read first is in `out` already.
     let mut upload = Upload::new(terms.body, terms.trailers);
     let taken = upload
         .step(&mut head.bytes_mut()[terms.head_bytes..], out.vec(), terms.body_bytes_max)
@@ -129,7 +133,7 @@ pub async fn attempt(
     let in_hand = upload.is_done() && replayable;
     let beyond = upload.is_done() && head.bytes().len() > terms.head_bytes + taken;
     down.source.ahead = beyond || terms.upgrade_websocket;
-    let mut talk = Talk::new(shard, terms, upload.is_done(), taken > 0);
+    let mut talk = Talk::new(shard, terms, &down.dressing, upload.is_done(), taken > 0);
     if let Some(epoch) = epoch.as_ref().filter(|_| terms.filtered) {
         talk.filters = Some(Answering::new(epoch.clone(), head.bytes(), down.peer.address));
     }
@@ -164,33 +168,33 @@ pub async fn attempt(
         Failed { end, begun: talk.begun.get(), unsent: false, replayable: in_hand }
     })?;
 
-    let after = conclude(down, epoch, &talk, answered, (connection, seat));
+    let uploaded = talk.uploaded.get();
     drop(talk);
     head.advance(terms.head_bytes + taken);
-    Ok(after)
+    *epoch = None;
+    Ok(conclude(shard, down, terms, uploaded, answered, (connection, seat)))
 }
 
 /// The answer went down whole, or the connection becomes a tunnel: what becomes of either side.
 fn conclude(
+    shard: &Shard,
     down: &mut Downstream,
-    epoch: &mut Option<Rc<ShardEpoch>>,
-    talk: &Talk<'_>,
+    terms: &Terms,
+    uploaded: bool,
     answered: Answered,
     (connection, mut seat): (Connection, Seat),
 ) -> After {
-    let uploaded = talk.uploaded.get();
     match answered {
         Answered::Upgraded { early } => {
-            *epoch = None;
             // A tunnel is the longest of all exchanges.
             seat.slow_down();
-            let terms = tunnel::Terms::websocket(talk.terms.tunnel_idle_ms, talk.terms.tunnel_life_ms);
+            let terms = tunnel::Terms::websocket(terms.tunnel_idle_ms, terms.tunnel_life_ms);
             down.switched = Some(Box::new(Switched { connection, seat, early, terms }));
             After::Tunnel
         }
         Answered::Whole { close, reusable, peer_timeout_ms } => {
             if reusable && uploaded {
-                seat.keep(connection, peer_timeout_ms, talk.shard.clock.now_ms());
+                seat.keep(connection, peer_timeout_ms, shard.clock.now_ms());
             } else {
                 connection.tx.sever();
             }

@@ -9,6 +9,7 @@ use std::pin::pin;
 use super::account::Tab;
 use super::buffer::{Class, Lease};
 use super::deadline::{Deadline, Deadlines};
+use super::dressing::Dressing;
 use super::io::{Connection, Received, Receiver, Sender};
 use super::shard::Shard;
 use super::tunnel;
@@ -39,6 +40,8 @@ pub struct Downstream {
     pub whole: Option<Deadline>,
     /// Who it is: the socket's peer.
     pub peer: Peer,
+    /// What its answer is dressed with.
+    pub dressing: Dressing,
     /// The account of the request in hand.
     pub tab: Tab,
     /// The connection's place among those of its address.
@@ -118,7 +121,8 @@ impl Downstream {
             reading: deadlines.register(),
         };
         let (writing, peer) = (deadlines.register(), Peer::new(peer.ip().to_canonical()));
-        Self { source, tx, writing, whole: None, peer, tab: Tab::default(), counted, switched: None }
+        let (dressing, tab) = (Dressing::default(), Tab::default());
+        Self { source, tx, writing, whole: None, peer, dressing, tab, counted, switched: None }
     }
 
     /// The request in hand must be over within this; 0 is no limit.

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use super::account;
-use super::arrival::Room;
+use super::body::{self, WholeBody};
 use super::buffer::{Class, Lease};
 use super::converse::{self, Failed};
 use super::downstream::Downstream;
@@ -19,14 +19,15 @@ use super::plan::{Forward, Local, Plan, Question, Terms, plan};
 use super::reply::{self, Own};
 use super::session::{After, Done};
 use super::shard::{Shard, ShardEpoch};
-use super::upload::{Upload, receive_body};
+use super::upload::receive_body;
 use super::upstream::connect::{self, Leased};
 use super::upstream::pool::Kept;
 use super::upstream::replica::Tried;
 use crate::end::{End, Retry};
-use crate::limits::{FORM_BODY_BYTES_MAX, GATHERED_BODY_BYTES_MAX, RELOAD_ANSWER_MS};
+use crate::limits::{GATHERED_BODY_BYTES_MAX, RELOAD_ANSWER_MS};
 use crate::proto::head::Body;
-use crate::proto::reply::CONTINUE;
+use crate::proto::reply::Content;
+use crate::wall::default_answer::DefaultAnswer;
 use crate::wall::link::Report;
 
 /// What `/ping` says while the gateway stops, as `/reload` does.
@@ -46,7 +47,7 @@ pub enum Request {
 pub struct Dispatch {
     epoch: Option<Rc<ShardEpoch>>,
     head: Lease,
-    form: Option<Lease>,
+    body: Option<WholeBody>,
     forward: Forward,
     terms: Terms,
 }
@@ -70,9 +71,9 @@ impl Dispatch {
 
     /// Tells the client that there is no connection for it.
     pub async fn refuse(self: Box<Self>, shard: &Shard, down: &mut Downstream, end: End) -> Done {
-        let Self { head, terms, .. } = *self;
+        let Self { epoch, head, terms, .. } = *self;
         let failed = Failed { end, begun: false, unsent: true, replayable: true };
-        give_up(shard, down, head, &terms, &failed).await
+        give_up(shard, down, epoch.as_deref(), head, &terms, &failed).await
     }
 
     /// Takes the rest of a small body that is here already: sent with its head it costs one send instead of two.
@@ -96,7 +97,7 @@ impl Dispatch {
     async fn refuse_cut(self: Box<Self>, shard: &Shard, down: &mut Downstream, end: End) -> Done {
         let Self { head, terms, .. } = *self;
         let failed = Failed { end, begun: false, unsent: true, replayable: false };
-        give_up(shard, down, head, &terms, &failed).await
+        give_up(shard, down, None, head, &terms, &failed).await
     }
 
     /// Waits for the connection, for as long as the client waits for it.
@@ -169,7 +170,7 @@ fn decide(shard: &Shard, down: &mut Downstream, epoch: Rc<ShardEpoch>, head: Lea
     match plan_again(shard, Some(&epoch), down, &head, None, &Tried::default(), None) {
         Some(Plan::Forward(forward, terms)) => {
             down.bound_whole(shard, terms.request_timeout_ms);
-            Ok(Dispatch { epoch: Some(epoch), head, form: None, forward, terms })
+            Ok(Dispatch { epoch: Some(epoch), head, body: None, forward, terms })
         }
         Some(planned) => Err(Served::Rare(Box::new(Rare { planned, head, epoch: Some(epoch) }))),
         None => Err(Served::Incomplete(head)),
@@ -194,7 +195,7 @@ pub async fn refuse_broken(shard: &Shard, down: &mut Downstream, head: Lease, en
     let terms = Terms::unread(shard, &epoch.snapshot().http);
     down.tab.get().planned(epoch.epoch(), &terms, 0);
     drop(epoch);
-    refuse(shard, down, &terms, end.into(), After::Linger).await
+    refuse(shard, down, None, &terms, end.into(), After::Linger).await
 }
 
 /// Serves what needs no connection, or not yet: then it is ready for one. It takes no engine.
@@ -203,33 +204,36 @@ pub async fn refuse_broken(shard: &Shard, down: &mut Downstream, head: Lease, en
 /// What became of it, where it needs none.
 pub async fn serve_rare(shard: &Rc<Shard>, down: &mut Downstream, rare: Rare) -> Result<Dispatch, Done> {
     let Rare { mut planned, mut head, epoch } = rare;
-    let mut form = None;
-    if let Plan::Form(terms) = planned {
+    let mut body = None;
+    if let Plan::NeedBody(need, terms) = planned {
         down.bound_whole(shard, terms.request_timeout_ms);
-        planned = match read_form(shard, down, &mut head, &terms).await {
-            Ok(body) => {
-                form = Some(body);
-                let planned = plan_again(shard, epoch.as_deref(), down, &head, form.as_ref(), &Tried::default(), None);
-                planned.unwrap_or(Plan::Form(terms))
+        planned = match body::read(shard, down, &mut head, &terms, need.bytes_max).await {
+            Ok(whole) => {
+                body = Some(whole);
+                let admitted_on = need.admitted.then_some(&terms);
+                let (epoch, tried) = (epoch.as_deref(), Tried::default());
+                let planned = plan_again(shard, epoch, down, &head, body.as_ref(), &tried, admitted_on);
+                planned.unwrap_or(Plan::NeedBody(need, terms))
             }
             Err(end) => Plan::Refused(end.into(), Terms { body: Body::Chunked, ..terms }),
         };
     }
     Err(match planned {
-        Plan::Forward(forward, terms) => return Ok(Dispatch { epoch, head, form, forward, terms }),
+        Plan::Forward(forward, terms) => return Ok(Dispatch { epoch, head, body, forward, terms }),
         Plan::Local(local, terms) => {
             let after = own_after(down, head, &terms);
-            let outcome = answer_locally(shard, down, local, &terms, after).await;
+            let answer = epoch.as_deref().and_then(|epoch| default_answer(epoch, &terms));
+            let outcome = answer_locally(shard, down, local, &terms, answer, after).await;
             Done { outcome, after: if outcome.is_ok() { after } else { After::Close } }
         }
         Plan::Refused(denied, terms) => {
             // A body that is too large is not read, even where it is here already.
             let too_large = denied.end == End::BodyTooLarge;
             let after = if too_large { After::Linger } else { own_after(down, head, &terms) };
-            refuse(shard, down, &terms, denied, after).await
+            refuse(shard, down, epoch.as_deref(), &terms, denied, after).await
         }
-        // The form was read and names nobody.
-        Plan::Form(terms) => refuse(shard, down, &terms, End::TenantMissing.into(), After::Linger).await,
+        // Only without an epoch: a body in hand is not asked for again.
+        Plan::NeedBody(_, terms) => refuse(shard, down, None, &terms, End::Drained.into(), After::Linger).await,
     })
 }
 
@@ -238,15 +242,15 @@ fn plan_again(
     epoch: Option<&ShardEpoch>,
     down: &mut Downstream,
     head: &Lease,
-    form: Option<&Lease>,
+    body: Option<&WholeBody>,
     tried: &Tried,
     admitted_on: Option<&Terms>,
 ) -> Option<Plan> {
-    let Downstream { peer, tab, .. } = down;
-    let attempts = tab.get().attempts;
+    let Downstream { peer, tab, dressing, .. } = down;
+    let (attempts, service) = (tab.get().attempts, tab.get().service);
+    let (bytes, body) = (head.bytes(), body.map(WholeBody::bytes));
     let (note, said) = tab.notes();
-    let (bytes, form) = (head.bytes(), form.map(Lease::bytes));
-    let question = Question { bytes, form, peer, tried, attempts, admitted_on, said };
+    let question = Question { bytes, body, peer, service, tried, attempts, admitted_on, dressing, said };
     let epoch = epoch?;
     let plan = plan(shard, epoch, &question, note)?;
     tab.get().planned(epoch.epoch(), plan.terms(), shard.clock.now_us());
@@ -271,14 +275,22 @@ fn own_after(down: &mut Downstream, mut head: Lease, terms: &Terms) -> After {
     if terms.keep_alive { After::Keep } else { After::Close }
 }
 
+/// What the service's clients are told where no endpoint is asked, or none has answered.
+fn default_answer<'e>(epoch: &'e ShardEpoch, terms: &Terms) -> Option<&'e DefaultAnswer> {
+    epoch.snapshot().service(terms.service?).default_answer.as_deref()
+}
+
 async fn refuse(
     shard: &Shard,
     down: &mut Downstream,
+    epoch: Option<&ShardEpoch>,
     terms: &Terms,
     denied: super::policy::Denied,
     after: After,
 ) -> Done {
-    let told = reply::refuse(shard, down, terms, denied, after != After::Keep).await;
+    let answer = epoch.and_then(|epoch| default_answer(epoch, terms));
+    let stand_in = answer.filter(|answer| answer.stands_in_for(denied.end));
+    let told = reply::refuse(shard, down, terms, denied, stand_in, after != After::Keep).await;
     let answerable = denied.end.status(terms.legacy_status).is_some();
     Done { outcome: Err(denied.end), after: if told.is_ok() && answerable { after } else { After::Close } }
 }
@@ -288,14 +300,23 @@ async fn answer_locally(
     down: &mut Downstream,
     local: Local,
     terms: &Terms,
+    default: Option<&DefaultAnswer>,
     after: After,
 ) -> Result<(), End> {
     let close = after != After::Keep;
     match local {
+        Local::Preflight => {
+            let own = Own { status: 204, text: "", content: Content::Nothing, fields: &[], close };
+            reply::send(shard, down, terms, &own).await
+        }
+        Local::Default => match default {
+            Some(answer) => reply::send(shard, down, terms, &Own::standing_in(answer, close)).await,
+            None => Err(End::Drained),
+        },
         Local::Options => reply::options(shard, down, terms, close).await,
         Local::Ping => {
             let (status, text) = if shard.is_last() { (503, STOPPING) } else { (200, "gateway pong") };
-            reply::send(shard, down, terms, &Own { status, text, fields: &[], close }).await
+            reply::send(shard, down, terms, &Own { status, text, content: Content::Envelope, fields: &[], close }).await
         }
         Local::Reload => {
             let ticket = shard.tickets.open();
@@ -308,39 +329,8 @@ async fn answer_locally(
                 Some(answer) => (answer.status, &*answer.text),
                 None => (503, "control does not answer; the reload may still happen"),
             };
-            reply::send(shard, down, terms, &Own { status, text, fields: &[], close }).await
+            reply::send(shard, down, terms, &Own { status, text, content: Content::Envelope, fields: &[], close }).await
         }
-    }
-}
-
-/// Reads a form body whole, bounded: it may hold the tenant's credentials.
-async fn read_form(shard: &Rc<Shard>, down: &mut Downstream, head: &mut Lease, terms: &Terms) -> Result<Lease, End> {
-    let mut form = shard.buffers.lease(Class::Small);
-    let mut room = Room::new(shard);
-    let pace = terms.body_pace();
-    let mut upload = Upload::new(terms.body, false);
-    if matches!(terms.body, Body::Length(length) if length > FORM_BODY_BYTES_MAX as u64) {
-        return Err(End::BodyTooLarge);
-    }
-    if terms.expects_continue {
-        let mut out = shard.buffers.lease(Class::Small);
-        out.append(CONTINUE);
-        let sent = down.tx.send(out, &down.writing, terms.progress_timeout_ms).await;
-        sent.map_err(|_| End::ClientLeft)?;
-    }
-    let mut body = shard.buffers.lease(Class::Small);
-    body.append(&head.bytes()[terms.head_bytes..]);
-    head.truncate(terms.head_bytes);
-    loop {
-        let piece = upload.take(body.bytes_mut(), FORM_BODY_BYTES_MAX as u64)?;
-        form.append(&body.bytes()[..piece.data]);
-        room.hold(form.bytes().len())?;
-        body.advance(piece.taken);
-        if piece.done {
-            down.source.put_back(body);
-            return Ok(form);
-        }
-        body = receive_body(&mut down.source, Class::Large, &pace).await?;
     }
 }
 
@@ -351,7 +341,7 @@ async fn attempts(
     dispatch: &mut Dispatch,
     mut waited: Option<Result<Leased, End>>,
 ) -> Done {
-    let Dispatch { epoch, head, form, forward, terms } = dispatch;
+    let Dispatch { epoch, head, body, forward, terms } = dispatch;
     let mut tried = Tried::default();
     let mut fresh = false;
     loop {
@@ -381,16 +371,16 @@ async fn attempts(
             }
         };
         if !may_try_again(&failed, terms, &tried, fresh) {
-            return give_up(shard, down, head.take(), terms, &failed).await;
+            return give_up(shard, down, epoch.as_deref(), head.take(), terms, &failed).await;
         }
         shard.meter.retry(down.tab.get(), failed.end);
         fresh = failed.end.meaning().retry == Retry::Idempotent;
-        match plan_again(shard, epoch.as_deref(), down, head, form.as_ref(), &tried, Some(terms)) {
+        match plan_again(shard, epoch.as_deref(), down, head, body.as_ref(), &tried, Some(terms)) {
             Some(Plan::Forward(next, _)) => {
                 account::attempt_failed(shard, &mut down.tab, failed.end, next.node());
                 *forward = next;
             }
-            _ => return give_up(shard, down, head.take(), terms, &failed).await,
+            _ => return give_up(shard, down, epoch.as_deref(), head.take(), terms, &failed).await,
         }
     }
 }
@@ -464,10 +454,17 @@ fn report_failed_dial(shard: &Shard, epoch: Option<&ShardEpoch>, forward: &Forwa
 }
 
 /// Tells the client, where it can still be told.
-async fn give_up(shard: &Shard, down: &mut Downstream, head: Lease, terms: &Terms, failed: &Failed) -> Done {
+async fn give_up(
+    shard: &Shard,
+    down: &mut Downstream,
+    epoch: Option<&ShardEpoch>,
+    head: Lease,
+    terms: &Terms,
+    failed: &Failed,
+) -> Done {
     if failed.begun {
         return Done { outcome: Err(failed.end), after: After::Close };
     }
     let after = if failed.replayable { own_after(down, head, terms) } else { After::Linger };
-    refuse(shard, down, terms, failed.end.into(), after).await
+    refuse(shard, down, epoch, terms, failed.end.into(), after).await
 }

@@ -15,7 +15,7 @@ use crate::filter::{Connection, Refusal, Request, Response};
 use crate::ids::TenantId;
 use crate::limits::FILTERED_BODIES_BYTES_MAX;
 use crate::proto::coding::Coding;
-use crate::proto::edits;
+use crate::proto::edits::{self, Edit, Edits};
 use crate::proto::framing::Framed;
 use crate::proto::head::{self, HeadLimits, RequestHead, ResponseBody, ResponseHead, Storage};
 use crate::proto::target;
@@ -99,9 +99,9 @@ pub struct Answering<'t> {
 }
 
 /// What filters want of an answer.
-#[derive(Default)]
 pub struct Wish {
-    edits: Option<Lease>,
+    /// What is done to its head.
+    pub edits: Lease,
     /// Its body, whole.
     pub whole: Option<Whole>,
 }
@@ -128,27 +128,34 @@ impl<'t> Answering<'t> {
         self.refusal.take()
     }
 
-    /// Asks about the head of the final answer.
+    /// Asks about the head of the final answer, which is dressed so already.
     ///
     /// # Errors
     /// `End::FilterRefused`; `End::Unfilterable` where a body is wanted that cannot be had whole.
-    pub fn head(&self, head: &Framed<ResponseHead<'_>>, shard: &Shard, terms: &Terms) -> Result<Wish, End> {
-        let mut lease = shard.buffers.lease(Class::Small);
-        let mut response = Response::new(head, std::mem::take(lease.vec()));
+    pub fn head(
+        &self,
+        head: &Framed<ResponseHead<'_>>,
+        shard: &Shard,
+        terms: &Terms,
+        worn: Edits<'_>,
+    ) -> Result<Wish, End> {
+        let (mut said, mut all) = (shard.buffers.lease(Class::Small), shard.buffers.lease(Class::Small));
+        let mut response = Response::new(head, std::mem::take(said.vec()));
         let bound = self.ask(shard, terms, |filters, request| filters.response(request, &mut response))?;
-        *lease.vec() = response.into_edits();
-        let edits = Some(lease).filter(|lease| !lease.is_empty());
-        let Some(bytes_max) = bound else {
-            *self.epoch.borrow_mut() = None;
-            return Ok(Wish { edits, whole: None });
-        };
-        match Coding::of(head.fields) {
-            _ if head.body == ResponseBody::None => {
-                Ok(Wish { edits, whole: Some(Whole { bytes_max, coding: Coding::Identity }) })
+        *said.vec() = response.into_edits();
+        let whole = match bound {
+            Some(bytes_max) => {
+                untell(head, all.vec());
+                whole(head, bytes_max)?
             }
-            Some(coding) if head.status != 206 => Ok(Wish { edits, whole: Some(Whole { bytes_max, coding }) }),
-            _ => Err(End::Unfilterable),
+            None => None,
+        };
+        if whole.is_none() {
+            *self.epoch.borrow_mut() = None;
         }
+        all.vec().extend_from_slice(worn.bytes());
+        all.vec().extend_from_slice(said.bytes());
+        Ok(Wish { edits: all, whole })
     }
 
     /// Gives the decoded body to the filters.
@@ -194,21 +201,35 @@ impl<'t> Answering<'t> {
     }
 }
 
-/// Fields that say what the body was before filters read it; they would be untrue of what the client gets.
-const OF_THE_BODY: [&[u8]; 6] =
-    [b"content-encoding", b"accept-ranges", b"content-md5", b"digest", b"content-digest", b"repr-digest"];
+/// How the body is read; `None` where there is none.
+fn whole(head: &ResponseHead<'_>, bytes_max: usize) -> Result<Option<Whole>, End> {
+    match Coding::of(head.fields) {
+        _ if head.body == ResponseBody::None => Ok(None),
+        Some(coding) if head.status != 206 => Ok(Some(Whole { bytes_max, coding })),
+        _ => Err(End::Unfilterable),
+    }
+}
 
-impl Wish {
-    /// Makes the changes in the head that the client gets. One whose body is read whole is left without a length.
-    pub fn dress(&self, out: &mut Vec<u8>) {
-        if self.whole.is_some() {
-            edits::remove(out, b"content-length");
-            OF_THE_BODY.iter().for_each(|name| edits::remove(out, name));
-            edits::weaken_tag(out);
-        }
-        if let Some(list) = &self.edits {
-            edits::apply(out, list.bytes());
-        }
+/// Fields that say what the body was before filters read it; they would be untrue of what the client gets.
+const OF_THE_BODY: [&[u8]; 7] = [
+    b"content-length",
+    b"content-encoding",
+    b"accept-ranges",
+    b"content-md5",
+    b"digest",
+    b"content-digest",
+    b"repr-digest",
+];
+
+/// The client is told nothing of the body that filters have read; a strong `ETag` becomes a weak one (RFC 9110 section
+/// 8.8.3).
+fn untell(head: &ResponseHead<'_>, list: &mut Vec<u8>) {
+    for name in OF_THE_BODY {
+        edits::push(list, Edit::Delete, name, b"");
+    }
+    if let Some(tag) = head::field(head.fields, "etag").filter(|tag| tag.starts_with(b"\"")) {
+        let value = [b"W/", tag].concat();
+        edits::push(list, Edit::Set, b"ETag", &value);
     }
 }
 

@@ -1,6 +1,6 @@
 //! ROOM 3, the data plane: one pinned thread per core, nothing shared, nothing that waits but on its ring.
 //!
-//! A request's way: `accept` → `session` → `arrival` → `engine` → `exchange` → (`plan`: head, route, `policy`, `balance`) →
+//! A request's way: `accept` → `session` → `arrival` → `engine` → `exchange` → (`plan`: head, `route`, `policy`, `balance`) →
 //! `upstream` → `converse` (`upload` and `answer`) → the session's account, which goes to the meter. Only `io` awaits a socket. Out of
 //! scope: files, names, locks, logs, health; those are control's.
 
@@ -10,18 +10,22 @@ pub mod admission;
 pub mod answer;
 pub mod arrival;
 pub mod balance;
+pub mod body;
 pub mod buffer;
 pub mod clock;
 pub mod converse;
 pub mod deadline;
 pub mod downstream;
+pub mod dressing;
 pub mod driver;
 pub mod engine;
 pub mod exchange;
 #[cfg(debug_assertions)]
 pub mod fault;
 pub mod filters;
+mod group;
 pub mod handover;
+pub mod headers;
 pub mod io;
 pub mod log;
 pub mod meter;
@@ -32,6 +36,7 @@ pub mod policy;
 pub mod proxied;
 pub mod reply;
 pub mod request_id;
+pub mod route;
 pub mod runtime;
 pub mod session;
 pub mod shard;
@@ -42,6 +47,7 @@ pub mod trace;
 pub mod tunnel;
 pub mod upload;
 pub mod upstream;
+pub mod validation;
 
 // Who serves sees it as one of its own; it crosses the wall as it is.
 pub use crate::wall::timing;

@@ -10,31 +10,40 @@ use std::rc::Rc;
 
 use super::buffer::{Class, Lease};
 use super::downstream::Peer;
+use super::dressing::Dressing;
 use super::filters::{self, Asking, Said};
+use super::group::Group;
+use super::headers::{self, Material};
 use super::log::Note;
 use super::pace::Pace;
 use super::policy::{self, Applicant, Denied, Permit, Verdict};
 use super::request_id::RequestId;
+use super::route::Destination;
 use super::shard::{Scratch, Shard, ShardEpoch};
 use super::upstream::replica::{Replica, Tried};
+use super::validation;
 use crate::end::End;
 use crate::ids::{ServiceId, TenantId};
+use crate::proto::edits::Edits;
 use crate::proto::forward::{self, Onward};
 use crate::proto::framing::Framed;
 use crate::proto::head::{self, Body, HeadLimits, Method, RequestHead, Storage, Version};
 use crate::proto::trace_context::{Incoming, TraceOnward};
-use crate::proto::{edits, form, target};
+use crate::proto::{form, target};
+use crate::wall::composition::{Taken, Target};
+use crate::wall::cors::Crossing;
+use crate::wall::default_answer::When;
 use crate::wall::forwarded;
-use crate::wall::routes::Route;
+use crate::wall::routes::{Asked, Route};
 use crate::wall::snapshot::{HostMode, HttpRules, Service};
-use crate::wall::trace::{Sampling, Trace};
+use crate::wall::trace::Trace;
 
 /// What is done with a request.
 pub enum Plan {
     /// This gateway answers it itself.
     Local(Local, Terms),
-    /// Its form body is read first.
-    Form(Terms),
+    /// Its body is read first.
+    NeedBody(NeedBody, Terms),
     /// It goes to an endpoint.
     Forward(Forward, Terms),
     /// It is refused.
@@ -46,9 +55,20 @@ impl Plan {
     #[must_use]
     pub fn terms(&self) -> &Terms {
         match self {
-            Self::Local(_, terms) | Self::Form(terms) | Self::Forward(_, terms) | Self::Refused(_, terms) => terms,
+            Self::Local(_, terms) | Self::NeedBody(_, terms) | Self::Forward(_, terms) | Self::Refused(_, terms) => {
+                terms
+            }
         }
     }
+}
+
+/// A body that a rule looks into: it is read whole, and the request is planned again with `Question::body`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NeedBody {
+    /// A larger one is refused.
+    pub bytes_max: u64,
+    /// The rule stands behind policy: who sent the request is known, and its rates are spent.
+    pub admitted: bool,
 }
 
 /// What this gateway answers itself.
@@ -60,6 +80,10 @@ pub enum Local {
     Reload,
     /// `OPTIONS *`, or `OPTIONS` with `Max-Forwards: 0`.
     Options,
+    /// A browser's question whether a page may ask.
+    Preflight,
+    /// What the service answers without being asked.
+    Default,
 }
 
 /// A request on its way to an endpoint.
@@ -68,7 +92,7 @@ pub struct Forward {
     pub replica: Rc<Replica>,
     /// The endpoint picked.
     pub endpoint: usize,
-    /// The head as it goes on, and a form body that was read first.
+    /// The head as it goes on, and a body that was read first.
     pub out: Lease,
 }
 
@@ -198,9 +222,10 @@ impl Terms {
     }
 
     /// Under which names the request is known: its id, and its trace where requests have any.
-    fn name(&mut self, shard: &Shard, head: &RequestHead<'_>, traced: Option<(&Sampling, &Incoming)>) {
-        let own = head::field(head.fields, "didi-header-rid").and_then(RequestId::of_client);
-        if let Some((sampling, incoming)) = traced {
+    fn name(&mut self, shard: &Shard, head: &RequestHead<'_>, rules: &HttpRules, incoming: Option<&Incoming>) {
+        let said = head::field(head.fields, rules.request_id.name()).filter(|_| rules.request_id.from_client);
+        let own = said.and_then(RequestId::of_client);
+        if let Some((sampling, incoming)) = rules.sampling.as_ref().zip(incoming) {
             let trace = sampling.begin(incoming, own.as_ref().map(RequestId::bytes), || shard.trace_ids.fresh());
             self.request_id = RequestId::of_trace(trace.id);
             self.trace = Some(trace);
@@ -226,16 +251,20 @@ impl Terms {
 pub struct Question<'q> {
     /// The request's bytes so far.
     pub bytes: &'q [u8],
-    /// Its form body, once read.
-    pub form: Option<&'q [u8]>,
+    /// Its body, where it was read whole.
+    pub body: Option<&'q [u8]>,
     /// Who sent it.
     pub peer: &'q Peer,
+    /// Where it goes, if that was found before.
+    pub service: Option<ServiceId>,
     /// Endpoints that failed for it; policy was asked before the first.
     pub tried: &'q Tried,
     /// How many attempts were made before.
     pub attempts: u8,
     /// On which terms, where policy has admitted it before: it keeps its names, and its rates are not spent twice.
     pub admitted_on: Option<&'q Terms>,
+    /// Where is said what its answer is dressed with.
+    pub dressing: &'q Dressing,
     /// What filters have said of it, and will.
     pub said: &'q RefCell<Said>,
 }
@@ -263,28 +292,35 @@ pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>, note: &m
     terms.read(&head, shard.leaving());
     let incoming = rules.sampling.as_ref().map(|_| Incoming::read(head.fields));
     match question.admitted_on {
-        Some(Terms { request_id, trace, .. }) => (terms.request_id, terms.trace) = (*request_id, *trace),
-        None => terms.name(shard, &head, rules.sampling.as_ref().zip(incoming.as_ref())),
+        Some(Terms { request_id, trace, .. }) => {
+            (terms.request_id, terms.trace) = (*request_id, *trace);
+            question.dressing.seal();
+        }
+        None => {
+            terms.name(shard, &head, rules, incoming.as_ref());
+            question.dressing.clear();
+            headers::tell_id(shard, &rules.request_id, terms.request_id.bytes(), question.dressing);
+        }
     }
     if note.is_none() && terms.trace.is_some_and(|trace| trace.is_sampled()) {
         // Nothing is logged, but this one is traced.
         *note = Some(Note::new(question.peer.address, &shard.buffers));
     }
-    if question.form.is_some() {
+    if question.body.is_some() {
         // It is in hand: neither sent for nor awaited again.
         terms.body = Body::None;
         terms.expects_continue = false;
     }
     let desk = Desk { shard, epoch, rules, question, head: &head, incoming: incoming.as_ref() };
     let decision = desk.decide(&mut terms);
-    if question.admitted_on.is_none()
+    if question.attempts == 0
         && let Some(note) = note
     {
         desk.note(note, &terms, &decision);
     }
     Some(match decision {
         Ok(Decision::Local(local)) => Plan::Local(local, terms),
-        Ok(Decision::Form) => Plan::Form(terms),
+        Ok(Decision::NeedBody(need)) => Plan::NeedBody(need, terms),
         Ok(Decision::Forward { replica, endpoint, out }) => Plan::Forward(Forward { replica, endpoint, out }, terms),
         Err(denied) => Plan::Refused(denied, terms),
     })
@@ -292,7 +328,7 @@ pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>, note: &m
 
 enum Decision {
     Local(Local),
-    Form,
+    NeedBody(NeedBody),
     Forward { replica: Rc<Replica>, endpoint: usize, out: Lease },
 }
 
@@ -341,19 +377,39 @@ impl Desk<'_> {
         if let Some(local) = self.local(path)? {
             return Ok(Decision::Local(local));
         }
-        let route = self.route(path).ok_or(End::NoRoute)?;
-        let service = self.epoch.snapshot().service(route.service);
-        terms.service = Some(route.service);
+        let Destination { route, id, service } = self.route(path).ok_or(End::NoRoute)?;
+        terms.service = Some(id);
         terms.serve(service, self.head);
+        if service.down {
+            return Err(End::ServiceDown.into());
+        }
         let client = self.client();
+        if let Some(rules) = service.headers.as_deref() {
+            let taken = Taken { route, path };
+            let material = Material { head: self.head, taken, client, id: &terms.request_id };
+            headers::dress(self.shard, rules, &material, service.access.open, self.question.dressing);
+        }
+        if let Some(cors) = &service.cors
+            && headers::cross(self.shard, cors, self.head, self.question.dressing)? == Crossing::Preflight
+        {
+            return Ok(Decision::Local(Local::Preflight));
+        }
         let named = Cell::new(None);
         let verdict = self.admit(service, path, client, &named);
         terms.tenant = named.get();
         let permit = match verdict? {
             Verdict::Admitted(permit) => permit,
-            Verdict::NeedForm => return Ok(Decision::Form),
+            Verdict::NeedBody => {
+                let bytes_max = service.read_body_bytes_max;
+                return Ok(Decision::NeedBody(NeedBody { bytes_max, admitted: false }));
+            }
         };
-        if let Some(filters) = service.filters.as_deref().filter(|_| self.question.admitted_on.is_none()) {
+        if let Some(rules) = service.validation.as_deref().filter(|_| self.question.attempts == 0)
+            && !validation::check(self.shard, rules, self.head, self.question.body)?
+        {
+            return Ok(Decision::NeedBody(NeedBody { bytes_max: service.read_body_bytes_max, admitted: true }));
+        }
+        if let Some(filters) = service.filters.as_deref().filter(|_| self.question.attempts == 0) {
             let asking = Asking { head: self.head, path, client, tenant: terms.tenant };
             let snapshot = self.epoch.snapshot();
             filters::request(self.shard, (snapshot, service, filters), &asking, self.question.said)?;
@@ -364,10 +420,13 @@ impl Desk<'_> {
         {
             return Err(End::BodyTooLarge.into());
         }
-        let replica = self.shard.replica(self.epoch, route.service);
+        if service.default_answer.as_ref().is_some_and(|answer| answer.when == When::Always) {
+            return Ok(Decision::Local(Local::Default));
+        }
+        let replica = self.shard.replica(self.epoch, id);
         let endpoint = replica.pick(self.question.tried).ok_or(End::NoEndpoint)?;
         let passed = Passed { route, service, permit, path, client };
-        let out = self.render(&passed, replica.node(endpoint), terms);
+        let out = self.render(&passed, replica.node(endpoint), terms)?;
         Ok(Decision::Forward { replica, endpoint, out })
     }
 
@@ -398,11 +457,9 @@ impl Desk<'_> {
         }
     }
 
-    fn route(&self, path: &[u8]) -> Option<&Route> {
-        let prefix = &*self.rules.route_prefix;
-        let rest = path.strip_prefix(prefix)?;
-        let inside = prefix.is_empty() || rest.is_empty() || rest[0] == b'/';
-        if inside { self.epoch.snapshot().routes.find(path) } else { None }
+    fn route(&self, path: &[u8]) -> Option<Destination<'_>> {
+        let asked = Asked::of(path, self.head);
+        self.shard.router.find(self.epoch.snapshot(), &asked, || self.client(), self.question.service)
     }
 
     /// The client: the socket's peer, or whom trusted proxies say they act for.
@@ -423,24 +480,26 @@ impl Desk<'_> {
     ) -> Result<Verdict<'_>, Denied> {
         // The lifetime of a tenant is the snapshot's, not the service reference's.
         let snapshot = self.epoch.snapshot();
-        let applicant = Applicant { head: self.head, path, form: self.question.form, client, named };
-        policy::admit(self.shard, snapshot, service, &applicant, self.question.admitted_on.is_some())
+        if let Some(before) = self.question.admitted_on {
+            named.set(before.tenant);
+            return Ok(Verdict::Admitted(policy::admitted_before(snapshot, service, before.tenant)));
+        }
+        let applicant = Applicant { head: self.head, path, body: self.question.body, client, named };
+        policy::admit(self.shard, snapshot, service, &applicant)
     }
 
     /// The head as it goes on.
-    fn render(&self, passed: &Passed<'_>, node: &str, terms: &Terms) -> Lease {
+    fn render(&self, passed: &Passed<'_>, node: &str, terms: &Terms) -> Result<Lease, End> {
         let Passed { route, service, permit, path, client } = passed;
         let head = self.head;
         let rewriting = &mut *self.shard.rewriting.borrow_mut();
-        let Scratch { query: stripped, value: body, .. } = &mut *self.shard.scratch.borrow_mut();
-        let path = route.rewrite.apply(path, rewriting);
+        let Scratch { query: stripped, value, other, composed, target, edits, .. } =
+            &mut *self.shard.scratch.borrow_mut();
         let query = head
             .query
             .map(|query| if permit.strips_credentials() { without_credentials(query, stripped) } else { query });
-        let form = self
-            .question
-            .form
-            .map(|form| if permit.strips_credentials() { without_credentials(form, body) } else { form });
+        let strips_form = permit.strips_credentials() && head.is_form;
+        let body = self.question.body.map(|body| if strips_form { without_credentials(body, value) } else { body });
         let told = terms.trace.filter(|trace| !trace.passes).zip(self.incoming);
         let trace = told
             .map(|(trace, incoming)| TraceOnward { incoming: *incoming, parent: trace.onward(self.question.attempts) });
@@ -448,38 +507,51 @@ impl Desk<'_> {
         let (added, count) = group.fields();
         let peer = self.question.peer;
         let behind = if *client == peer.address { *peer } else { Peer::new(*client) };
+        let taken = Taken { route, path };
+        let material = Material { head, taken, client: *client, id: &terms.request_id };
+        let origin = || material.origin(query.unwrap_or_default(), &behind);
+        let id_rules = &self.rules.request_id;
+        headers::edit_request((edits, other, composed), service.headers.as_deref(), id_rules, origin, material.id);
+        if let Some(filtered) = &self.question.said.borrow().edits {
+            edits.extend_from_slice(filtered.bytes());
+        }
+        let target = match route.rewrite.composition() {
+            Some(composition) => composition.target(&origin(), other, target).ok_or(End::BadRewrite)?,
+            None => Target {
+                path: route.rewrite.apply(path, rewriting),
+                query: query.filter(|query| !query.is_empty() || head.query.is_some_and(<[u8]>::is_empty)),
+            },
+        };
         let onward = Onward {
-            path,
-            query: query.filter(|query| !query.is_empty() || head.query.is_some_and(<[u8]>::is_empty)),
+            path: target.path,
+            query: target.query,
             host: host(service, self.rules, head, node),
-            body: form.map_or(head.body, |form| Body::Length(form.len() as u64)),
+            body: body.map_or(head.body, |body| Body::Length(body.len() as u64)),
             client: behind.text(),
             peer: peer.text(),
             trusted: self.rules.trusted_proxies.iter().any(|net| net.contains(&peer.address)),
             proto: "http",
             via: self.rules.via.then_some(self.shard.shared.pseudonym.as_bytes()),
-            request_id: terms.request_id.bytes(),
+            request_id: if id_rules.header.is_none() { terms.request_id.bytes() } else { b"" },
             trace: trace.as_ref(),
             added: &added[..count],
+            edits: Edits::new(edits),
             underscore_fields: self.rules.underscore_fields,
             upgrade_websocket: head.upgrade_websocket,
-            expect_continue: head.expects_continue && form.is_none(),
+            expect_continue: head.expects_continue && body.is_none(),
             te_trailers: head.te_trailers && service.trailers,
         };
-        let class = Class::for_bytes((head.head_bytes + form.map_or(0, <[u8]>::len) + 1_024) as u64);
+        let class = Class::for_bytes((head.head_bytes + body.map_or(0, <[u8]>::len) + 1_024) as u64);
         let mut out = self.shard.buffers.lease(class);
         forward::request(out.vec(), head, &onward);
-        if let Some(edits) = &self.question.said.borrow().edits {
-            edits::apply(out.vec(), edits.bytes());
+        if let Some(body) = body {
+            out.vec().extend_from_slice(body);
         }
-        if let Some(form) = form {
-            out.vec().extend_from_slice(form);
-        }
-        out
+        Ok(out)
     }
 }
 
-fn without_credentials<'a>(text: &[u8], stripped: &'a mut Vec<u8>) -> &'a [u8] {
+pub(super) fn without_credentials<'a>(text: &[u8], stripped: &'a mut Vec<u8>) -> &'a [u8] {
     stripped.clear();
     form::strip(text, &[b"app_id", b"sign"], stripped);
     stripped
@@ -491,40 +563,5 @@ fn host<'a>(service: &'a Service, rules: &'a HttpRules, head: &RequestHead<'a>, 
         (HostMode::Client, _) if !head.host.is_empty() => head.host,
         _ if node.starts_with("unix:") => b"localhost",
         _ => node.as_bytes(),
-    }
-}
-
-/// What tells the upstream on whose behalf: GateKeeper's group headers and the tenant's name.
-struct Group<'p> {
-    app_id: &'p [u8],
-    id: [u8; 20],
-    key: [u8; 40],
-    lengths: (usize, usize),
-}
-
-impl<'p> Group<'p> {
-    fn of(permit: &Permit<'p>) -> Self {
-        use std::io::Write;
-        let mut group = Self { app_id: b"", id: [0; 20], key: [0; 40], lengths: (0, 0) };
-        let Some(tenant) = permit.tenant() else { return group };
-        group.app_id = tenant.app_id.as_bytes();
-        if tenant.group_id > 0 {
-            let (mut id, mut key) = (&mut group.id[..], &mut group.key[..]);
-            // Both arrays hold the longest u64 with its prefix.
-            let _ = write!(id, "{}", tenant.group_id);
-            let _ = write!(key, "gatekeeper_upm_{}", tenant.group_id);
-            group.lengths = (20 - id.len(), 40 - key.len());
-        }
-        group
-    }
-    fn fields(&self) -> ([(&'static str, &[u8]); 3], usize) {
-        let group_id = ("didi-header-usergroup", &self.id[..self.lengths.0]);
-        let group_key = ("didi-header-usergroupkey", &self.key[..self.lengths.1]);
-        let tenant = ("x-gatekeeper-app", self.app_id);
-        match (self.app_id.is_empty(), self.lengths.0) {
-            (true, _) => ([tenant; 3], 0),
-            (false, 0) => ([tenant; 3], 1),
-            (false, _) => ([tenant, group_id, group_key], 3),
-        }
     }
 }

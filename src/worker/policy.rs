@@ -11,7 +11,7 @@ use super::shard::{Scratch, Shard};
 use crate::end::End;
 use crate::ids::TenantId;
 use crate::proto::form;
-use crate::proto::head::{Method, RequestHead};
+use crate::proto::head::{Body, Method, RequestHead};
 use crate::wall::access::Admission;
 use crate::wall::calendar::Calendar;
 use crate::wall::quota::Quota;
@@ -43,8 +43,8 @@ impl<'e> Permit<'e> {
 pub enum Verdict<'e> {
     /// Go on.
     Admitted(Permit<'e>),
-    /// The credentials may be in the form body, which is not here yet.
-    NeedForm,
+    /// A rule looks into the body, which is not here yet.
+    NeedBody,
 }
 
 /// Why not, and when to come back.
@@ -68,15 +68,34 @@ pub struct Applicant<'a> {
     pub head: &'a RequestHead<'a>,
     /// Its normalised path.
     pub path: &'a [u8],
-    /// The form body, once it is here.
-    pub form: Option<&'a [u8]>,
+    /// The body, once it is here.
+    pub body: Option<&'a [u8]>,
     /// The client, as far as proxies in between are trusted.
     pub client: IpAddr,
     /// The tenant, once it has proven who it is.
     pub named: &'a Cell<Option<TenantId>>,
 }
 
-/// Asks every rule of the service. `spent` spares the rates of a request that is tried again.
+impl Applicant<'_> {
+    /// Whether credentials may be in a form body; a `GET` has them in its query.
+    fn may_name_in_form(&self) -> bool {
+        self.head.is_form && self.head.method != Method::Get
+    }
+
+    /// Whether there is a body that is not here yet.
+    fn awaits_body(&self) -> bool {
+        self.body.is_none() && !matches!(self.head.body, Body::None)
+    }
+}
+
+/// The permit of a request that every rule has let pass before, on this snapshot.
+#[must_use]
+pub fn admitted_before<'e>(snapshot: &'e Snapshot, service: &Service, tenant: Option<TenantId>) -> Permit<'e> {
+    let tenant = tenant.map(|id| &snapshot.tenants.all()[id.index()]);
+    Permit { tenant, strip_credentials: service.access.open }
+}
+
+/// Asks every rule of the service.
 ///
 /// # Errors
 /// The first rule that refuses.
@@ -85,25 +104,23 @@ pub fn admit<'e>(
     snapshot: &'e Snapshot,
     service: &Service,
     applicant: &Applicant<'_>,
-    spent: bool,
 ) -> Result<Verdict<'e>, Denied> {
     let mut tenant = None;
     if service.access.decide(applicant.client)? == Admission::TenantNeeded {
-        let form_awaited = applicant.head.is_form && applicant.head.method != Method::Get && applicant.form.is_none();
-        if form_awaited && !matches!(applicant.head.body, crate::proto::head::Body::None) {
-            return Ok(Verdict::NeedForm);
+        if applicant.may_name_in_form() && applicant.awaits_body() {
+            return Ok(Verdict::NeedBody);
         }
         let admitted = identify(shard, snapshot, applicant)?;
-        if let Some(rate) = admitted.rate.filter(|_| !spent) {
+        if let Some(rate) = admitted.rate {
             let key = shard.shared.rates.tenant_key(&admitted.app_id);
             spend(shard, key, rate, End::TenantRate)?;
         }
-        if let Some(quota) = admitted.quota.as_ref().filter(|_| !spent) {
+        if let Some(quota) = admitted.quota.as_ref() {
             count(shard, &snapshot.calendar, quota)?;
         }
         tenant = Some(admitted);
     }
-    if let Some(rate) = service.client_rate.filter(|_| !spent) {
+    if let Some(rate) = service.client_rate {
         let key = shard.shared.rates.client_key(&service.name, applicant.client);
         spend(shard, key, rate, End::ClientRate)?;
     }
@@ -126,7 +143,8 @@ pub fn admit_connection(shard: &Shard, service: &Service, client: IpAddr) -> Res
 /// Who is this? Credentials come from the form body first, then from the query; a `GET` has only the query.
 fn identify<'e>(shard: &Shard, snapshot: &'e Snapshot, applicant: &Applicant<'_>) -> Result<&'e Tenant, End> {
     let Scratch { value, other, .. } = &mut *shard.scratch.borrow_mut();
-    let places = [applicant.form, applicant.head.query];
+    let form = applicant.body.filter(|_| applicant.may_name_in_form());
+    let places = [form, applicant.head.query];
     let Some(app_id) = credential(places, b"app_id", value) else { return Err(End::TenantMissing) };
     let sign = credential(places, b"sign", other).unwrap_or_default();
     let (id, tenant) = snapshot.tenants.admit(Some(Claim { app_id, sign }), applicant.client, applicant.path)?;

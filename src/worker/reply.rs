@@ -8,7 +8,8 @@ use super::shard::Shard;
 use crate::end::End;
 use crate::filter::{REFUSAL_FIELDS_MAX, Refusal};
 use crate::proto::head::{Method, Version};
-use crate::proto::reply::{self, REASON, Reply};
+use crate::proto::reply::{self, Content, REASON, Reply};
+use crate::wall::default_answer::DefaultAnswer;
 
 /// Methods this gateway forwards, for `Allow` (RFC 9110 section 10.2.1).
 const ALLOW: &[u8] = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
@@ -19,10 +20,32 @@ pub struct Own<'a> {
     pub status: u16,
     /// `data` where the status is 200, else `errmsg`.
     pub text: &'a str,
+    /// Its body.
+    pub content: Content<'a>,
     /// Further fields.
     pub fields: &'a [(&'static str, &'a [u8])],
     /// The connection is closed after it.
     pub close: bool,
+}
+
+impl<'a> Own<'a> {
+    /// A service's default answer.
+    #[must_use]
+    pub fn standing_in(answer: &'a DefaultAnswer, close: bool) -> Self {
+        let content = match answer.status {
+            204 | 304 => Content::Nothing,
+            _ => Content::Bytes { content_type: answer.content_type.as_bytes(), bytes: &answer.body },
+        };
+        Self { status: answer.status, text: "", content, fields: &[], close }
+    }
+
+    /// What it fits into, with its head.
+    fn class(&self) -> Class {
+        match self.content {
+            Content::Bytes { bytes, .. } => Class::for_bytes(bytes.len() as u64 + 1_024),
+            Content::Envelope | Content::Nothing => Class::Small,
+        }
+    }
 }
 
 /// Sends an answer of our own.
@@ -30,10 +53,12 @@ pub struct Own<'a> {
 /// # Errors
 /// `End::WriteTimeout`, `End::ClientLeft`.
 pub async fn send(shard: &Shard, down: &mut Downstream, terms: &Terms, own: &Own<'_>) -> Result<(), End> {
-    let mut out = shard.buffers.lease(Class::Small);
+    let mut out = shard.buffers.lease(own.class());
     let fault = own.status >= 400;
+    let worn = down.dressing.worn();
     let reply = Reply {
         status: own.status,
+        content: own.content,
         errno: if fault { own.status } else { 0 },
         errmsg: if fault { own.text } else { "" },
         data: if fault { "" } else { own.text },
@@ -43,8 +68,10 @@ pub async fn send(shard: &Shard, down: &mut Downstream, terms: &Terms, own: &Own
         head_only: terms.method == Method::Head,
         http10_keep_alive: terms.version == Version::Http10 && !own.close,
         fields: own.fields,
+        edits: worn.edits(),
     };
     let head_bytes = reply::render(out.vec(), &reply);
+    drop(worn);
     down.tab.get().answered(own.status, head_bytes);
     if own.close {
         down.tx.ends_next();
@@ -61,6 +88,7 @@ pub async fn refuse(
     down: &mut Downstream,
     terms: &Terms,
     denied: Denied,
+    stand_in: Option<&DefaultAnswer>,
     close: bool,
 ) -> Result<(), End> {
     if denied.end == End::FilterRefused
@@ -78,7 +106,10 @@ pub async fn refuse(
     };
     let both = [reason, further.unwrap_or(reason)];
     let fields = &both[usize::from(!terms.reason)..1 + usize::from(further.is_some())];
-    let own = Own { status, text: denied.end.meaning().text, fields, close };
+    let own = match stand_in {
+        Some(answer) => Own { fields: &fields[..usize::from(terms.reason)], ..Own::standing_in(answer, close) },
+        None => Own { status, text: denied.end.meaning().text, content: Content::Envelope, fields, close },
+    };
     send(shard, down, terms, &own).await
 }
 
@@ -97,7 +128,8 @@ async fn refuse_by_filter(
         *place = field;
         count += 1;
     }
-    let own = Own { status: refusal.status(), text: refusal.text(), fields: &fields[..count], close };
+    let content = Content::Envelope;
+    let own = Own { status: refusal.status(), text: refusal.text(), content, fields: &fields[..count], close };
     send(shard, down, terms, &own).await
 }
 
@@ -106,6 +138,6 @@ async fn refuse_by_filter(
 /// # Errors
 /// As `send`.
 pub async fn options(shard: &Shard, down: &mut Downstream, terms: &Terms, close: bool) -> Result<(), End> {
-    let own = Own { status: 200, text: "", fields: &[("Allow", ALLOW)], close };
+    let own = Own { status: 200, text: "", content: Content::Envelope, fields: &[("Allow", ALLOW)], close };
     send(shard, down, terms, &own).await
 }

@@ -69,6 +69,7 @@ async fn serve(shard: Rc<Shard>, mut down: Box<Downstream>) {
             }
         };
         down.whole = None;
+        down.dressing.clear();
         over(&shard, &mut down, &done);
         first = false;
         after = done.after;

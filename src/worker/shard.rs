@@ -22,6 +22,7 @@ use super::io::Pipes;
 use super::log::Log;
 use super::meter::Meter;
 use super::request_id::{RequestId, RequestIds};
+use super::route::Router;
 use super::tickets::Tickets;
 use super::trace::TraceIds;
 use super::upstream::pool::Pool;
@@ -92,6 +93,8 @@ pub struct Shard {
     pub log: Log,
     /// Questions to control that wait for an answer.
     pub tickets: Tickets,
+    /// What finds the service of a request.
+    pub router: Router,
     /// Working memory of `url_rewrite`.
     pub rewriting: RefCell<RewriteScratch>,
     /// Working memory of the path normaliser and of credentials.
@@ -124,6 +127,12 @@ pub struct Scratch {
     pub value: Vec<u8>,
     /// Another decoded form value.
     pub other: Vec<u8>,
+    /// A value that is composed.
+    pub composed: Vec<u8>,
+    /// A target that is composed.
+    pub target: Vec<u8>,
+    /// What is done to the fields of the head that goes on.
+    pub edits: Vec<u8>,
 }
 
 impl Shard {
@@ -146,6 +155,7 @@ impl Shard {
             meter: Meter::new(shared.stats.slot(worker)),
             log: Log::new(worker, shared.journal.clone()),
             tickets: Tickets::default(),
+            router: Router::default(),
             rewriting: RefCell::default(),
             scratch: RefCell::default(),
             evenness: Evenness::new(worker),

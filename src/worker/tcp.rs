@@ -58,6 +58,9 @@ async fn open(shard: &Rc<Shard>, down: &mut Downstream, peer: SocketAddr, name: 
     if let Some(note) = down.tab.note() {
         note.connection(client.ip().to_canonical(), &service.name, &shard.buffers);
     }
+    if service.down {
+        return Err(End::ServiceDown);
+    }
     policy::admit_connection(shard, service, client.ip().to_canonical())?;
     filters::connection(service, client.ip().to_canonical())?;
     let Leased { mut connection, mut seat, .. } = dial(shard, &epoch, id, down).await?;

@@ -1,7 +1,8 @@
 //! GateKeeper's files load unchanged.
 
 use gatekeeper::config::{Loaded, load_on};
-use gatekeeper::wall::snapshot::{Address, CheckMethod, HostMode};
+use gatekeeper::wall::routes::{Asked, Route, RouteScratch};
+use gatekeeper::wall::snapshot::{Address, CheckMethod, HostMode, Snapshot};
 
 use super::{HOST_NAME, fixture, load_files};
 
@@ -50,6 +51,10 @@ fn every_value_of_gatekeepers_module_file_arrives() {
     let listens: Vec<_> = process.listens.iter().map(ToString::to_string).collect();
     assert_eq!(listens, ["http://[::]:8181", "tcp://[::]:8900", "tcp://127.0.0.1:8901"]);
     assert!(redis.tcp.is_some() && bare.tcp.is_some() && orders.tcp.is_none());
+}
+
+fn route<'s>(snapshot: &'s Snapshot, path: &str) -> Option<&'s Route> {
+    snapshot.routes.find(&Asked::get(path.as_bytes()), &mut RouteScratch::default())
 }
 
 #[test]
@@ -110,7 +115,7 @@ fn a_module_file_alone_is_enough() {
         "[[module]]\nbase.name = \"a\"\nload_balance.ip_list = \"127.0.0.1:1\"\nmatch_rule = [{ rule = \"/\" }]\n";
     let Loaded { snapshot, process, warnings, files, .. } = load_files(&[("module.toml", module)]).expect("no fault");
     assert_eq!(process.listens[0].to_string(), "http://[::]:8700");
-    assert!(snapshot.routes.find(b"/any/path").is_some());
+    assert!(route(&snapshot, "/any/path").is_some());
     assert_eq!(warnings, []);
     assert_eq!(files.len(), 1);
 }
@@ -129,7 +134,7 @@ fn five_thousand_services_load_and_each_is_found() {
     let snapshot = load_files(&[("module.toml", &module)]).expect("no fault").snapshot;
     assert_eq!(snapshot.services.len(), 5_000);
     for (n, service) in snapshot.services.iter().enumerate() {
-        let route = snapshot.routes.find(format!("/api/s{n}/x").as_bytes()).expect("a route");
+        let route = route(&snapshot, &format!("/api/s{n}/x")).expect("a route");
         assert_eq!(snapshot.service(route.service).name, service.name);
     }
 }

@@ -7,6 +7,7 @@ mod files;
 mod filters;
 mod hostile;
 mod reference;
+mod shaping;
 mod texts;
 
 use std::collections::BTreeMap;

@@ -21,7 +21,11 @@ mod proxy;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
+mod routing;
+#[cfg(test)]
 mod rules;
+#[cfg(test)]
+mod shaping;
 #[cfg(test)]
 mod stats;
 #[cfg(test)]

@@ -17,7 +17,7 @@ pub(super) fn compile(world: &World<'_>, module: &Section, is_tcp: bool, faults:
     let (mut http, mut tcp) = (Vec::new(), Vec::new());
     for section in sections {
         let name = section.text("name");
-        let mut desk = Desk { source: &world.page.source, section, faults: &mut *faults };
+        let mut desk = world.desk(section, faults);
         if name.is_empty() {
             continue;
         }

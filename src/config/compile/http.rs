@@ -5,8 +5,9 @@ use super::address::{self, Wrong};
 use super::{Desk, Page, logs, rules, trace};
 use crate::config::Process;
 use crate::config::source::Faults;
+use crate::proto::field;
 use crate::wall::listen::{Entrance, Listen};
-use crate::wall::snapshot::HttpRules;
+use crate::wall::snapshot::{HttpRules, RequestIdRules};
 
 /// What holds for every request.
 pub(super) fn rules(page: &Page, faults: &mut Faults) -> HttpRules {
@@ -18,6 +19,7 @@ pub(super) fn rules(page: &Page, faults: &mut Faults) -> HttpRules {
     let merge_slashes = http.flag("merge_slashes");
     HttpRules {
         route_prefix: route_prefix(&mut desk, merge_slashes),
+        specific_first: http.text("route_order") == "specific",
         fixed_host: host(&mut desk, "req_host"),
         head_timeout_ms: http.ms("read_timeout"),
         progress_timeout_ms: http.ms("write_timeout"),
@@ -39,8 +41,28 @@ pub(super) fn rules(page: &Page, faults: &mut Faults) -> HttpRules {
         merge_slashes,
         via: http.flag("via"),
         reason: http.flag("reason_header"),
+        request_id: request_id(page, faults),
         log_sample: 0,
         sampling: trace::sampling(page.root.one("trace")),
+    }
+}
+
+/// `[request_id]`.
+fn request_id(page: &Page, faults: &mut Faults) -> RequestIdRules {
+    let mut desk = Desk::at(page, "request_id", faults);
+    let name = desk.section.text("header");
+    let own = name.eq_ignore_ascii_case(RequestIdRules::GATEKEEPER);
+    if !own && !(field::is_token(name.as_bytes()) && field::may_be_edited(name)) {
+        desk.error(
+            "header",
+            format!("`{name}` cannot carry the request's id"),
+            "write a field's name, such as X-Request-Id",
+        );
+    }
+    RequestIdRules {
+        header: (!own).then(|| name.into()),
+        from_client: desk.section.flag("from_client"),
+        on_answer: desk.section.flag("on_answer"),
     }
 }
 

@@ -8,14 +8,22 @@ mod account;
 mod address;
 mod admin;
 mod calendar;
+mod cors;
+mod default_answer;
+mod filter;
 mod filters;
+mod headers;
 mod http;
 mod logs;
+mod order;
+mod pattern;
 mod rules;
 mod service;
+mod split;
 mod tcp;
 mod tenants;
 mod trace;
+mod validation;
 
 use ipnet::IpNet;
 
@@ -49,6 +57,12 @@ struct World<'w> {
     any_tenant: bool,
     host_name: &'w str,
     filters: &'w Registry,
+}
+
+impl World<'_> {
+    fn desk<'d>(&'d self, section: &'d Section, faults: &'d mut Faults) -> Desk<'d> {
+        Desk { source: &self.page.source, section, faults }
+    }
 }
 
 /// A table of a file and where to report what is wrong in it.

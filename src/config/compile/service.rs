@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use super::rules::Rules;
-use super::{Desk, EndpointIds, Page, World, address, filters, http, tcp};
+use super::{
+    Desk, EndpointIds, Page, World, address, cors, default_answer, filters, headers, http, split, tcp, validation,
+};
 use crate::config::section::Section;
 use crate::config::source::Faults;
 use crate::config::suggest;
@@ -34,6 +36,7 @@ pub(super) fn compile(world: &World<'_>, http: &HttpRules, faults: &mut Faults) 
     let mut names = HashMap::new();
     let mut endpoint_ids = EndpointIds::default();
     let (mut services, mut listens) = (Vec::new(), Vec::new());
+    let targets = split::targets(page);
     for module in page.root.many("module") {
         let base = module.one("base");
         unique_name(page, base, &mut names, faults);
@@ -43,15 +46,16 @@ pub(super) fn compile(world: &World<'_>, http: &HttpRules, faults: &mut Faults) 
             continue;
         }
         let id = ServiceId(u32::try_from(services.len()).expect("a file of 4 Gi services is larger than files may be"));
-        if module.many("match_rule").is_empty() {
+        if module.many("match_rule").is_empty() && !targets.contains(base.text("name")) {
             let message = "no [[module.match_rule]]: no path leads to this http service";
             faults.error(&page.source, module.at, message, "add one with rule = \"/path\"");
         }
         for rule in module.many("match_rule") {
-            rules.add(id, base.text("name"), rule, faults);
+            rules.add(id, base.text("name"), rule, module.one("rewrite"), faults);
         }
         services.push(service(world, module, &mut endpoint_ids, faults));
     }
+    split::link(page, &mut services, faults);
     Modules { services, routes: rules.finish(faults), listens }
 }
 
@@ -84,15 +88,31 @@ fn service(world: &World<'_>, module: &Section, ids: &mut EndpointIds, faults: &
     let access = access(world, access_control, is_tcp, faults);
     let upstream = upstream(world, module, ids, is_tcp, faults);
     let filters = filters::compile(world, module, is_tcp, faults);
+    let headers = headers::compile(world.page, module, faults);
+    let cors = cors::compile(&mut world.desk(module.one("cors"), faults));
+    let validation = validation::compile(world.page, module, faults);
+    let default_answer = default_answer::compile(&mut world.desk(module.one("default_answer"), faults));
+    if is_tcp && (headers.is_some() || cors.is_some() || validation.is_some() || default_answer.is_some()) {
+        let message =
+            "header, cors, validation and default_answer have no effect: a tcp module's bytes are not looked at";
+        faults.warn(&world.page.source, module.at, message, "");
+    }
     Service {
         name: base.text("name").into(),
         access,
         client_rate: rate(flow),
         body_bytes_max: base.int("body_bytes_max").unsigned_abs(),
+        read_body_bytes_max: base.int("read_body_bytes_max").unsigned_abs(),
         trailers: base.flag("trailers"),
         host,
+        headers,
+        cors,
+        validation,
+        default_answer,
         upstream,
         tcp,
+        down: base.text("status") == "down",
+        splits: None,
         filters,
     }
 }

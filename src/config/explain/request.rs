@@ -2,10 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use super::shape::{ID, Target};
 use super::{Outcome, Question, story};
 use crate::end::End;
-use crate::proto::edits;
-use crate::proto::form;
+use crate::proto::edits::Edits;
 use crate::proto::forward;
 use crate::proto::framing::Framed;
 use crate::proto::head::{HeadLimits, RequestHead, Storage, parse_request};
@@ -106,26 +106,22 @@ pub(super) struct Onward<'o> {
     pub(super) http: &'o HttpRules,
     pub(super) service: &'o Service,
     pub(super) peer: &'o Peer,
-    pub(super) path: &'o [u8],
+    pub(super) target: &'o Target,
+    pub(super) edits: &'o [u8],
     pub(super) host: &'o [u8],
     pub(super) tenant: Option<&'o Tenant>,
-    /// What filters change in it.
-    pub(super) edits: &'o [u8],
 }
 
 impl Onward<'_> {
     /// That head. Credentials leave no protected service.
     pub(super) fn write(&self, head: &Framed<RequestHead<'_>>) -> String {
-        let mut stripped = Vec::new();
-        form::strip(head.query.unwrap_or_default(), &[b"app_id", b"sign"], &mut stripped);
-        let query = if self.service.access.open { head.query.map(|_| &*stripped) } else { head.query };
         let (client, peer) = (self.peer.client.to_string(), self.peer.address.to_string());
         let added = self.tenant.map(tenant_fields).unwrap_or_default();
         let trace = self.trace(head);
         let added: Vec<_> = added.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
         let onward = forward::Onward {
-            path: self.path,
-            query: query.filter(|query| !query.is_empty() || head.query.is_some_and(<[u8]>::is_empty)),
+            path: &self.target.path,
+            query: self.target.query.as_deref(),
             host: self.host,
             body: head.body,
             client: client.as_bytes(),
@@ -133,9 +129,10 @@ impl Onward<'_> {
             trusted: self.peer.trusted,
             proto: "http",
             via: self.http.via.then_some(b"(this process)"),
-            request_id: b"(an id)",
+            request_id: if self.http.request_id.header.is_none() { ID } else { b"" },
             trace: trace.as_ref(),
             added: &added,
+            edits: Edits::new(self.edits),
             underscore_fields: self.http.underscore_fields,
             upgrade_websocket: head.upgrade_websocket,
             expect_continue: head.expects_continue,
@@ -143,7 +140,6 @@ impl Onward<'_> {
         };
         let mut out = Vec::new();
         forward::request(&mut out, head, &onward);
-        edits::apply(&mut out, self.edits);
         if let Some(TraceOnward { parent, .. }) = &trace {
             out = replaced(&out, &parent.text(), b"(the trace and a span)");
             out = replaced(&out, &parent.parent.text(), b"(that span)");

@@ -25,12 +25,32 @@ pub(super) const FILE: Table = Table::one(
     .status(Status::New),
     Table::one("store", STORE, "What the gateway remembers over restarts, in a SQLite file.").status(Status::New),
     Table::one("dns", DNS, "How names in `ip_list` are resolved.").status(Status::New),
+    Table::one("request_id", REQUEST_ID, "How a request is known by an id, here and at its service.")
+        .status(Status::New),
     logs::LOG,
     logs::SYSLOG,
     logs::CHECKLOG,
     logs::STATLOG,
     trace::TABLE,
 ]);
+
+const REQUEST_ID: &[Key] = &[
+    text(
+        "header",
+        "didi-header-rid",
+        "The field that carries a request's id to its service, and from a client or a proxy that has given it one.",
+    )
+    .example("X-Request-Id")
+    .ours(),
+    flag(
+        "from_client",
+        true,
+        "Whether an id that comes along is kept: up to 64 letters, digits, `-`, `_` and `.`. Else each request gets a \
+         new one, or its trace's.",
+    )
+    .ours(),
+    flag("on_answer", false, "Whether the answer carries the id too, a service's and the gateway's own.").ours(),
+];
 
 const BASE: &[Key] = &[
     text("debug_mode", "", "GateKeeper's switch for its web framework's messages.")
@@ -147,6 +167,16 @@ const HTTP: &[Key] = &[
          The prefix stays part of the path that rules and rewrites see.",
     )
     .example("/gatekeeper"),
+    word(
+        "route_order",
+        &["file", "specific"],
+        "file",
+        "In which order rules of equal `priority` are tried. `file`: as they stand in module.toml. `specific`: a named \
+         host before a wildcard before any host; then, segment by segment, a constant before `(enum:..)` before `(number)` \
+         before `(string)` before whatever lies below, so that of two prefixes the longer wins, and expressions last; \
+         then what demands a method or conditions before what does not; then as in the file.",
+    )
+    .ours(),
     text(
         "req_host",
         "",

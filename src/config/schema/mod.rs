@@ -11,6 +11,8 @@ mod filters;
 mod logs;
 mod module;
 mod other;
+mod routing;
+mod shaping;
 mod trace;
 
 /// What a key holds.

@@ -1,6 +1,8 @@
 //! module.toml: the services.
 
-use super::{Key, Kind, Preset, Status, Table, Zero, commas, flag, int, list, text, word};
+use super::routing::{MATCH_RULE, SPLIT};
+use super::{Key, Kind, Preset, Status, Table, Zero, commas, flag, int, list, shaping, text, word};
+use crate::limits::READ_BODY_BYTES_CEILING;
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -15,10 +17,20 @@ pub(super) const FILE: Table = Table::one(
     Table::one(
         "match_rule",
         MATCH_RULE,
-        "Which paths are the service's. An http service needs one or more; the first rule of the file that matches \
-         wins, not the longest. A rule that an earlier one covers is reported at load.",
+        "Which requests are the service's. An http service needs one or more, unless a `[[module.split]]` leads to it. \
+         The first rule that takes a request wins, in the order of the file unless `priority` or `http.route_order` says \
+         otherwise; not the longest. A rule that an earlier one covers is reported at load.",
     )
     .many(),
+    Table::one(
+        "split",
+        SPLIT,
+        "A share of the service's requests goes to another service: all that is the other one's holds for them, its \
+         endpoints, lists and limits; the path is rewritten by the rule that matched. Several take their shares side by \
+         side. The other one's own splits are not asked.",
+    )
+    .many()
+    .status(Status::New),
     Table::one("load_balance", LOAD_BALANCE, "Where its requests go, and how.").required(),
     Table::one(
         "access_control",
@@ -27,6 +39,11 @@ pub(super) const FILE: Table = Table::one(
          name in `white_host_name` (let in), and everybody else must be a tenant of app.toml. Without this table, \
          or with `open = 0`, only `client_flow_limit` holds.",
     ),
+    shaping::REWRITE,
+    shaping::HEADER,
+    shaping::CORS,
+    shaping::VALIDATION,
+    shaping::DEFAULT_ANSWER,
     super::filters::TABLE,
 ])]);
 
@@ -41,6 +58,14 @@ const BASE: &[Key] = &[
         .required()
         .example("orders"),
     text("service_name", "", "A title, for people.").status(Status::Label),
+    word(
+        "status",
+        &["up", "down"],
+        "up",
+        "`down` switches the service off: its rules go on matching, and what they match is answered 503 `service_down`; \
+         connections of a `tcp` service are closed. Splits that lead to it take nothing.",
+    )
+    .ours(),
     int("pass_auth_type", -128, 127, 0, "GateKeeper's unused switch.").ignored("GateKeeper never used it"),
     text("frontend_addr", "", "Where a `tcp` service listens, as `:port` or `ip:port`. An http service has none.")
         .example(":8900"),
@@ -53,6 +78,16 @@ const BASE: &[Key] = &[
     )
     .unit("bytes")
     .zero(Zero::Means("no limit"))
+    .ours(),
+    int(
+        "read_body_bytes_max",
+        1,
+        READ_BODY_BYTES_CEILING as i64,
+        65_536,
+        "The largest request body that a rule reads whole before it decides: a form that may name a tenant. A larger \
+         one is answered 413; bodies that no rule looks into are not bounded by this.",
+    )
+    .unit("bytes")
     .ours(),
     flag("trailers", false, "Pass on trailer fields where the other side takes them. Off, they are dropped.").ours(),
     text(
@@ -101,30 +136,6 @@ const BASE: &[Key] = &[
     .unit("ms")
     .zero(Zero::Means("the kernel's own rule"))
     .ours(),
-];
-
-const MATCH_RULE: &[Key] = &[
-    word("type", &["url_prefix"], "url_prefix", "The kind of rule; there is one."),
-    text(
-        "rule",
-        "",
-        "A path prefix, by whole segments: `/a` matches `/a` and `/a/b`, not `/ab`. Compared with the path as \
-         the gateway normalises it: escapes of ordinary characters decoded, `.` and `..` resolved. Empty matches \
-         every path.",
-    )
-    .example("/orders"),
-    text("rule_ext", "", "GateKeeper's unused text.").ignored("GateKeeper never used it"),
-    text(
-        "url_rewrite",
-        "",
-        "What becomes of the path: items `pattern replacement`, divided by commas, so neither may contain a comma \
-         or a space. Each pattern is a regular expression tried on the original path, all its matches are replaced, \
-         and the first item that changes the path wins. `$1`, `${1}` and `${name}` insert groups; write `${1}x`, \
-         because `$1x` is the group named `1x`. As in GateKeeper, a group that there is not is empty and an item \
-         that is not a pattern, one space and a replacement is ignored; both are warned about. The query is never \
-         touched.",
-    )
-    .example("^/orders(.*) $1"),
 ];
 
 const LOAD_BALANCE: &[Key] = &[

@@ -26,7 +26,9 @@ use crate::wall::link::{self, Order, Report, ReportSender, WorkerEnd};
 use crate::wall::listen::{Entrance, Listen};
 use crate::wall::routes::Routes;
 use crate::wall::slot::StatsFile;
-use crate::wall::snapshot::{Address, Check, CheckMethod, Endpoint, HostMode, HttpRules, Service, Snapshot, Upstream};
+use crate::wall::snapshot::{
+    Address, Check, CheckMethod, Endpoint, HostMode, HttpRules, RequestIdRules, Service, Snapshot, Upstream,
+};
 use crate::wall::tenants::Tenants;
 
 /// Waits for something that takes a while, and fails when it does not come.
@@ -41,7 +43,7 @@ pub(super) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 /// A snapshot with one service per endpoint.
 pub(crate) fn snapshot(endpoints: Vec<(Address, Check)>) -> Snapshot {
     let services = endpoints.into_iter().enumerate().map(|(number, (address, check))| service(number, address, check));
-    Snapshot::new(rules(), Routes::new(Vec::new()), services.collect(), Tenants::default())
+    Snapshot::new(rules(), Routes::default(), services.collect(), Tenants::default())
 }
 
 fn service(number: usize, address: Address, check: Check) -> Service {
@@ -52,8 +54,13 @@ fn service(number: usize, address: Address, check: Check) -> Service {
         access: Access::default(),
         client_rate: None,
         body_bytes_max: 0,
+        read_body_bytes_max: 0,
         trailers: false,
         host: HostMode::Default,
+        headers: None,
+        cors: None,
+        validation: None,
+        default_answer: None,
         upstream: Upstream {
             endpoints: [endpoint].into(),
             connect_timeout_ms: 1,
@@ -72,12 +79,15 @@ fn service(number: usize, address: Address, check: Check) -> Service {
         },
         tcp: None,
         filters: None,
+        down: false,
+        splits: None,
     }
 }
 
 fn rules() -> HttpRules {
     HttpRules {
         route_prefix: Box::default(),
+        specific_first: false,
         fixed_host: None,
         head_timeout_ms: 1,
         progress_timeout_ms: 1,
@@ -99,6 +109,7 @@ fn rules() -> HttpRules {
         merge_slashes: false,
         via: false,
         reason: true,
+        request_id: RequestIdRules { header: None, from_client: true, on_answer: false },
         log_sample: 0,
         sampling: None,
     }

@@ -21,6 +21,7 @@ fn onward<'a>() -> Onward<'a> {
         request_id: b"",
         trace: None,
         added: &[],
+        edits: Edits::default(),
         underscore_fields: false,
         upgrade_websocket: false,
         expect_continue: false,
@@ -53,6 +54,7 @@ fn back<'a>() -> Back<'a> {
         close: false,
         body: ResponseBody::None,
         date: DATE,
+        edits: Edits::default(),
         upgrade_websocket: false,
     }
 }

@@ -37,7 +37,7 @@ const fn is_plain(byte: u8) -> bool {
 }
 
 /// The match form: the path itself if it is plain, else what is decoded into `form`.
-pub(super) fn decoded<'a>(path: &'a [u8], form: &'a mut Vec<u8>) -> &'a [u8] {
+pub(in crate::wall) fn decoded<'a>(path: &'a [u8], form: &'a mut Vec<u8>) -> &'a [u8] {
     if path.iter().all(|&byte| is_plain(byte)) {
         return path;
     }
@@ -165,6 +165,11 @@ impl Segment {
             _ => Segment::Named,
         }
     }
+}
+
+/// Whether a segment of the path is, or may be taken for, a dot segment.
+pub(in crate::wall) fn climbs(path: &[u8]) -> bool {
+    path.split(|&byte| byte == b'/').any(|segment| Segment::of(segment) != Segment::Named)
 }
 
 /// RFC 3986 section 5.2.4, in place, on a path that starts with `/`.

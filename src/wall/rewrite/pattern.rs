@@ -8,7 +8,7 @@ use std::iter::Peekable;
 use std::str::Chars;
 
 /// The pattern in the other syntax, meaning the same.
-pub(super) fn from_go(pattern: &str) -> String {
+pub(in crate::wall) fn from_go(pattern: &str) -> String {
     let mut out = String::with_capacity(pattern.len() + 16);
     let mut chars = pattern.chars().peekable();
     while let Some(char) = chars.next() {
@@ -56,11 +56,14 @@ fn quotation(chars: &mut Peekable<Chars<'_>>, out: &mut String) {
     }
 }
 
-/// Whether a `{` is followed by the rest of `{2}`. (`{2,3}` has a comma, which no item can have.)
+/// Whether a `{` is followed by the rest of `{2}`, `{2,}` or `{2,3}`. (An item of a rewrite has no comma.)
 fn starts_repetition(mut chars: Peekable<Chars<'_>>) -> bool {
     let mut digits = 0;
     while chars.next_if(char::is_ascii_digit).is_some() {
         digits += 1;
+    }
+    if chars.next_if_eq(&',').is_some() {
+        while chars.next_if(char::is_ascii_digit).is_some() {}
     }
     digits > 0 && chars.next() == Some('}')
 }

@@ -246,6 +246,29 @@ fn what_a_prefix_cannot_say_is_left_to_the_engine() {
     assert!(Prefix::parse("^/a\\.b-c_d(.*)$", "/x${1}").is_some());
 }
 
+fn shaped(text: &str, mode: Mode, strip: usize, path: &str) -> String {
+    let mut scratch = RewriteScratch::default();
+    String::from_utf8(parse(text).with(mode, strip).apply(path.as_bytes(), &mut scratch).to_vec()).expect("ASCII")
+}
+
+#[test]
+fn in_sequence_each_item_sees_what_came_before() {
+    let items = "^/a(.*) /b$1,^/b(.*) /c$1,x y";
+    assert_eq!(shaped(items, Mode::Sequence, 0, "/a/x"), "/c/y");
+    assert_eq!(shaped(items, Mode::First, 0, "/a/x"), "/b/x");
+    assert_eq!(shaped("^/a(.*) $1,^/b(.*) $1", Mode::Sequence, 0, "/a/b/c"), "/c");
+    assert_eq!(shaped(items, Mode::Sequence, 0, "/q%2Fq"), "/q%2Fq");
+}
+
+#[test]
+fn a_prefix_is_taken_off_before_the_items() {
+    for (path, rest) in [("/svc/a", "/a"), ("/svc", "/"), ("/svc/", "/")] {
+        assert_eq!(shaped("", Mode::First, 4, path), rest);
+        assert_eq!(shaped("", Mode::Sequence, 4, path), rest);
+    }
+    assert_eq!(shaped("^/svc(.*) /no$1,^/a(.*) /z$1", Mode::First, 4, "/svc/a"), "/z");
+}
+
 proptest! {
     #[test]
     fn the_way_without_an_engine_does_what_the_engine_does(
@@ -291,5 +314,11 @@ proptest! {
         } else {
             prop_assert_eq!(rewritten.path, path.as_bytes());
         }
+    }
+
+    #[test]
+    fn a_sequence_is_one_rewrite_after_another(path in "(/[abc]{1,3}){1,4}", items in prop::collection::vec("[abc] [abc]|\\^/[abc]\\(\\.\\*\\) /[abc]\\$1", 1..4)) {
+        let after = items.iter().fold(path.clone(), |path, item| apply(item, &path));
+        prop_assert_eq!(shaped(&items.join(","), Mode::Sequence, 0, &path), after);
     }
 }

@@ -3,14 +3,15 @@
 //! Nothing goes to the client before that, so whatever fails on the way is still told. In scope: the bounds, the body's
 //! way. Out of scope: what filters want (`filters`).
 
-use super::{Relay, Shape, Way};
+use super::{Relay, Shape, Way, render};
 use crate::end::End;
-use crate::limits::SMALL_BUFFER_BYTES;
+use crate::limits::{RESPONSE_HEAD_BYTES_MAX, SMALL_BUFFER_BYTES};
 use crate::proto::coding::{Coding, Wrong};
-use crate::proto::edits;
+use crate::proto::edits::Edits;
+use crate::proto::head::{self, Asked, ResponseBody, Storage};
 use crate::worker::buffer::{Class, Lease};
 use crate::worker::converse::Talk;
-use crate::worker::filters::{Answering, Held, Whole};
+use crate::worker::filters::{Answering, Held, Whole, Wish};
 use crate::worker::io::Received;
 
 impl Way<'_> {
@@ -18,25 +19,19 @@ impl Way<'_> {
     pub(super) async fn relay_whole(
         &mut self,
         shape: &Shape,
-        whole: Whole,
-        first: Lease,
-        mut head: Lease,
+        wish: &Wish,
+        (raw_head, first): (Lease, Lease),
         talk: &Talk<'_>,
         filters: &Answering<'_>,
     ) -> Result<bool, End> {
+        let Some(whole) = wish.whole else { return Err(End::Unfilterable) };
         let mut relay = Relay::new(shape);
-        let has_body = !matches!(shape.to, crate::proto::head::ResponseBody::None);
         let mut held = talk.shard.filtered_bodies.hold();
-        if has_body {
-            let body = self.gather(&mut relay, whole, first, talk, &mut held).await.map_err(told_in_time)?;
-            let body = filtered(body, whole, talk, filters, &mut held)?;
-            edits::add(head.vec(), "Content-Length", itoa::Buffer::new().format(body.bytes().len()).as_bytes());
-            self.send_whole(head, body, shape.close, talk).await?;
-        } else {
-            talk.sends_head(&head);
-            talk.begun.set(true);
-            self.send_piece(head, shape.close, talk).await?;
-        }
+        let body = self.gather(&mut relay, whole, first, talk, &mut held).await.map_err(told_in_time)?;
+        let body = filtered(body, whole, talk, filters, &mut held)?;
+        let head = rendered(&raw_head, body.bytes().len() as u64, shape, wish, talk)?;
+        drop(raw_head);
+        self.send_whole(head, body, shape.close, talk).await?;
         Ok(relay.clean)
     }
 
@@ -90,6 +85,17 @@ impl Way<'_> {
         self.send(head, talk).await?;
         self.send_piece(body, close, talk).await
     }
+}
+
+/// The head for a body of this length, of the bytes in which it came.
+fn rendered(raw: &Lease, length: u64, shape: &Shape, wish: &Wish, talk: &Talk<'_>) -> Result<Lease, End> {
+    let asked = Asked { method: talk.terms.method, upgrade_websocket: false };
+    let mut storage = Storage::new();
+    let head = head::parse_response(raw.bytes(), &asked, RESPONSE_HEAD_BYTES_MAX, &mut storage)?;
+    let head = head.ok_or(End::BadResponse)?;
+    let mut out = talk.shard.buffers.lease(Class::Small);
+    render(&mut out, &head, (ResponseBody::Length(length), shape.close), Edits::new(wish.edits.bytes()), talk);
+    Ok(out)
 }
 
 /// Undoes the coding and asks the filters.

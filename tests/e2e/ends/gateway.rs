@@ -64,6 +64,34 @@ fn rate_table_full() {
 }
 
 #[test]
+fn cors_origin() {
+    let origin = Origin::ok();
+    let service = || Service::at("/svc", &[&origin]).further("[module.cors]\nallow_origins = \"https://a.test\"");
+    let request =
+        "OPTIONS /svc/a HTTP/1.1\r\nHost: a\r\nOrigin: https://b.test\r\nAccess-Control-Request-Method: GET\r\n\r\n";
+    told(End::CorsOrigin, || Conf::new().service(service()), |gateway| gateway.connect().ask(request));
+}
+
+#[test]
+fn invalid() {
+    let origin = Origin::ok();
+    let table = "[[module.validation]]\npart = \"query.a\"\nrequired = true";
+    let service = || Service::at("/svc", &[&origin]).further(table);
+    told(End::Invalid, || Conf::new().service(service()), |gateway| gateway.connect().ask(GET));
+}
+
+#[test]
+fn bad_rewrite() {
+    let origin = Origin::ok();
+    let service = || {
+        let service = Service::at("/svc", &[&origin]).rewrite("/$(origin.header.x-up)");
+        service.further("[module.rewrite]\nmode = \"expression\"")
+    };
+    let request = "GET /svc/a HTTP/1.1\r\nHost: a\r\nX-Up: ..\r\n\r\n";
+    told(End::BadRewrite, || Conf::new().service(service()), |gateway| gateway.connect().ask(request));
+}
+
+#[test]
 fn not_listed() {
     let origin = Origin::ok();
     let port = free_port();

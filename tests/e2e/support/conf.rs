@@ -60,12 +60,13 @@ fn write_table(text: &mut String, header: &str, table: &Table) {
 #[derive(Clone, Debug)]
 pub(crate) struct Service {
     base: Table,
-    rules: Vec<(String, String)>,
+    rules: Vec<(String, String, Table)>,
+    splits: Vec<Table>,
     nodes: Vec<String>,
     weights: Vec<u32>,
     load_balance: Table,
     access: Table,
-    filters: Vec<String>,
+    further: String,
 }
 
 impl Service {
@@ -78,12 +79,13 @@ impl Service {
         let name = prefix.trim_start_matches('/').replace('/', "_");
         let service = Self {
             base: Table::new(),
-            rules: vec![(prefix.to_owned(), format!("^{prefix}(.*) $1"))],
+            rules: vec![(prefix.to_owned(), format!("^{prefix}(.*) $1"), Table::new())],
+            splits: Vec::new(),
             nodes,
             weights: Vec::new(),
             load_balance: Table::new(),
             access: Table::new(),
-            filters: Vec::new(),
+            further: String::new(),
         };
         let service = service.base("load_type", "http").base("name", name);
         let service = service.balance("check_method", "httpchk").balance("check_url", PROBE);
@@ -106,7 +108,39 @@ impl Service {
 
     /// Adds a rule.
     pub(crate) fn rule(mut self, prefix: &str, rewrite: &str) -> Self {
-        self.rules.push((prefix.to_owned(), rewrite.to_owned()));
+        self.rules.push((prefix.to_owned(), rewrite.to_owned(), Table::new()));
+        self
+    }
+
+    /// A key of the last rule.
+    pub(crate) fn rule_key(mut self, key: &'static str, value: impl Toml) -> Self {
+        let (.., table) = self.rules.last_mut().expect("a service has a rule");
+        table.insert(key, value.toml());
+        self
+    }
+
+    /// A service of this name with one rule of this type, which leaves the path as it is.
+    pub(crate) fn matching(name: &str, kind: &str, rule: &str, origin: &Origin) -> Self {
+        let mut service = Self::at("/", &[origin]).base("name", name);
+        service.rules = vec![(rule.to_owned(), String::new(), Table::new())];
+        service.rule_key("type", kind)
+    }
+
+    /// No rule at all.
+    pub(crate) fn without_rules(mut self) -> Self {
+        self.rules.clear();
+        self
+    }
+
+    /// A share of the requests goes to this service.
+    pub(crate) fn split(mut self, service: &str, share: f64) -> Self {
+        self.splits.push(Table::from([("service", service.toml()), ("share", share.toml())]));
+        self
+    }
+
+    /// A key of the last split.
+    pub(crate) fn split_key(mut self, key: &'static str, value: impl Toml) -> Self {
+        self.splits.last_mut().expect("a split").insert(key, value.toml());
         self
     }
 
@@ -127,6 +161,13 @@ impl Service {
         self
     }
 
+    /// Tables of the module as they stand in the file.
+    pub(crate) fn further(mut self, tables: &str) -> Self {
+        self.further.push_str(tables);
+        self.further.push('\n');
+        self
+    }
+
     /// A key of `[module.access_control]`.
     pub(crate) fn access(mut self, key: &'static str, value: impl Toml) -> Self {
         self.access.insert(key, value.toml());
@@ -139,19 +180,22 @@ impl Service {
     }
 
     /// The same, which may read a body of so many bytes.
-    pub(crate) fn bounded_filter(mut self, name: &str, body_bytes_max: usize, options: &str) -> Self {
+    pub(crate) fn bounded_filter(self, name: &str, body_bytes_max: usize, options: &str) -> Self {
         let head = format!("name = {}\n    body_bytes_max = {body_bytes_max}", name.toml());
-        self.filters.push(format!("  [[module.filter]]\n    {head}\n  [module.filter.options]\n{options}\n"));
-        self
+        self.further(&format!("  [[module.filter]]\n    {head}\n  [module.filter.options]\n{options}"))
     }
 
     fn write(&self, text: &mut String) {
         text.push_str("[[module]]\n");
         write_table(text, "  [module.base]", &self.base);
-        for (rule, rewrite) in &self.rules {
-            let rewrite = rewrite.as_str().toml();
-            let _ = writeln!(text, "  [[module.match_rule]]\n    type = \"url_prefix\"");
-            let _ = writeln!(text, "    rule = {}\n    url_rewrite = {rewrite}", rule.as_str().toml());
+        for (rule, rewrite, table) in &self.rules {
+            let mut table = table.clone();
+            table.entry("type").or_insert_with(|| "url_prefix".toml());
+            table.extend([("rule", rule.as_str().toml()), ("url_rewrite", rewrite.as_str().toml())]);
+            write_table(text, "  [[module.match_rule]]", &table);
+        }
+        for split in &self.splits {
+            write_table(text, "  [[module.split]]", split);
         }
         let mut balance = self.load_balance.clone();
         balance.insert("ip_list", self.nodes.join(",").toml());
@@ -161,7 +205,7 @@ impl Service {
         }
         write_table(text, "  [module.load_balance]", &balance);
         write_table(text, "  [module.access_control]", &self.access);
-        self.filters.iter().for_each(|filter| text.push_str(filter));
+        text.push_str(&self.further);
     }
 }
 
@@ -190,6 +234,7 @@ pub(crate) struct Conf {
     admin: Table,
     store: Table,
     trace: Table,
+    request_id: Table,
     logs: BTreeMap<&'static str, Table>,
     services: Vec<Service>,
     apps: Vec<App>,
@@ -207,6 +252,7 @@ impl Conf {
             admin: Table::new(),
             store: Table::new(),
             trace: Table::new(),
+            request_id: Table::new(),
             logs: BTreeMap::new(),
             services: Vec::new(),
             apps: Vec::new(),
@@ -262,6 +308,12 @@ impl Conf {
     /// A key of base.toml's `[trace]`.
     pub(crate) fn trace(mut self, key: &'static str, value: impl Toml) -> Self {
         self.trace.insert(key, value.toml());
+        self
+    }
+
+    /// A key of base.toml's `[request_id]`.
+    pub(crate) fn request_id(mut self, key: &'static str, value: impl Toml) -> Self {
+        self.request_id.insert(key, value.toml());
         self
     }
 
@@ -322,6 +374,7 @@ impl Conf {
         write_table(&mut base, "[admin]", &self.admin);
         write_table(&mut base, "[store]", &self.store);
         write_table(&mut base, "[trace]", &self.trace);
+        write_table(&mut base, "[request_id]", &self.request_id);
         for (name, table) in &self.logs {
             write_table(&mut base, &format!("[{name}]"), table);
         }

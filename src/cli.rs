@@ -197,7 +197,7 @@ impl Cli {
         match self.command {
             Some(Command::Check { file }) => Task::Say(check::check(&file, filters)),
             Some(Command::Explain { file, method, url, from, headers }) => {
-                Task::Say(explain::explain(&file, filters, &Question { method, url, from, headers }))
+                Task::Say(explain::explain_with(&file, filters, &Question { method, url, from, headers }))
             }
             Some(Command::Upgrade { pid, pid_file, cores }) => Task::Say(upgrade(pid, pid_file.as_deref(), cores)),
             None => Task::Run(Run {

@@ -152,6 +152,10 @@ pub const STORE_AGAIN_MS: u64 = 10_000;
 pub const STORE_FORGET_MS: u64 = 600_000;
 /// How long a start waits for the store to tell what was used of quotas, and a stop for the last write.
 pub const STORE_PATIENCE_MS: u64 = 3_000;
+/// Days of `/api/totals` where the question names no number: today and yesterday.
+pub const TOTALS_DAYS_ASKED: u32 = 2;
+/// Days, and hours, that one answer of `/api/totals` holds at most.
+pub const TOTALS_ROWS_MAX: usize = 50_000;
 /// Rows in one statement to the store.
 pub const STORE_ROWS_AT_ONCE: usize = 500;
 /// Totals that wait for a store which cannot be used; of more, the oldest hours are let go.
@@ -295,6 +299,10 @@ pub const STATS_ROWS_STEP: usize = 64;
 pub const WORKERS_MAX: usize = 1_024;
 /// Endpoints of one service at most.
 pub const ENDPOINTS_MAX: usize = 1_024;
+/// How long what is known of an endpoint's latency lasts, unless it is heard of again: then 1/e of it is left.
+pub const EWMA_DECAY_MS: u64 = 10_000;
+/// How long an endpoint whose attempts failed takes to get its whole weight back by time alone.
+pub const FAILURE_FORGIVEN_MS: u32 = 10_000;
 /// Slots of the limits table, 16 bytes each: how many clients and tenants may be below a full
 /// bucket at once.
 pub const RATE_SLOTS: usize = 256 * 1024;

@@ -152,6 +152,7 @@ fn shared(
         pseudonym: format!("gatekeeper-{:016x}", RandomState::new().hash_one(Instant::now())).into(),
         rates: Arc::new(RateTable::new(process.rate_keys_max)),
         addresses: Addresses::new(connections),
+        loads: Box::leak(Box::default()),
         connections_max: (connections / workers).max(1),
         handovers: Arc::new(Handovers::new(workers)?),
         origin: Instant::now(),
@@ -290,8 +291,8 @@ fn describe_start(
         let service = snapshot.service(route.service);
         let nodes: Vec<_> = service.upstream.endpoints.iter().take(4).map(|endpoint| &*endpoint.node).collect();
         let more = if service.upstream.endpoints.len() > nodes.len() { ", …" } else { "" };
-        let rule = String::from_utf8_lossy(&route.rule);
-        let _ = writeln!(text, "             {rule} → {} ({}{more})", service.name, nodes.join(", "));
+        let down = if service.down { ", down" } else { "" };
+        let _ = writeln!(text, "             {route} → {} ({}{more}{down})", service.name, nodes.join(", "));
     }
     if snapshot.routes.all().len() > START_ROUTES_MAX {
         let _ = writeln!(text, "             and {} more rules", snapshot.routes.all().len() - START_ROUTES_MAX);

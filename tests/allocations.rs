@@ -1,5 +1,5 @@
 //! A request on an established connection with a pooled upstream allocates nothing on its core, whether it is traced or
-//! not, and whether filters look at its heads or not.
+//! not, whether filters look at its heads or not, and by whichever rule its endpoint is chosen.
 //!
 //! In scope: counting the allocations of worker threads in a gateway that runs in this process. Out of scope:
 //! control and the test's own threads, which allocate as they like.
@@ -133,9 +133,30 @@ impl HttpFilter for Heads {
     }
 }
 
+/// A service whose endpoint is chosen by this rule, with all that belongs to it.
+fn balanced(rule: &str, origins: [u16; 2]) -> String {
+    let bound = if rule == "consistent_hash" { "hash_load_max = 150" } else { "" };
+    format!(
+        r#"
+        [[module]]
+        [module.base]
+        name = "{rule}"
+        [[module.match_rule]]
+        rule = "/{rule}"
+        [module.load_balance]
+        check_interval = 600000
+        ip_list = "127.0.0.1:{},127.0.0.1:{}"
+        type = "{rule}"
+        slow_start = 1000
+        {bound}
+        "#,
+        origins[0], origins[1]
+    )
+}
+
 #[test]
 fn a_steady_request_allocates_nothing() {
-    let (origin, port) = (origin(), free_port());
+    let (origin, second, port) = (origin(), origin(), free_port());
     let folder = tempfile::tempdir().unwrap();
     let module = format!(
         r#"
@@ -150,6 +171,15 @@ fn a_steady_request_allocates_nothing() {
         type = "url_prefix"
         rule = "/rewritten"
         url_rewrite = "^/rewritten/([a-z]+)/(.*) /$2/$1"
+        [[module.match_rule]]
+        type = "url_pattern"
+        rule = "/typed/(number):id/*"
+        host = "a"
+        method = "GET"
+        [[module.match_rule]]
+        type = "url_regex"
+        rule = "^/found/[a-z]+$"
+        conditions = ["header.user-agent ~ ^te", "header.accept != x"]
         [[module.match_rule]]
         type = "url_prefix"
         rule = "/shaped"
@@ -187,7 +217,9 @@ fn a_steady_request_allocates_nothing() {
         name = "heads"
         "#
     );
-    std::fs::write(folder.path().join("module.toml"), module).unwrap();
+    let rules =
+        ["consistent_hash", "random", "least_requests", "peak_ewma"].map(|rule| balanced(rule, [origin, second]));
+    std::fs::write(folder.path().join("module.toml"), module + &rules.concat()).unwrap();
     // All requests are logged, and half of them are traced; nobody collects.
     let base = format!(
         "[base]\nwatch = false\n[log.file_writer]\non = true\nlog_path = {:?}\n[http]\naddr = \"127.0.0.1:{port}\"\n[trace]\non = true\nsample_ratio = 0.5\n\
@@ -201,7 +233,18 @@ fn a_steady_request_allocates_nothing() {
     std::thread::spawn(move || gatekeeper::run::run(&options, Inherited::default(), filters));
 
     let mut client = connect(port);
-    let paths = ["/plain/a", "/rewritten/abc/def", "/shaped/x?page=7", "/filtered/a"];
+    let paths = [
+        "/plain/a",
+        "/rewritten/abc/def",
+        "/typed/17/a",
+        "/found/abc",
+        "/shaped/x?page=7",
+        "/consistent_hash/a?b",
+        "/random",
+        "/least_requests",
+        "/peak_ewma",
+        "/filtered/a",
+    ];
     for path in paths.iter().cycle().take(2_000) {
         ask(&mut client, path);
     }

@@ -107,6 +107,7 @@ fn delays(driver: Driver) -> Vec<Duration> {
             pseudonym: "test".into(),
             rates,
             addresses: Addresses::new(0),
+            loads: Box::leak(Box::default()),
             connections_max: 1_000,
             handovers,
             origin: Instant::now(),

@@ -4,6 +4,7 @@
 //! code that serves; only sockets, health and the state of rates are missing. In scope: telling it. Out of
 //! scope: anything that a stage decides.
 
+mod balance;
 mod request;
 mod rules;
 mod shape;
@@ -48,7 +49,13 @@ pub struct Question {
 
 /// Loads the files and tells what would become of the request. Files that do not load are told instead.
 #[must_use]
-pub fn explain(module_file: &Path, filters: &Registry, question: &Question) -> Said {
+pub fn explain(module_file: &Path, question: &Question) -> Said {
+    explain_with(module_file, &Registry::default(), question)
+}
+
+/// The same, for a program that has these filters; they are asked too.
+#[must_use]
+pub fn explain_with(module_file: &Path, filters: &Registry, question: &Question) -> Said {
     match load_with(module_file, &host_name(), filters) {
         Ok(loaded) => {
             let warnings = check::count(loaded.warnings.len(), "warning");
@@ -140,8 +147,7 @@ impl<'q> Stages<'q, '_> {
     }
 
     fn service(&mut self, service: &Service, route: &Route, path: &[u8]) -> Result<Outcome, End> {
-        let rule = rules::rule(route);
-        let rule = if route.rule.is_empty() { "every path" } else { &rule };
+        let rule = if route.rule.is_empty() { "every path".to_owned() } else { route.to_string() };
         self.story.line("service", &format!("{} by its rule for {rule}", service.name));
         if service.down {
             self.story.line("status", "down: the service is switched off");
@@ -160,8 +166,8 @@ impl<'q> Stages<'q, '_> {
             return Ok(Outcome::Own("the gateway gives the default answer"));
         }
         let target = self.target(&shape)?;
-        self.endpoints(service)?;
-        self.upstream_head(&shape, &target, tenant, &filtered);
+        let chosen = balance::tell(self.story, service, self.head, path, self.peer.client)?;
+        self.upstream_head(&shape, chosen, &target, (tenant, &filtered));
         Ok(Outcome::Forwarded(service.name.to_string()))
     }
 
@@ -282,30 +288,14 @@ impl<'q> Stages<'q, '_> {
         self.story.lines("rewrite", &told);
     }
 
-    fn endpoints(&mut self, service: &Service) -> Result<(), End> {
-        let endpoints = &service.upstream.endpoints;
-        let usable = || endpoints.iter().filter(|endpoint| !endpoint.forbidden);
-        let total: u64 = usable().map(|endpoint| u64::from(endpoint.weight)).sum();
-        let first = usable().next().ok_or(End::NoEndpoint);
-        let told = endpoints.iter().map(|endpoint| {
-            let share = if endpoint.forbidden {
-                "on forbid_list: none".to_owned()
-            } else if total == 0 && first.is_ok_and(|first| first.id == endpoint.id) {
-                "every request, as all weigh 0".to_owned()
-            } else {
-                let share = f64::from(endpoint.weight) * 100.0 / (total.max(1) as f64);
-                format!("{share:.1} % of the requests")
-            };
-            format!("{:<24} weight {:<6} {share}", endpoint.node, endpoint.weight)
-        });
-        self.story.lines("endpoints", &told.collect::<Vec<_>>());
-        first.map(|_| ())
-    }
-
-    fn upstream_head(&mut self, shape: &Shape<'_>, target: &Target, tenant: Option<&Tenant>, filtered: &[u8]) {
+    fn upstream_head(
+        &mut self,
+        shape: &Shape<'_>,
+        node: &str,
+        target: &Target,
+        (tenant, filtered): (Option<&Tenant>, &[u8]),
+    ) {
         let (service, http) = (shape.service, &self.snapshot.http);
-        let endpoint = service.upstream.endpoints.iter().find(|endpoint| !endpoint.forbidden);
-        let node = endpoint.map_or("", |endpoint| &*endpoint.node);
         let host = host_sent(http, service, self.head.host, node);
         let mut edits = shape.request_edits(&self.peer, &http.request_id);
         edits.extend_from_slice(filtered);

@@ -41,7 +41,7 @@ impl Watchers {
     ) -> io::Result<Self> {
         let stats = Arc::new(Stats::own(file)?);
         let books = Books::open(stats.clone(), module_file)?;
-        let admin = Admin::new(events.clone(), stats, books.page());
+        let admin = Admin::new(events.clone(), stats, &books, notes.journal().cloned());
         Ok(Self { stats: file, notes, chart: Chart::new(file), books, admin })
     }
 

@@ -182,6 +182,34 @@ mod tests {
         assert!(pushed.is_empty());
     }
 
+    proptest::proptest! {
+        #[test]
+        fn what_stands_is_what_a_list_would_hold(
+            all in proptest::collection::vec((0..3_u8, "[abAB]{1,2}", "[x-z]{0,3}"), 0..8),
+        ) {
+            let mut pushed = Vec::new();
+            let mut held: Vec<(String, String)> = Vec::new();
+            let mut gone = std::collections::HashSet::new();
+            for (edit, name, value) in &all {
+                let edit = [Edit::Add, Edit::Set, Edit::Delete][usize::from(*edit)];
+                push(&mut pushed, edit, name.as_bytes(), value.as_bytes());
+                if edit != Edit::Add {
+                    held.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+                    gone.insert(name.to_ascii_lowercase());
+                }
+                if edit != Edit::Delete {
+                    held.push((name.clone(), value.clone()));
+                }
+            }
+            let expected: String = held.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+            proptest::prop_assert_eq!(lines(&pushed), expected);
+            for name in ["a", "b", "ab", "BA"] {
+                let taken = gone.contains(&name.to_ascii_lowercase());
+                proptest::prop_assert_eq!(Edits::new(&pushed).take_away(name.as_bytes()), taken);
+            }
+        }
+    }
+
     #[test]
     fn bytes_that_were_not_pushed_are_read_without_harm() {
         assert_eq!(lines(b"\x01\x09\x02\x00ab"), "");

@@ -20,7 +20,7 @@ pub struct DefaultAnswer {
 /// When a default answer is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
-    /// Where every endpoint has failed.
+    /// Where the service is switched off, or every endpoint has failed.
     Failure,
     /// Always: no endpoint is asked.
     Always,
@@ -47,7 +47,14 @@ mod tests {
     #[test]
     fn it_stands_in_for_the_service_and_for_nobody_else() {
         let answer = answer(When::Failure);
-        for end in [End::NoEndpoint, End::ConnectRefused, End::ResponseTimeout, End::BadResponse, End::QueueFull] {
+        for end in [
+            End::ServiceDown,
+            End::NoEndpoint,
+            End::ConnectRefused,
+            End::ResponseTimeout,
+            End::BadResponse,
+            End::QueueFull,
+        ] {
             assert!(answer.stands_in_for(end), "{end:?}");
         }
         for end in [End::ClientRate, End::TenantSign, End::BadRequestLine, End::NoRoute, End::Drained, End::Loop] {

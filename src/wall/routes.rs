@@ -84,10 +84,16 @@ impl<'a> Asked<'a> {
         Self { path, host: head.host, method: head.method_text, parts: Parts::of(head), methods }
     }
 
-    /// A `GET` of this path that says nothing else.
+    /// A request of this method that says nothing else.
+    #[must_use]
+    pub fn new(method: &'a [u8], host: &'a [u8], path: &'a [u8]) -> Self {
+        Self { path, host, method, parts: Parts::default(), methods: filter::bit(Method::of(method)) }
+    }
+
+    /// A `GET` of this path without a host.
     #[must_use]
     pub fn get(path: &'a [u8]) -> Self {
-        Self { path, host: b"", method: b"GET", parts: Parts::default(), methods: filter::bit(Method::Get) }
+        Self::new(b"GET", b"", path)
     }
 }
 
@@ -168,6 +174,19 @@ impl Route {
                 (pattern.segments().to_vec(), ends)
             }
             Kind::Regex => (Vec::new(), Ends::Prefix),
+        }
+    }
+}
+
+/// As people read it: a prefix as it is, a whole path after `=`, an expression after `~`.
+impl std::fmt::Display for Route {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = String::from_utf8_lossy(&self.rule);
+        match &self.kind {
+            Kind::Prefix if text.is_empty() => out.write_str("(every path)"),
+            Kind::Prefix | Kind::Pattern(_) => out.write_str(&text),
+            Kind::Exact => write!(out, "= {text}"),
+            Kind::Regex => write!(out, "~ {text}"),
         }
     }
 }

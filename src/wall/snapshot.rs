@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 
 use super::access::{Access, AddressSet};
+use super::balance::Balance;
 use super::calendar::Calendar;
 use super::cors::Cors;
 use super::default_answer::DefaultAnswer;
@@ -237,6 +238,8 @@ pub enum HostMode {
 pub struct Upstream {
     /// In the order of `ip_list`. Never empty.
     pub endpoints: Box<[Endpoint]>,
+    /// How one is chosen.
+    pub balance: Balance,
     /// Dial deadline.
     pub connect_timeout_ms: u32,
     /// From the request's head to the end of the answer; 0 is no limit.
@@ -275,7 +278,7 @@ pub struct Endpoint {
     pub node: Box<str>,
     /// What to dial.
     pub address: Address,
-    /// Smooth weighted round-robin weight; 0 is never picked, unless all are 0 (then the first).
+    /// How much of the requests it gets beside the others; 0 is never picked, unless all are 0 (then the first).
     pub weight: u32,
     /// On `forbid_list`: takes no traffic.
     pub forbidden: bool,

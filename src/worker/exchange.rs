@@ -23,7 +23,7 @@ use super::upload::receive_body;
 use super::upstream::connect::{self, Leased};
 use super::upstream::pool::Kept;
 use super::upstream::replica::Tried;
-use crate::end::{End, Retry};
+use crate::end::{End, Meaning, Retry, Side};
 use crate::limits::{GATHERED_BODY_BYTES_MAX, RELOAD_ANSWER_MS};
 use crate::proto::head::Body;
 use crate::proto::reply::Content;
@@ -356,6 +356,7 @@ async fn attempts(
                 let out = std::mem::replace(&mut forward.out, head.nothing());
                 match converse::attempt(shard, down, epoch, head, out, terms, leased).await {
                     Ok(after) => {
+                        judge(shard, down, forward, Ok(()));
                         down.source.put_back(head.take());
                         return Done { outcome: Ok(()), after };
                     }
@@ -370,6 +371,7 @@ async fn attempts(
                 Failed { end, begun: false, unsent: true, replayable: true }
             }
         };
+        judge(shard, down, forward, Err(failed.end));
         if !may_try_again(&failed, terms, &tried, fresh) {
             return give_up(shard, down, epoch.as_deref(), head.take(), terms, &failed).await;
         }
@@ -382,6 +384,25 @@ async fn attempts(
             }
             _ => return give_up(shard, down, epoch.as_deref(), head.take(), terms, &failed).await,
         }
+    }
+}
+
+/// What the core learns of the endpoint by an attempt that is over. A kept connection that was closed meanwhile says
+/// nothing of it; that somebody gave up says how long it had not answered.
+fn judge(shard: &Shard, down: &mut Downstream, forward: &Forward, outcome: Result<(), End>) {
+    let (Forward { replica, endpoint, .. }, timing) = (forward, &down.tab.get().timing);
+    let is_awaited = timing.sent_us > 0 && timing.first_us == 0;
+    let Err(end) = outcome else {
+        let took_us = timing.response_us().filter(|_| timing.sent_us > 0);
+        return replica.succeeded(*endpoint, took_us, || shard.clock.now_us());
+    };
+    let now_us = shard.clock.now_us();
+    let Meaning { side, retry, .. } = end.meaning();
+    let is_to_blame = *side == Side::Upstream && *retry != Retry::Idempotent;
+    if is_to_blame || (end == End::RequestTimeout && is_awaited) {
+        replica.failed(*endpoint, now_us.saturating_sub(timing.queued_us), now_us);
+    } else if is_awaited {
+        replica.waited(*endpoint, now_us.saturating_sub(timing.sent_us), now_us);
     }
 }
 

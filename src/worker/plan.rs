@@ -424,10 +424,19 @@ impl Desk<'_> {
             return Ok(Decision::Local(Local::Default));
         }
         let replica = self.shard.replica(self.epoch, id);
-        let endpoint = replica.pick(self.question.tried).ok_or(End::NoEndpoint)?;
+        let key = self.key(service, path, client);
+        let now_us = || self.shard.clock.now_us();
+        let endpoint = replica.pick(self.question.tried, key, now_us).ok_or(End::NoEndpoint)?;
         let passed = Passed { route, service, permit, path, client };
         let out = self.render(&passed, replica.node(endpoint), terms)?;
         Ok(Decision::Forward { replica, endpoint, out })
+    }
+
+    /// What decides where the request goes, where it is something of the request.
+    #[inline]
+    fn key(&self, service: &Service, path: &[u8], client: IpAddr) -> Option<u32> {
+        let Scratch { value, .. } = &mut *self.shard.scratch.borrow_mut();
+        service.upstream.balance.key(self.head, path, client, value)
     }
 
     /// What the log keeps of the request, whose bytes are at hand only now.

@@ -33,6 +33,7 @@ use crate::wall::addresses::Addresses;
 use crate::wall::epoch::Epoch;
 use crate::wall::journal::Journal;
 use crate::wall::link::{Open, Report, ReportSender};
+use crate::wall::loads::Loads;
 use crate::wall::rate::RateTable;
 use crate::wall::rewrite::RewriteScratch;
 use crate::wall::slot::StatsFile;
@@ -49,6 +50,8 @@ pub struct Shared {
     pub rates: Arc<RateTable>,
     /// Connections per client address, named exception to nothing shared.
     pub addresses: Arc<Addresses>,
+    /// What each endpoint has in hand, named exception to nothing shared.
+    pub loads: &'static Loads,
     /// Client connections of each worker, where the files do not say.
     pub connections_max: usize,
     /// Who has how many connections, named exception to nothing shared.
@@ -204,7 +207,13 @@ impl Shard {
         }
         let definition = epoch.snapshot().service(service);
         let mut known = self.replicas.borrow_mut();
-        let core = Core { number: usize::from(self.worker.0), of: self.shared.workers, meter: self.meter };
+        let core = Core {
+            number: usize::from(self.worker.0),
+            of: self.shared.workers,
+            meter: self.meter,
+            loads: self.shared.loads,
+            now_us: self.clock.now_us(),
+        };
         let before = known.get(&definition.name);
         // What a tcp service uses is never idle, and what is kept for HTTP is of no use to it.
         let is_http = definition.tcp.is_none();

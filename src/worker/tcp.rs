@@ -63,7 +63,8 @@ async fn open(shard: &Rc<Shard>, down: &mut Downstream, peer: SocketAddr, name: 
     }
     policy::admit_connection(shard, service, client.ip().to_canonical())?;
     filters::connection(service, client.ip().to_canonical())?;
-    let Leased { mut connection, mut seat, .. } = dial(shard, &epoch, id, down).await?;
+    let key = service.upstream.balance.connection_key(client.ip());
+    let Leased { mut connection, mut seat, .. } = dial(shard, &epoch, id, key, down).await?;
     connection.tx.guard(rules.keepalive_ms, rules.user_timeout_ms);
     introduce(shard, rules, client, down, &mut connection).await?;
     seat.slow_down();
@@ -78,12 +79,18 @@ fn known(account: &mut Account, epoch: &ShardEpoch, id: ServiceId, now_us: u64) 
 }
 
 /// A connection to an endpoint, or to another where the first cannot be reached.
-async fn dial(shard: &Rc<Shard>, epoch: &ShardEpoch, id: ServiceId, down: &mut Downstream) -> Result<Leased, End> {
+async fn dial(
+    shard: &Rc<Shard>,
+    epoch: &ShardEpoch,
+    id: ServiceId,
+    key: Option<u32>,
+    down: &mut Downstream,
+) -> Result<Leased, End> {
     let replica = shard.replica(epoch, id);
     let mut tried = Tried::default();
     let mut last = End::NoEndpoint;
     while tried.may_go_on() {
-        let Some(endpoint) = replica.pick(&tried) else { break };
+        let Some(endpoint) = replica.pick(&tried, key, || shard.clock.now_us()) else { break };
         if let Some(note) = down.tab.note() {
             note.node(replica.node(endpoint), &shard.buffers);
         }
@@ -95,10 +102,13 @@ async fn dial(shard: &Rc<Shard>, epoch: &ShardEpoch, id: ServiceId, down: &mut D
         match connect::acquire(&replica, endpoint, false, &down.writing, &shard.buffers, timing).await {
             Ok(leased) => {
                 account.connected(leased.reused, shard.clock.now_us());
+                replica.succeeded(endpoint, account.timing.connect_us(), || shard.clock.now_us());
                 return Ok(leased);
             }
             Err(end) if end.meaning().retry == Retry::Unsent => {
                 report_failed_dial(shard, epoch, &replica, endpoint);
+                let now_us = shard.clock.now_us();
+                replica.failed(endpoint, now_us.saturating_sub(account.timing.queued_us), now_us);
                 tried.add(endpoint);
                 if tried.may_go_on() {
                     shard.meter.retry(account, end);

@@ -132,6 +132,9 @@ fn ground(text: &mut Text, path: &str, key: &Key) {
     if path == "trace" && key.name != "on" {
         text.entry(("base.toml", path.to_owned())).or_default().insert("on", "true".into());
     }
+    if ["hash_key", "hash_load_max", "hash_points"].contains(&key.name) {
+        text.entry(("module.toml", path.to_owned())).or_default().insert("type", "\"consistent_hash\"".into());
+    }
     if path == "module.cors" && key.name != "allow_origins" {
         text.entry(("module.toml", path.to_owned())).or_default().insert("allow_origins", "\"https://a.b\"".into());
     }

@@ -154,7 +154,7 @@ fn nothing_of_a_request_reaches_the_screen_raw() {
 
 #[test]
 fn files_that_do_not_load_are_told_instead() {
-    let said = explain(&fixture("faulty/module.toml"), &super::filters(), &question("GET", "/"));
+    let said = explain(&fixture("faulty/module.toml"), &question("GET", "/"));
     assert_eq!((said.code, said.out.as_str()), (1, ""));
     assert!(said.err.contains("did you mean"), "{}", said.err);
     assert!(load_on(&fixture("gatekeeper/module.toml"), HOST_NAME).is_ok());
@@ -182,4 +182,80 @@ fn what_an_endpoint_is_told_of_a_trace_is_shown() {
     assert!(!shown.contains(parent) && shown.contains("tracestate: a=1"), "{shown}");
     let unsampled = with(question("GET", "/api/second"), "traceparent", &parent.replace("-01", "-00"));
     assert!(told(true, &unsampled).contains("-00"), "it passes");
+}
+
+const RULES: &str = r#"
+[[module]]
+base.name = "users"
+match_rule = [
+  { type = "url_pattern", rule = "/users/(number):id/*", host = "*.example.com", method = "GET,PURGE" },
+  { type = "url_exact", rule = "/users", conditions = ["query.v >= 2"], priority = 3 },
+]
+load_balance.ip_list = "10.0.0.1:80"
+[[module.split]]
+service = "next"
+share = 0.25
+sticky = "cookie.uid"
+[[module.split]]
+service = "off"
+share = 0.5
+sticky = "cookie.uid"
+conditions = ["header.x-beta == 1"]
+
+[[module]]
+base.name = "next"
+load_balance.ip_list = "10.0.0.2:80"
+
+[[module]]
+base.name = "off"
+base.status = "down"
+match_rule = [{ type = "url_regex", rule = "^/off" }]
+load_balance.ip_list = "10.0.0.3:80"
+"#;
+
+#[track_caller]
+fn tells_of_rules(question: &Question, parts: &[&str]) {
+    let loaded = load_files(&[("module.toml", RULES)]).expect("no fault");
+    let told = tell(&loaded.snapshot, question);
+    for part in parts {
+        assert!(told.contains(part), "{part}:\n{told}");
+    }
+}
+
+#[test]
+fn each_rule_says_which_of_its_demands_is_not_met() {
+    let get = |url| question("GET", url);
+    tells_of_rules(
+        &get("http://a.example.com/users/7/x/y"),
+        &[
+            "order      higher priority first, then as in the file",
+            "> 1   /users/(number):id/*",
+            "matches; host *.example.com; method GET,PURGE; id is `7`; * is `x/y`",
+            "2   = /users ",
+            "3   ~ ^/off",
+        ],
+    );
+    tells_of_rules(&get("http://example.com/users/7/x"), &["is for host *.example.com", "404 no_route"]);
+    tells_of_rules(&question("PUT", "http://a.example.com/users/7/x"), &["is for GET,PURGE", "404 no_route"]);
+    tells_of_rules(&get("/users?v=1"), &["does not hold: query.v >= 2", "404 no_route"]);
+    tells_of_rules(&get("/users?v=2"), &["> 2   = /users", "matches; query.v >= 2; priority 3"]);
+    tells_of_rules(&get("/off/x"), &["status     down: the service is switched off", "verdict    503 service_down"]);
+}
+
+#[test]
+fn a_split_says_where_a_request_goes_and_why() {
+    let user = |name: &str| with(question("GET", "/users?v=2"), "Cookie", &format!("uid={name}"));
+    tells_of_rules(&user("a"), &["sticks to cookie.uid: this value is at", "does not hold: header.x-beta == 1"]);
+    let beta = with(user("a"), "X-Beta", "1");
+    tells_of_rules(&beta, &[" 50.00 % off                  is down: its share stays"]);
+    let told: Vec<String> = (0..40)
+        .map(|number| {
+            let loaded = load_files(&[("module.toml", RULES)]).expect("no fault");
+            tell(&loaded.snapshot, &user(&number.to_string()))
+        })
+        .collect();
+    let to_next = |told: &&String| told.contains(">  25.00 % next") && told.contains("forwarded to next");
+    let stays = |told: &&String| told.contains("   25.00 % next") && told.contains("forwarded to users");
+    let (next, own) = (told.iter().filter(to_next).count(), told.iter().filter(stays).count());
+    assert!(next > 0 && own > 0 && next + own == 40, "{next} and {own}");
 }

@@ -1,5 +1,6 @@
 //! The configuration as a user meets it: files in, snapshot, faults and documents out.
 
+mod balance;
 mod effect;
 mod explain;
 mod faults;
@@ -7,6 +8,7 @@ mod files;
 mod filters;
 mod hostile;
 mod reference;
+mod routing;
 mod shaping;
 mod texts;
 

@@ -7,6 +7,7 @@
 mod account;
 mod address;
 mod admin;
+mod balance;
 mod calendar;
 mod cors;
 mod default_answer;

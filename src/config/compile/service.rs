@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use super::rules::Rules;
 use super::{
-    Desk, EndpointIds, Page, World, address, cors, default_answer, filters, headers, http, split, tcp, validation,
+    Desk, EndpointIds, Page, World, address, balance, cors, default_answer, filters, headers, http, split, tcp,
+    validation,
 };
 use crate::config::section::Section;
 use crate::config::source::Faults;
@@ -154,15 +155,12 @@ fn access(world: &World<'_>, section: &Section, is_tcp: bool, faults: &mut Fault
 fn upstream(world: &World<'_>, module: &Section, ids: &mut EndpointIds, is_tcp: bool, faults: &mut Faults) -> Upstream {
     let section = module.one("load_balance");
     let mut desk = Desk { source: &world.page.source, section, faults };
-    let strategy = section.text("type");
-    if !matches!(strategy, "round-robin" | "weight_round") {
-        let message = format!("`{strategy}` does not exist yet: weighted round-robin is used");
-        desk.warn("type", message, "write \"round-robin\"");
-    }
     // A tunnel is a connection for as long as its client wants: only a bound that was asked for holds.
     let unbounded = is_tcp && !section.gives("connections_max");
+    let endpoints = endpoints(&mut desk, ids);
     Upstream {
-        endpoints: endpoints(&mut desk, ids),
+        balance: balance::balance(&mut desk, &endpoints, is_tcp),
+        endpoints,
         connect_timeout_ms: section.ms("proxy_connect_timeout"),
         request_timeout_ms: section.ms("request_timeout"),
         header_timeout_ms: section.ms("proxy_header_timeout"),

@@ -40,7 +40,7 @@ pub(super) fn tell(story: &mut Story, snapshot: &Snapshot, asked: &Asked<'_>) {
             let (nearness, reason) = judged(*position);
             let mark = if nearness == Nearness::Wins { '>' } else { ' ' };
             let name = &snapshot.service(route.service).name;
-            format!("{mark} {:<3} {:<28} {name:<20} {reason}", route.number, rule(route))
+            format!("{mark} {:<3} {:<28} {name:<20} {reason}", route.number, route.to_string())
         })
         .collect();
     if shown.len() < routes.len() {
@@ -62,17 +62,6 @@ fn order(story: &mut Story, snapshot: &Snapshot) {
         (true, true) => "higher priority first, then more specific, then as in the file",
     };
     story.line("order", told);
-}
-
-/// A rule as a user may write it.
-pub(super) fn rule(route: &Route) -> String {
-    let text = story::text(&route.rule);
-    match &route.kind {
-        Kind::Prefix if text.is_empty() => "(every path)".to_owned(),
-        Kind::Prefix | Kind::Pattern(_) => text,
-        Kind::Exact => format!("= {text}"),
-        Kind::Regex => format!("~ {text}"),
-    }
 }
 
 /// What is told of the rule that wins: its demands, its priority, the named parts of the path.

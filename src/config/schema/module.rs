@@ -84,8 +84,8 @@ const BASE: &[Key] = &[
         1,
         READ_BODY_BYTES_CEILING as i64,
         65_536,
-        "The largest request body that a rule reads whole before it decides: a form that may name a tenant. A larger \
-         one is answered 413; bodies that no rule looks into are not bounded by this.",
+        "The largest request body that a rule reads whole before it decides: a form that may name a tenant, JSON that is \
+         validated. A larger one is answered 413; bodies that no rule looks into are not bounded by this.",
     )
     .unit("bytes")
     .ours(),
@@ -138,6 +138,26 @@ const BASE: &[Key] = &[
     .ours(),
 ];
 
+/// The names that GateKeeper and its kin have for ways of balancing, and our own.
+const BALANCE_TYPES: &[&str] = &[
+    "round-robin",
+    "round",
+    "weight_round",
+    "WightRobin",
+    "RoundRobin",
+    "random",
+    "Rand",
+    "weight_random",
+    "consistent_hash",
+    "hash",
+    "ip_hash",
+    "IPHash",
+    "least_requests",
+    "least_conn",
+    "LeastConn",
+    "peak_ewma",
+];
+
 const LOAD_BALANCE: &[Key] = &[
     word(
         "check_method",
@@ -167,12 +187,69 @@ const LOAD_BALANCE: &[Key] = &[
     int("fall", 1, 100, 1, "Failed probes in a row that take an endpoint out.").unit("probes").ours(),
     word(
         "type",
-        &["round-robin", "round", "weight_round", "random", "consistent_hash", "hash", "ip_hash", "least_conn"],
+        BALANCE_TYPES,
         "round-robin",
-        "How an endpoint is chosen: smooth weighted round-robin. Another strategy's name is accepted with a warning \
-         that round-robin is used until it exists; GateKeeper ignores the value.",
+        "How an endpoint is chosen. `round-robin`, `weight_round`, `WightRobin`: each in its turn, as often as its \
+         weight says, evenly spread. `round`, `RoundRobin`: each in its turn, all alike. `random`, `Rand`: by chance, \
+         all alike. `weight_random`: by chance, as often as the weight says. `consistent_hash`, `hash`: the one that the \
+         request's `hash_key` belongs to. `ip_hash`, `IPHash`: the one that the client's address belongs to. \
+         `least_requests`, `least_conn`, `LeastConn`: the one with the fewest requests under way for its weight. \
+         `peak_ewma`: of two by chance, the one that is likely to answer sooner. GateKeeper itself ignores the value and \
+         does as `round-robin`.",
+    ),
+    text(
+        "hash_key",
+        "",
+        "Of `consistent_hash`: what decides. `url` (path and query as the client asked), `client` (its address), \
+         `header.NAME`, `cookie.NAME` or `query.NAME`; a request without that part goes by round-robin. Absent, it is \
+         `url`, and of a `tcp` service `client`, the only one that it has.",
     )
-    .status(Status::Later("only weighted round-robin is built")),
+    .example("header.x-user")
+    .ours(),
+    int(
+        "hash_load_max",
+        100,
+        10_000,
+        0,
+        "Of `consistent_hash` and `ip_hash`: how many requests an endpoint may have under way, as a part of its fair \
+         share of all, such as 125. Beyond that a key goes to the next endpoint of the ring.",
+    )
+    .unit("percent")
+    .zero(Zero::Means("no bound"))
+    .ours(),
+    int(
+        "hash_points",
+        4,
+        4_096,
+        640,
+        "Of `consistent_hash` and `ip_hash`: how many points on the ring the heaviest endpoint has, in fours. More spread \
+         keys more evenly. 160 is what memcached's clients have.",
+    )
+    .unit("points")
+    .ours(),
+    int(
+        "slow_start",
+        100,
+        DAY_MS,
+        0,
+        "An endpoint that is back after it was down, or is new beside others, begins with a sixteenth of its weight and \
+         has the whole after this long. A hash goes by it only in `hash_load_max`.",
+    )
+    .unit("ms")
+    .zero(Zero::Means("at once"))
+    .ours(),
+    int(
+        "failure_weight",
+        1,
+        100,
+        50,
+        "How much of its effective weight an endpoint loses by each attempt that fails (no connection, no answer, a \
+         malformed or broken one), down to a sixty-fourth. Each that goes well gives a tenth of the whole back, and ten \
+         seconds all of it. A hash goes by it only in `hash_load_max`.",
+    )
+    .unit("percent")
+    .zero(Zero::Means("nothing"))
+    .ours(),
     Key::of(
         "ip_list",
         Kind::Commas,

@@ -4,11 +4,14 @@
 //! `gateway_request_duration_seconds`, `gateway_request_errors_total`, `active_connections`, `process_*`); the rest
 //! begin with `gatekeeper_`. Out of scope: the format (`exposition`).
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use super::exposition::{Format, Kind, Text, labels};
 use super::pages::Sight;
 use super::process::Process;
 use crate::control::books::Keeping;
 use crate::control::figures::{Classes, Number, Service};
+use crate::control::journal::Journal;
 use crate::control::totals;
 use crate::ids::{ServiceId, TenantId};
 use crate::wall::epoch::Epoch;
@@ -28,6 +31,9 @@ pub(super) fn write(sight: &Sight, format: Format) -> String {
     tenants(&mut text, sight);
     cores(&mut text, sight);
     gateway(&mut text, sight);
+    if let Some(journal) = &sight.journal {
+        self::journal(&mut text, journal);
+    }
     if let Some(process) = Process::read() {
         self::process(&mut text, &process);
     }
@@ -214,6 +220,19 @@ fn gateway(text: &mut Text, sight: &Sight) {
         Keeping::Troubled(..) => text.put("", 0),
         Keeping::Off => {}
     }
+}
+
+/// What became of records and spans on their way out.
+fn journal(text: &mut Text, journal: &Journal) {
+    let dropped = journal.dropped();
+    one(text, Kind::Counter, "gatekeeper_log_dropped", "Records and lines of the logs that found no room.", dropped);
+    let spans = journal.spans();
+    text.family(Kind::Counter, "gatekeeper_spans", "Spans, by what became of them.");
+    text.put("result=\"exported\"", spans.exported_total.load(Relaxed));
+    text.put("result=\"rejected\"", spans.rejected_total.load(Relaxed));
+    text.put("result=\"given_up\"", spans.given_up_total.load(Relaxed));
+    let overflowed = spans.overflowed_total.load(Relaxed);
+    one(text, Kind::Counter, "gatekeeper_traces_dropped", "Records of traced requests that found no room.", overflowed);
 }
 
 fn process(text: &mut Text, process: &Process) {

@@ -11,6 +11,7 @@ mod metrics;
 mod pages;
 mod process;
 mod status;
+mod totals;
 
 use std::net::TcpListener;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -28,7 +29,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tracing::error;
 
-use super::books::Page;
+use super::books::{Archive, Books, Page};
+use super::journal::Journal;
 use super::state::{Event, View};
 use crate::config::Token;
 use crate::limits;
@@ -40,6 +42,8 @@ struct Shared {
     token: RwLock<Option<Token>>,
     stats: Arc<Stats>,
     page: watch::Receiver<Arc<Page>>,
+    archive: Archive,
+    journal: Option<Journal>,
     started: Instant,
 }
 
@@ -68,8 +72,9 @@ pub(super) struct Admin {
 
 impl Admin {
     /// One that is closed.
-    pub(super) fn new(events: mpsc::Sender<Event>, stats: Arc<Stats>, page: watch::Receiver<Arc<Page>>) -> Self {
-        let shared = Shared { events, token: RwLock::default(), stats, page, started: Instant::now() };
+    pub(super) fn new(events: mpsc::Sender<Event>, stats: Arc<Stats>, books: &Books, journal: Option<Journal>) -> Self {
+        let (page, archive, started) = (books.page(), books.archive(), Instant::now());
+        let shared = Shared { events, token: RwLock::default(), stats, page, archive, journal, started };
         Self { shared: Arc::new(shared), open: None }
     }
 
@@ -111,6 +116,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/ready", get(pages::ready))
         .route("/health/metrics", get(pages::summary))
         .route("/api/status", get(pages::status))
+        .route("/api/totals", get(pages::totals))
         .fallback(pages::nothing)
         .method_not_allowed_fallback(pages::only_get)
         .layer(from_fn_with_state(shared.clone(), guard::guard))

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::{Timestamp, Unit};
@@ -13,9 +14,10 @@ use tokio::task::spawn_blocking;
 use tracing::error;
 
 use super::exposition::Format;
-use super::{Shared, metrics, status};
+use super::{Shared, metrics, status, totals};
 use crate::control::books::Page;
 use crate::control::figures::Figures;
+use crate::control::journal::Journal;
 use crate::control::state::View;
 
 type Asked = State<Arc<Shared>>;
@@ -26,6 +28,7 @@ pub(super) struct Sight {
     pub(super) figures: Figures,
     pub(super) page: Arc<Page>,
     pub(super) uptime_s: u64,
+    pub(super) journal: Option<Journal>,
 }
 
 /// Looks at everything and makes a page of it on a helper thread, where the epoch may be dropped as well.
@@ -38,8 +41,8 @@ async fn render<P: IntoResponse + Send + 'static>(
     };
     let rendered = spawn_blocking(move || {
         let page = shared.page.borrow().clone();
-        let sight =
-            Sight { view, figures: Figures::read(&shared.stats), page, uptime_s: shared.started.elapsed().as_secs() };
+        let (figures, uptime_s) = (Figures::read(&shared.stats), shared.started.elapsed().as_secs());
+        let sight = Sight { view, figures, page, uptime_s, journal: shared.journal.clone() };
         write(&sight)
     });
     match rendered.await {
@@ -96,9 +99,26 @@ pub(super) async fn status(State(shared): Asked) -> Response {
     render(shared, |sight| json_of(&status::status(sight))).await
 }
 
+/// `/api/totals`
+pub(super) async fn totals(State(shared): Asked, query: Result<Query<totals::Query>, QueryRejection>) -> Response {
+    let query = match query {
+        Ok(Query(query)) => query,
+        Err(rejected) => return refusal(StatusCode::BAD_REQUEST, &rejected.body_text()),
+    };
+    let asked = match query.asked() {
+        Ok(asked) => asked,
+        Err(why) => return refusal(StatusCode::BAD_REQUEST, why),
+    };
+    let today = shared.page.borrow().day;
+    match shared.archive.ask(asked).await {
+        Ok(past) => Json(totals::Totals::of(past, today)).into_response(),
+        Err(why) => refusal(StatusCode::SERVICE_UNAVAILABLE, &why),
+    }
+}
+
 /// Any other path.
 pub(super) async fn nothing() -> Response {
-    refusal(StatusCode::NOT_FOUND, "here are /metrics, /health, /ready, /health/metrics and /api/status")
+    refusal(StatusCode::NOT_FOUND, "here are /metrics, /health, /ready, /health/metrics, /api/status and /api/totals")
 }
 
 /// Any other method.

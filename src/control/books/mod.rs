@@ -20,7 +20,7 @@ use tokio::sync::{oneshot, watch};
 use tracing::{error, info, warn};
 
 use super::figures::CLASSES;
-use super::store::{Store, Trouble};
+use super::store::{Past, Store, Trouble, Wanted};
 use super::totals::{Key, Kind, Rate, Totals};
 use crate::config;
 use crate::limits::{STORE_AGAIN_MS, STORE_FORGET_MS, STORE_PATIENCE_MS, STORE_SYNC_MS, STORE_WRITE_MS};
@@ -71,8 +71,38 @@ pub(crate) struct Subject {
     pub(crate) store: Option<config::Store>,
 }
 
+/// Past days of services and tenants, and how to come by them.
+#[derive(Clone)]
+pub(super) struct Archive(Sender<Order>);
+
+/// What is wanted of the archive.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    /// So many days, the one under way among them, and their hours.
+    pub(super) days: u32,
+    /// Only of services, or only of tenants.
+    pub(super) kind: Option<Kind>,
+    /// Only of the one of this name.
+    pub(super) name: Option<String>,
+}
+
+impl Archive {
+    /// What was kept.
+    ///
+    /// # Errors
+    /// Why nothing can be told, in words.
+    pub(super) async fn ask(&self, asked: Asked) -> Result<Past, String> {
+        let (whom, past) = oneshot::channel();
+        let sent = self.0.send(Order::Tell(asked, whom)).is_ok();
+        let patience = Duration::from_millis(STORE_PATIENCE_MS);
+        let told = if sent { tokio::time::timeout(patience, past).await.ok().and_then(Result::ok) } else { None };
+        told.unwrap_or_else(|| Err("the store does not answer".to_owned()))
+    }
+}
+
 enum Order {
     TakeUp(Subject),
+    Tell(Asked, oneshot::Sender<Result<Past, String>>),
     Close(oneshot::Sender<()>),
 }
 
@@ -115,6 +145,11 @@ impl Books {
         if tokio::time::timeout(Duration::from_millis(STORE_PATIENCE_MS), opened).await.is_err() {
             warn!("the store does not answer yet: serving without knowing what was used of daily quotas");
         }
+    }
+
+    /// What they have kept.
+    pub(super) fn archive(&self) -> Archive {
+        Archive(self.orders.clone())
     }
 
     /// What they say.
@@ -182,6 +217,10 @@ impl Keeper {
                     if let Some(first) = self.first.take() {
                         let _ = first.send(());
                     }
+                }
+                Ok(Order::Tell(asked, whom)) => {
+                    // Whoever asked may have lost patience.
+                    let _ = whom.send(self.past(asked));
                 }
                 Ok(Order::Close(done)) => {
                     self.close();
@@ -304,6 +343,28 @@ impl Keeper {
         if lost > 0 {
             warn!("{lost} totals are lost: the store has not taken them for too long");
         }
+    }
+
+    /// What the store has, and before that gets what it does not have yet.
+    fn past(&mut self, asked: Asked) -> Result<Past, String> {
+        self.look();
+        self.write();
+        let Some(settings) = &self.settings else { return Err("totals are kept in no file".to_owned()) };
+        let (Some(store), Some(epoch)) = (&mut self.store, &self.epoch) else {
+            return Err(format!("the store {} cannot be used", settings.path.display()));
+        };
+        let (today, hour_s) = self.totals.now();
+        let first_day = Day((today.0 + 1).saturating_sub(asked.days));
+        let mut first_hour_s = hour_s;
+        while first_hour_s > 0 && epoch.snapshot.calendar.day(first_hour_s - 1) >= first_day {
+            first_hour_s = epoch.snapshot.calendar.hour_starts_s(first_hour_s - 1);
+        }
+        let wanted = Wanted { first_day, first_hour_s, kind: asked.kind, name: asked.name };
+        self.runtime.block_on(store.past(&wanted)).map_err(|trouble| {
+            let said = trouble.to_string();
+            self.complain(&trouble);
+            said
+        })
     }
 
     fn forget(&mut self) {

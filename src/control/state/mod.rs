@@ -542,6 +542,8 @@ impl State {
     fn hand_over(&mut self, now: Instant) {
         self.vigil.keep(None, now);
         self.admin.leave(&mut self.out);
+        // Both accept on one socket: whoever has heard the new process must not hear the old one after it.
+        self.out.push(Effect::YieldToSuccessor);
         // Nobody has to notice that this one goes.
         self.process.drain_delay_ms = 0;
         self.drain(now);

@@ -125,7 +125,6 @@ impl Upgrade {
                 self.stage = Stage::Handed(pid);
                 // Before the new process speaks for itself: a manager hears only the main process.
                 out.push(Effect::Tell(Notice::MainProcess(pid)));
-                out.push(Effect::YieldToSuccessor);
                 wisher.answer(Ok(format!("upgraded: process {pid} serves, the one before it drains")), out);
                 return true;
             }

@@ -5,6 +5,7 @@
 //! processes, as in an upgrade, may write to the same file. Out of scope: what is added when (`control::books`), the
 //! shape of the tables (`tables`).
 
+mod past;
 mod tables;
 
 use std::collections::HashMap;
@@ -17,6 +18,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, QueryBuilder, Row, Sqlite, SqliteConnection};
 use tracing::{info, warn};
 
+pub(super) use self::past::{Past, Wanted};
 use super::totals::{Key, Kind, Span, Sum};
 use crate::limits::{STORE_BUSY_MS, STORE_ROWS_AT_ONCE};
 use crate::wall::calendar::Day;

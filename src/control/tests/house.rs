@@ -20,6 +20,7 @@ use crate::control::state::{Event, Pace};
 use crate::control::{Life, Office, Outcome, thread::turn};
 use crate::ids::{EndpointId, EpochId, WorkerId};
 use crate::wall::access::{Access, AddressSet};
+use crate::wall::balance::{Balance, Strategy};
 use crate::wall::epoch::Epoch;
 use crate::wall::health::{EndpointHealth, Verdict};
 use crate::wall::link::{self, Order, Report, ReportSender, WorkerEnd};
@@ -63,6 +64,7 @@ fn service(number: usize, address: Address, check: Check) -> Service {
         default_answer: None,
         upstream: Upstream {
             endpoints: [endpoint].into(),
+            balance: Balance { strategy: Strategy::RoundRobin, weighted: true, slow_start_ms: 0, failure_percent: 0 },
             connect_timeout_ms: 1,
             request_timeout_ms: 0,
             header_timeout_ms: 1,

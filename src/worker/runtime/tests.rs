@@ -114,6 +114,19 @@ fn a_waiting_receive_holds_no_buffer() {
     });
 }
 
+/// What comes until the end, taken by small and large receives in turn.
+async fn everything(connection: &mut Connection) -> Vec<u8> {
+    let mut came = Vec::new();
+    for class in [Class::Small, Class::Large, Class::Large, Class::Small].into_iter().cycle() {
+        match connection.rx.receive(class).await {
+            Received::Data(lease) => came.extend_from_slice(lease.bytes()),
+            Received::End => break,
+            Received::Broken => panic!("broken after {}", came.len()),
+        }
+    }
+    came
+}
+
 #[test]
 fn large_and_small_receives_bring_the_stream_in_order() {
     on_best(async {
@@ -122,15 +135,7 @@ fn large_and_small_receives_bring_the_stream_in_order() {
         let sent: Vec<u8> = (0..3_000_000_u32).map(|i| (i % 251) as u8).collect();
         let expected = sent.clone();
         std::thread::spawn(move || peer.write_all(&sent).unwrap());
-        let mut came = Vec::new();
-        let classes = [Class::Small, Class::Large, Class::Large, Class::Small];
-        for class in classes.into_iter().cycle() {
-            match connection.rx.receive(class).await {
-                Received::Data(lease) => came.extend_from_slice(lease.bytes()),
-                Received::End => break,
-                Received::Broken => panic!("broken after {}", came.len()),
-            }
-        }
+        let came = everything(&mut connection).await;
         assert!(came == expected, "{} of {} bytes", came.len(), expected.len());
     });
 }

@@ -20,7 +20,9 @@ use slab::Slab;
 use super::shelf::{Idle, Shelf};
 use crate::end::End;
 use crate::limits::QUEUE_AT_EASE;
+use crate::wall::loads::{Gauge, Load};
 use crate::wall::slot::RowId;
+use crate::worker::balance::standing::Standing;
 use crate::worker::buffer::Class;
 use crate::worker::deadline::Deadline;
 use crate::worker::io::Connection;
@@ -45,7 +47,11 @@ pub struct Bounds {
 
 /// The pool of one endpoint on one core.
 pub struct Pool {
+    /// What this core has learned of the endpoint.
+    pub standing: Standing,
     bounds: Cell<Bounds>,
+    /// Where its requests are counted for all workers, if they are.
+    gauge: Cell<Option<&'static Gauge>>,
     meter: PoolMeter,
     shelf: Rc<Shelf>,
     state: RefCell<State>,
@@ -65,6 +71,8 @@ struct State {
 
 struct Waiting {
     turn: u64,
+    /// Until it has a seat, which counts in its place.
+    load: Option<Load>,
     waker: Option<Waker>,
     grant: Option<Grant>,
 }
@@ -89,6 +97,8 @@ pub struct Kept {
 pub struct Seat {
     pool: Rc<Pool>,
     share: Share,
+    /// Counts the request for as long as it has the connection.
+    _load: Option<Load>,
 }
 
 /// Which bound a seat counts under.
@@ -104,7 +114,29 @@ impl Pool {
     /// An empty pool.
     #[must_use]
     pub fn new(bounds: Bounds, shelf: Rc<Shelf>, meter: PoolMeter) -> Rc<Self> {
-        Rc::new(Self { bounds: Cell::new(bounds), meter, shelf, state: RefCell::default() })
+        Rc::new(Self {
+            standing: Standing::default(),
+            bounds: Cell::new(bounds),
+            gauge: Cell::new(None),
+            meter,
+            shelf,
+            state: RefCell::default(),
+        })
+    }
+
+    /// Requests are counted there for all workers from now on, or nowhere.
+    pub fn count_in(&self, gauge: Option<&'static Gauge>) {
+        self.gauge.set(gauge);
+    }
+
+    /// How many requests all workers have in hand for the endpoint, where they are counted.
+    #[must_use]
+    pub fn load(&self) -> u32 {
+        self.gauge.get().map_or(0, Gauge::now)
+    }
+
+    fn loaded(&self) -> Option<Load> {
+        self.gauge.get().map(Gauge::take)
     }
 
     /// Where the endpoint is counted.
@@ -183,7 +215,7 @@ impl Pool {
 
     fn seat(self: &Rc<Self>) -> Seat {
         self.meter.busy(1);
-        Seat { pool: self.clone(), share: Share::Quick }
+        Seat { pool: self.clone(), share: Share::Quick, _load: self.loaded() }
     }
 
     async fn wait(self: &Rc<Self>, deadline: &Deadline) -> Result<Grant, End> {
@@ -237,6 +269,7 @@ impl Pool {
         while let Some((key, turn)) = state.queue.pop_front() {
             let Some(waiting) = state.waiting.get_mut(key).filter(|waiting| waiting.turn == turn) else { continue };
             waiting.grant = grant(self);
+            waiting.load = None;
             if let Some(waker) = waiting.waker.take() {
                 waker.wake();
             }
@@ -318,7 +351,7 @@ impl<'a> Place<'a> {
         }
         state.turn += 1;
         let turn = state.turn;
-        let key = state.waiting.insert(Waiting { turn, waker: None, grant: None });
+        let key = state.waiting.insert(Waiting { turn, load: pool.loaded(), waker: None, grant: None });
         state.queue.push_back((key, turn));
         pool.meter.queued();
         Some(Self { pool, key })
@@ -409,6 +442,23 @@ mod tests {
         assert!(is_granted(&place));
         drop((place, seat));
         assert_eq!((pool.state.borrow().open, pool.state.borrow().slow), (0, 0));
+    }
+
+    #[test]
+    fn a_request_counts_once_from_its_wait_to_the_end_of_its_seat() {
+        let gauge: &'static Gauge = Box::leak(Box::default());
+        let pool = pool(1);
+        let before = pool.try_acquire(0);
+        pool.count_in(Some(gauge));
+        let (first, second) = (Place::take(&pool, 8).unwrap(), Place::take(&pool, 8).unwrap());
+        assert_eq!(pool.load(), 2);
+        drop(before);
+        assert_eq!(pool.load(), 2, "what was there before is not counted, and the first has its seat for its place");
+        drop(first);
+        assert_eq!(pool.load(), 1);
+        assert!(is_granted(&second));
+        drop(second);
+        assert_eq!(gauge.now(), 0);
     }
 
     #[test]

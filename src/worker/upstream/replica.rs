@@ -1,10 +1,10 @@
-//! A core's replica of one service's upstream: its own rotation and pools over what control knows.
+//! A core's replica of one service's upstream: its own chooser and pools over what control knows.
 //!
 //! Built on a service's first request after an epoch that changed it, so that adopting an epoch with five
 //! thousand services costs nothing on a data core; carried over when neither the upstream nor its
 //! endpoints' health changed, with every pool whose endpoint is still there carried over otherwise.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -13,8 +13,10 @@ use super::pool::{Bounds, Pool};
 use super::shelf::Shelf;
 use crate::wall::epoch::Epoch;
 use crate::wall::health::{EndpointHealth, Verdict};
+use crate::wall::loads::Loads;
 use crate::wall::snapshot::{Address, Upstream};
-use crate::worker::balance::Rotation;
+use crate::worker::balance::standing::Standing;
+use crate::worker::balance::{Balancer, Field};
 use crate::worker::meter::{Meter, PoolMeter};
 
 /// Endpoints tried for one request at most.
@@ -27,7 +29,7 @@ pub struct Replica {
     /// One pool per endpoint, in the upstream's order.
     pub pools: Box<[Rc<Pool>]>,
     health: Box<[EndpointHealth]>,
-    rotation: RefCell<Rotation>,
+    balancer: Balancer,
     /// Which of a name's addresses is dialled next.
     dials: Cell<usize>,
     any_up: bool,
@@ -42,6 +44,10 @@ pub struct Core {
     pub of: usize,
     /// Its counters.
     pub meter: Meter,
+    /// What all cores have in hand.
+    pub loads: &'static Loads,
+    /// Its time.
+    pub now_us: u64,
 }
 
 /// What to dial.
@@ -122,17 +128,18 @@ impl Replica {
             return before.clone();
         }
         let bounds = bounds(upstream, core.of);
+        let counts_loads = upstream.balance.counts_loads();
         let pools = upstream.endpoints.iter().map(|endpoint| {
-            match before.and_then(|before| before.pool_of(&endpoint.address)) {
+            let row = epoch.rows.endpoint(endpoint.id);
+            let pool = match before.and_then(|before| before.pool_of(&endpoint.address)) {
                 Some(pool) => {
                     pool.rebound(bounds);
                     pool.clone()
                 }
-                None => {
-                    let meter = PoolMeter::new(core.meter, epoch.rows.endpoint(endpoint.id));
-                    Pool::new(bounds, shelf(&endpoint.address), meter)
-                }
-            }
+                None => Pool::new(bounds, shelf(&endpoint.address), PoolMeter::new(core.meter, row)),
+            };
+            pool.count_in(if counts_loads { core.loads.gauge(row) } else { None });
+            pool
         });
         let weights: Vec<_> = upstream.endpoints.iter().map(|endpoint| endpoint.weight).collect();
         let any_up = upstream
@@ -140,24 +147,57 @@ impl Replica {
             .iter()
             .zip(&states)
             .any(|(endpoint, state)| !endpoint.forbidden && state.verdict == Verdict::Up);
+        let pools: Box<[Rc<Pool>]> = pools.collect();
+        let seed = core.now_us << 10 ^ core.number as u64;
+        let balancer = Balancer::new(&upstream.balance, &weights, core.number, seed);
+        for (index, endpoint) in upstream.endpoints.iter().enumerate() {
+            if states[index].verdict == Verdict::Up && before.is_some_and(|before| before.missed(&endpoint.address)) {
+                balancer.is_back(&pools[index].standing, core.now_us);
+            }
+        }
         Rc::new(Self {
-            pools: pools.collect(),
+            pools,
             health: states,
-            rotation: RefCell::new(Rotation::new(&weights, core.number)),
+            balancer,
             dials: Cell::new(core.number),
             any_up,
             upstream: upstream.clone(),
         })
     }
 
-    fn pool_of(&self, address: &Address) -> Option<&Rc<Pool>> {
-        let index = self.upstream.endpoints.iter().position(|endpoint| endpoint.address == *address)?;
-        self.pools.get(index)
+    fn position(&self, address: &Address) -> Option<usize> {
+        self.upstream.endpoints.iter().position(|endpoint| endpoint.address == *address)
     }
 
-    /// The next endpoint that may take a request and was not tried for it.
-    pub fn pick(&self, tried: &Tried) -> Option<usize> {
-        self.rotation.borrow_mut().pick(|index| !tried.holds(index) && self.takes_traffic(index))
+    fn pool_of(&self, address: &Address) -> Option<&Rc<Pool>> {
+        self.pools.get(self.position(address)?)
+    }
+
+    /// Whether others took traffic that this one did not take.
+    fn missed(&self, address: &Address) -> bool {
+        self.any_up && !self.position(address).is_some_and(|index| self.takes_traffic(index))
+    }
+
+    /// The endpoint for a request, of those that may take it and were not tried for it. `key` is what
+    /// `Balance::key` says.
+    pub fn pick(&self, tried: &Tried, key: Option<u32>, now_us: impl FnOnce() -> u64) -> Option<usize> {
+        self.balancer.pick(&Sight { replica: self, tried }, key, now_us)
+    }
+
+    /// An attempt at an endpoint went well; its answer took so long, where that is known.
+    #[inline]
+    pub fn succeeded(&self, endpoint: usize, took_us: Option<u64>, now_us: impl FnOnce() -> u64) {
+        self.balancer.succeeded(&self.pools[endpoint].standing, took_us, now_us);
+    }
+
+    /// An attempt was given up for another reason, when its answer had not come for so long.
+    pub fn waited(&self, endpoint: usize, for_us: u64, now_us: u64) {
+        self.balancer.waited(&self.pools[endpoint].standing, for_us, now_us);
+    }
+
+    /// An attempt at an endpoint failed after so long, and it is to blame.
+    pub fn failed(&self, endpoint: usize, took_us: u64, now_us: u64) {
+        self.balancer.failed(&self.pools[endpoint].standing, took_us, now_us);
     }
 
     /// Up, or not probed yet where no other is up; and not forbidden.
@@ -181,5 +221,27 @@ impl Replica {
                 }
             }
         }
+    }
+}
+
+/// The endpoints as a request finds them that has tried some.
+struct Sight<'s> {
+    replica: &'s Replica,
+    tried: &'s Tried,
+}
+
+impl Field for Sight<'_> {
+    #[inline]
+    fn may_take(&self, endpoint: usize) -> bool {
+        !self.tried.holds(endpoint) && self.replica.takes_traffic(endpoint)
+    }
+
+    fn load(&self, endpoint: usize) -> u32 {
+        self.replica.pools[endpoint].load()
+    }
+
+    #[inline]
+    fn standing(&self, endpoint: usize) -> &Standing {
+        &self.replica.pools[endpoint].standing
     }
 }

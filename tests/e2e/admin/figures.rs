@@ -227,3 +227,42 @@ fn a_scrape_of_five_thousand_services_is_quick_and_pauses_nobody() {
     });
     assert!(slowest < Duration::from_millis(500), "a request took {slowest:?} while scrapes went on");
 }
+
+#[test]
+fn metrics_tell_what_became_of_spans_and_of_lines_of_the_logs() {
+    let (origin, folder) = (Origin::ok(), tempfile::tempdir().expect("a folder"));
+    let log = folder.path().join("access.log");
+    // Nobody reads it: what does not fit there waits, and what does not fit here is dropped.
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &log,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+        0,
+    )
+    .expect("a pipe");
+    let conf = Conf::of(&origin)
+        .base("access_log", "on")
+        .log("log.file_writer", "on", true)
+        .log("log.file_writer", "log_path", log.display().to_string())
+        .trace("on", true)
+        .trace("sample_ratio", 1.0)
+        .trace("endpoint", "http://127.0.0.1:9/v1/traces");
+    let watched = Watched::start(&conf);
+    for result in ["exported", "rejected", "given_up"] {
+        assert_eq!(sample(&scrape(&watched), &format!("gatekeeper_spans_total{{result=\"{result}\"}}")), Some(0.0));
+    }
+    assert_eq!(sample(&scrape(&watched), "gatekeeper_traces_dropped_total"), Some(0.0));
+    assert_eq!(sample(&scrape(&watched), "gatekeeper_log_dropped_total"), Some(0.0));
+    let mut client = watched.gateway.connect();
+    let long = format!("/svc/{}", "x".repeat(4_000));
+    let dropped = || sample(&scrape(&watched), "gatekeeper_log_dropped_total").expect("told");
+    let traces = || sample(&scrape(&watched), "gatekeeper_traces_dropped_total").expect("told");
+    let begun = Instant::now();
+    while (dropped() == 0.0 || traces() == 0.0) && begun.elapsed() < Duration::from_secs(60) {
+        for _ in 0..500 {
+            assert_eq!(client.get(&long).status(), 200);
+        }
+    }
+    assert!(dropped() > 0.0 && traces() > 0.0, "{} lines, {} traces", dropped(), traces());
+}

@@ -5,6 +5,7 @@ mod listener;
 mod peers;
 mod quota;
 mod store;
+mod totals;
 
 use std::net::{Ipv4Addr, SocketAddr};
 

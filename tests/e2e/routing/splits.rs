@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, TcpListener};
 
 use super::{named, said};
+use crate::support::conf::App;
 use crate::support::{Client, Conf, Gateway, Service};
 
 /// How many of so many requests the service `next` answers; each request says who it is from.
@@ -127,8 +128,29 @@ fn another_attempt_at_a_request_goes_to_the_service_that_had_it() {
         &Conf::new()
             .cores(1)
             .service(Service::at("/svc", &[&own]).split("next", 0.5))
-            .service(service.balance("fall", 1_000)),
+            .service(service.balance("fall", 100)),
     );
     let count = to_next(&gateway, 200, |_| String::new());
     assert!((94..=106).contains(&count), "{count} of 200 are not half");
+}
+
+#[test]
+fn a_request_whose_body_is_read_first_stays_with_the_service_that_had_it() {
+    let (own, next) = (named("own"), named("next"));
+    let gateway = Gateway::start(
+        &Conf::new()
+            .app(App::new("shop", "right"))
+            .service(Service::at("/svc", &[&own]).access("open", 1).split("next", 0.5))
+            .service(Service::at("/next", &[&next]).without_rules()),
+    );
+    let form = "app_id=shop&sign=right";
+    let fields = format!("Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n", form.len());
+    let mut client = gateway.connect();
+    let mut count = 0;
+    for _ in 0..100 {
+        let answer = client.ask(format!("POST /svc HTTP/1.1\r\nHost: gate.test\r\n{fields}\r\n{form}"));
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+        count += usize::from(answer.text() == "next");
+    }
+    assert!((46..=54).contains(&count), "{count} of 100 are not half");
 }

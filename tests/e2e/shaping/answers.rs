@@ -78,6 +78,27 @@ fn a_service_that_is_down_is_stood_in_for() {
 }
 
 #[test]
+fn a_service_that_is_switched_off_is_stood_in_for() {
+    let origin = Origin::ok();
+    let service = Service::at("/svc", &[&origin]).base("status", "down").further(&table("failure", 503));
+    let answer = Gateway::start(&Conf::new().service(service)).connect().get("/svc/a");
+    assert_eq!((answer.status(), answer.text().as_str(), answer.reason()), (503, " soon ", "service_down"));
+}
+
+#[test]
+fn a_service_whose_queue_is_too_slow_is_stood_in_for() {
+    let silent = Origin::scripted(|peer| while peer.request().is_some() {});
+    let service = Service::at("/svc", &[&silent]).balance("connections_max", 1).balance("slow_connections_max", 0);
+    let service = service.balance("queue_timeout", 200).further(&table("failure", 200));
+    let gateway = Gateway::start(&Conf::new().cores(1).service(service));
+    let mut first = gateway.connect();
+    first.send("GET /svc/a HTTP/1.1\r\nHost: g\r\n\r\n");
+    silent.expect_requests(1);
+    let answer = gateway.connect().get("/svc/b");
+    assert_eq!((answer.text().as_str(), answer.reason()), (" soon ", "queue_timeout"));
+}
+
+#[test]
 fn a_service_that_is_silent_or_talks_nonsense_is_stood_in_for() {
     let silent = Origin::scripted(|peer| while peer.request().is_some() {});
     let nonsense = Origin::replying("nonsense\r\n\r\n");

@@ -7,6 +7,7 @@ mod listeners;
 mod proxy_header;
 mod relay;
 mod spread;
+mod strategies;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;

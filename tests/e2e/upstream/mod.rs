@@ -7,3 +7,5 @@ mod failures;
 mod health;
 mod queue;
 mod reuse;
+mod standing;
+mod strategies;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::{asking_for, fragile};
-use crate::support::{Client, Conf, Gateway, Origin, Service, eventually};
+use crate::support::{Client, Conf, Gateway, Origin, Peer, Service, eventually};
 
 fn serves(gateway: &Gateway, connections: usize) {
     let mut clients: Vec<_> = (0..connections).map(|_| gateway.connect()).collect();
@@ -50,6 +50,44 @@ fn a_connection_that_panics_gives_its_place_at_the_endpoint_back() {
         broken.expect_end_of_connection();
     }
     assert_eq!(gateway.connect().get("/svc/a").status(), 200);
+}
+
+#[test]
+fn requests_of_a_dead_worker_are_no_load_any_more() {
+    let origins = [Origin::scripted(silent_to_slow), Origin::scripted(silent_to_slow)];
+    let all: Vec<_> = origins.iter().collect();
+    let service = Service::at("/svc", &all).balance("type", "least_conn");
+    let gateway = fragile(&Conf::new().service(service).cores(1));
+    assert!(eventually(|| all.iter().all(|origin| origin.probes() > 0)));
+    thread::sleep(Duration::from_millis(300));
+    let taken = || all.iter().map(|origin| origin.heads().len()).collect::<Vec<_>>();
+    let hold = |count: usize| {
+        let before: usize = taken().iter().sum();
+        let held = (1..=count).map(|number| {
+            let mut client = gateway.connect();
+            client.send("GET /svc/slow HTTP/1.1\r\nHost: a\r\n\r\n");
+            assert!(eventually(|| taken().iter().sum::<usize>() == before + number));
+            client
+        });
+        held.collect::<Vec<_>>()
+    };
+    let lost = hold(3);
+    let mut uneven = taken();
+    gateway.connect().send(asking_for("worker"));
+    assert!(eventually(|| gateway.stderr().contains("has been replaced")), "{}", gateway.stderr());
+    let held = hold(6);
+    let more: Vec<_> = taken().iter().zip(&uneven).map(|(now, before)| now - before).collect();
+    uneven.sort_unstable();
+    assert_eq!((uneven, more), (vec![1, 2], vec![3, 3]));
+    drop((lost, held));
+}
+
+/// Answers, but nothing to a target with `slow` in it.
+fn silent_to_slow(peer: &mut Peer) {
+    while peer.request().is_some_and(|request| !request.target().contains("slow")) {
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    }
+    let _ = peer.until_gone(Duration::from_secs(60));
 }
 
 fn a_dead_worker_is_replaced(fault: &str) {

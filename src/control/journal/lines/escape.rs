@@ -14,13 +14,9 @@ pub(super) fn quoted(out: &mut Vec<u8>, text: &[u8]) {
     for chunk in text.utf8_chunks() {
         for letter in chunk.valid().chars() {
             match letter {
-                '"' | '\\' => out.extend([b'\\', letter as u8]),
-                '\n' => out.extend(b"\\n"),
-                '\r' => out.extend(b"\\r"),
-                '\t' => out.extend(b"\\t"),
+                '\n' | '\r' | '\t' => put_letter(out, letter),
                 '|' | '\0'..='\x1f' | '\x7f' => put_hex(out, letter as u8),
-                letter if is_hidden(letter) => out.extend(format!("\\u{:04x}", u32::from(letter)).bytes()),
-                letter => put_char(out, letter),
+                letter => put_letter(out, letter),
             }
         }
         chunk.invalid().iter().for_each(|byte| put_hex(out, *byte));
@@ -34,22 +30,25 @@ pub(super) fn json(out: &mut Vec<u8>, text: &[u8]) {
         out.extend_from_slice(text);
     } else {
         for chunk in text.utf8_chunks() {
-            for letter in chunk.valid().chars() {
-                match letter {
-                    '"' | '\\' => out.extend([b'\\', letter as u8]),
-                    '\n' => out.extend(b"\\n"),
-                    '\r' => out.extend(b"\\r"),
-                    '\t' => out.extend(b"\\t"),
-                    letter if is_hidden(letter) => out.extend(format!("\\u{:04x}", u32::from(letter)).bytes()),
-                    letter => put_char(out, letter),
-                }
-            }
+            chunk.valid().chars().for_each(|letter| put_letter(out, letter));
             if !chunk.invalid().is_empty() {
                 put_char(out, char::REPLACEMENT_CHARACTER);
             }
         }
     }
     out.push(b'"');
+}
+
+/// A letter inside quotes.
+fn put_letter(out: &mut Vec<u8>, letter: char) {
+    match letter {
+        '"' | '\\' => out.extend([b'\\', letter as u8]),
+        '\n' => out.extend(b"\\n"),
+        '\r' => out.extend(b"\\r"),
+        '\t' => out.extend(b"\\t"),
+        letter if is_hidden(letter) => out.extend(format!("\\u{:04x}", u32::from(letter)).bytes()),
+        letter => put_char(out, letter),
+    }
 }
 
 /// What stands for itself in every form but for what divides values there.

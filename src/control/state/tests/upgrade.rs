@@ -48,13 +48,34 @@ fn the_old_process_drains_only_when_the_new_one_has_proven_itself() {
         desk.did(),
         [
             "tell MainProcess(77)",
-            "yield",
             "desk 1: Ok(\"upgraded: process 77 serves, the one before it drains\")",
+            "yield",
             "drain 0+1000 to 0 and go on",
             "drain 0+1000 to 1 and go on",
             "close 0"
         ]
     );
+}
+
+#[test]
+fn the_old_process_leaves_the_admin_listener_before_the_new_one_answers_there() {
+    let mut loaded = loaded(&[]);
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], 8790));
+    loaded.process.admin = Some(crate::config::Admin { address, given: true, token: None });
+    let socket = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a socket");
+    let listening = Opened { groups: unserved(&loaded.process.listens), admin: Some(socket) };
+    let workers = [WorkerId(0), WorkerId(1)];
+    let now = Instant::now();
+    let (state, effects) = State::open(loaded, listening, workers, now, Pace::default(), Birth::default());
+    let mut desk = Desk { state, now, effects };
+    desk.all_adopt(1);
+    assert_eq!(desk.did_only("open admin").len(), 1);
+    wish(&mut desk, 1, None);
+    news(&mut desk, Successor::Ready { pid: PID });
+    news(&mut desk, Successor::Proven { pid: PID });
+    let did = desk.did();
+    let place = |word| did.iter().position(|done| done == word);
+    assert!(place("close admin").is_some() && place("close admin") < place("yield"), "{did:?}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{RINGS, bytes, connection, eventually, flights, on_best, pause, poll_once, run};
+use super::{RINGS, bytes, connection, eventually, everything, flights, on_best, pause, poll_once, run};
 use crate::limits::SMALL_BUFFER_BYTES;
 use crate::worker::buffer::{Buffers, Class};
 use crate::worker::driver::Driver;
@@ -51,15 +51,7 @@ fn large_and_small_pieces_come_in_order() {
                     peer.write_all(&piece[50..]).unwrap();
                 }
             });
-            let mut came = Vec::new();
-            let classes = [Class::Small, Class::Large, Class::Large, Class::Small];
-            for class in classes.into_iter().cycle() {
-                match connection.rx.receive(class).await {
-                    Received::Data(lease) => came.extend_from_slice(lease.bytes()),
-                    Received::End => break,
-                    Received::Broken => panic!("broken after {}", came.len()),
-                }
-            }
+            let came = everything(&mut connection).await;
             assert!(came == expected, "{} of {} bytes", came.len(), expected.len());
             assert_eq!((flights(), buffers.leased()), (0, 0));
         });

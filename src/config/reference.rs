@@ -69,7 +69,9 @@ fn toml_key(out: &mut String, key: &Key) {
     }
     comment(out, key.doc);
     comment(out, &facts(key));
-    let _ = writeln!(out, "{} = {}", key.name, preset(key).unwrap_or_else(|| quoted(key.example)));
+    let number = matches!(key.kind, Kind::Int(..) | Kind::Share);
+    let example = || if number { key.example.to_owned() } else { quoted(key.example) };
+    let _ = writeln!(out, "{} = {}", key.name, preset(key).unwrap_or_else(example));
 }
 
 fn comment(out: &mut String, text: &str) {

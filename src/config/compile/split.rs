@@ -31,7 +31,7 @@ pub(super) fn link(page: &Page, services: &mut [Service], faults: &mut Faults) {
             continue;
         }
         let splits = splits(page, own, sections, &names, services, faults);
-        services[own.index()].splits = Some(Box::new(splits));
+        services[own.index()].splits = (!splits.parts().is_empty()).then(|| Box::new(splits));
     }
 }
 
@@ -76,7 +76,10 @@ fn target(
         // A missing name is said already.
         None if name.is_empty() => return None,
         None => format!("there is no service `{name}`"),
-        Some(id) if *id == own => format!("`{name}` is this service itself"),
+        Some(id) if *id == own => {
+            desk.warn("service", format!("`{name}` is this service itself: this split has no effect"), "");
+            return None;
+        }
         Some(id) if services[id.index()].tcp.is_some() => format!("`{name}` is a tcp service"),
         Some(id) => return Some(*id),
     };

@@ -66,9 +66,13 @@ pub(super) const MATCH_RULE: &[Key] = &[
 ];
 
 pub(super) const SPLIT: &[Key] = &[
-    text("service", "", "The other service's `name`; an http service.").required().example("orders-next").ours(),
+    text("service", "", "The other service's `name`; an http service. To the service itself a split has no effect.")
+        .required()
+        .example("orders")
+        .ours(),
     share("share", 0, "How much of the requests it gets, from 0 to 1: 0.05 is one request of twenty.")
         .required()
+        .example("0.05")
         .ours(),
     text(
         "sticky",

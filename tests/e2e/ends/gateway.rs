@@ -109,6 +109,13 @@ fn no_route() {
 }
 
 #[test]
+fn service_down() {
+    let origin = Origin::ok();
+    let service = || Service::at("/svc", &[&origin]).base("status", "down");
+    told(End::ServiceDown, || Conf::new().service(service()), |gateway| get(gateway, "/svc/a"));
+}
+
+#[test]
 fn black_listed() {
     let origin = Origin::ok();
     let service = || Service::at("/svc", &[&origin]).access("open", 1).access("black_list", "127.0.0.2");

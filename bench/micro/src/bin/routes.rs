@@ -38,7 +38,7 @@ const WORDS: [&str; 16] = [
 fn made_up(numbers: &mut Numbers) -> Vec<Parts> {
     let mut all: Vec<Parts> = Vec::new();
     while all.len() < ROUTES {
-        let mut word = |numbers: &mut Numbers| Part::Text(WORDS[numbers.below(WORDS.len())].to_owned());
+        let word = |numbers: &mut Numbers| Part::Text(WORDS[numbers.below(WORDS.len())].to_owned());
         let service = format!("{}{}", WORDS[numbers.below(WORDS.len())], numbers.below(80));
         let mut parts = vec![Part::Text("api".into()), Part::Text(service), word(numbers)];
         match numbers.below(10) {

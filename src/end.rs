@@ -128,8 +128,8 @@ ends! {
     ServiceDown = "service_down", 503, 503, Gateway, No, "service is switched off";
     /// The client's address is on the service's black list.
     BlackListed = "black_listed", 403, 401, Gateway, No, "address is on the black list";
-    /// The client's address is on no list of a tcp service that lets in only those.
-    NotListed = "not_listed", 0, 0, Gateway, No, "address is not on the white list";
+    /// The client's address is not on the white list of a service that lets in only those.
+    NotListed = "not_listed", 403, 401, Gateway, No, "address is not on the white list";
     /// `/reload` from an address that may not, or with forwarding headers.
     ReloadDenied = "reload_denied", 403, 400, Gateway, No, "ClusterAuth error";
     /// A preflight from a page of an origin that may not read the service's answers.
@@ -152,6 +152,16 @@ ends! {
     TenantQuota = "tenant_quota", 429, 401, Gateway, No, "tenant daily query limit";
     /// The client address's rate for this service is used up.
     ClientRate = "client_rate", 429, 400, Gateway, No, "client QPS limit";
+    /// The service's rate, of all clients together, is used up.
+    ServiceRate = "service_rate", 429, 400, Gateway, No, "service QPS limit";
+    /// The rate of every endpoint that could be picked is used up.
+    EndpointRate = "endpoint_rate", 429, 429, Gateway, No, "endpoint rate limit";
+    /// The rate of those who send this value of a field, a cookie or a parameter is used up.
+    ValueRate = "value_rate", 429, 429, Gateway, No, "rate limit of this value";
+    /// The client's address has as many connections to the tcp service as it may.
+    ClientConnections = "client_connections", 0, 0, Gateway, No, "too many connections of this address to the service";
+    /// The tcp service has as many connections as it may.
+    ServiceConnections = "service_connections", 0, 0, Gateway, No, "too many connections to the service";
     /// The table of rate limits has no free place for another key.
     RateTableFull = "rate_table_full", 503, 503, Gateway, No, "rate limit table full";
     /// A filter of the service refuses. The status and the text are the filter's.

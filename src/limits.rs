@@ -308,6 +308,10 @@ pub const FAILURE_FORGIVEN_MS: u32 = 10_000;
 pub const RATE_SLOTS: usize = 256 * 1024;
 /// Regexes of `url_rewrite` whose working memory a worker keeps.
 pub const REWRITE_CACHES_MAX: usize = 256;
+/// Limits of one service at most.
+pub const LIMITS_PER_SERVICE_MAX: usize = 16;
+/// Faults of one list file that are told; further ones are counted.
+pub const LIST_FAULTS_TOLD_MAX: usize = 20;
 /// Matches an item of `url_rewrite` replaces in one path; what comes after stays. Looking for each may scan
 /// the whole path, so a path made for it would otherwise hold a core for as long as its length squared.
 pub const REWRITE_MATCHES_MAX: usize = 256;

@@ -205,6 +205,12 @@ fn a_steady_request_allocates_nothing() {
         open = 1
         white_list = "127.0.0.0/8"
         client_flow_limit = 1000000
+        [[module.limit]]
+        by = "header.host"
+        rate = 1000000
+        [[module.limit]]
+        by = "endpoint"
+        rate = 1000000
         [[module]]
         [module.base]
         name = "filtered"

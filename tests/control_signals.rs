@@ -61,7 +61,7 @@ fn hangup_reloads_and_terminate_drains() {
     let (ready, is_ready) = mpsc::channel();
     let office = Office {
         file: file.clone(),
-        load: Box::new(|file, in_force| config::load_if_changed(file, in_force, &Default::default())),
+        load: Box::new(config::load_if_changed),
         loaded,
         listening,
         links: vec![control_end],

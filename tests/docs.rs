@@ -41,7 +41,9 @@ const fn advice(end: End) -> &'static str {
         End::WriteTooSlow => "Look for a slow client or network, or lower `http.answer_rate_min`.",
         End::NoRoute => "`gatekeeper explain` shows why no rule matches.",
         End::ServiceDown => "Set the service's `status` to `up`.",
-        End::NotListed => "Add the address to the service's `white_list`, or set `open = 0`.",
+        End::NotListed => {
+            "Add the address to the service's `white_list` or `white_list_file`; `gatekeeper explain --from` shows who decides."
+        }
         End::BadProxyHeader => "Have the proxy send the header (version 1 or 2), or take it off `proxy_protocol_from`.",
         End::BlackListed => "`gatekeeper explain --from` shows which list. Behind a proxy, see `http.trusted_proxies`.",
         End::ReloadDenied => {
@@ -61,6 +63,15 @@ const fn advice(end: End) -> &'static str {
             "Come back after `Retry-After`, when the day ends, or raise the tenant's `total_query_daily`."
         }
         End::ClientRate => "Come back after `Retry-After`, or raise the service's `client_flow_limit`.",
+        End::ServiceRate => "Come back after `Retry-After`, or raise the rate of the service's limit by `service`.",
+        End::EndpointRate => {
+            "Come back after `Retry-After`, add endpoints, or raise the rate of the limit by `endpoint`."
+        }
+        End::ValueRate => {
+            "Come back after `Retry-After`, or raise the rate of the service's limit by that field, cookie or parameter."
+        }
+        End::ClientConnections => "One address opens many connections. Raise the service's `client_connections_max`.",
+        End::ServiceConnections => "Raise the service's `service_connections_max` if its endpoints can take more.",
         End::RateTableFull => {
             "More clients and tenants are below a full bucket at once than the table holds. Raise `rate_keys_max`."
         }

@@ -5,6 +5,7 @@
 //! scope: anything that a stage decides.
 
 mod balance;
+mod limits;
 mod request;
 mod rules;
 mod shape;
@@ -22,10 +23,12 @@ use crate::proto::form;
 use crate::proto::framing::Framed;
 use crate::proto::head::{self, Body, Method, RequestHead};
 use crate::proto::target::canonical;
-use crate::wall::access::Decider;
+use crate::wall::access::{Admission, Decider};
+use crate::wall::attribute::Parts;
 use crate::wall::composition::Taken;
 use crate::wall::filters::narrow;
 use crate::wall::forwarded;
+use crate::wall::limit::Caller;
 use crate::wall::rewrite::RewriteScratch;
 use crate::wall::routes::{Asked, Route, RouteScratch, covers};
 use crate::wall::snapshot::{HostMode, HttpRules, Service, Snapshot};
@@ -174,17 +177,31 @@ impl<'q> Stages<'q, '_> {
     /// Black list, white list, host name, tenant.
     fn lists(&mut self, service: &Service, path: &[u8]) -> Result<Option<&'q Tenant>, End> {
         let client = self.peer.client;
-        let decider = service.access.decider(client);
+        let decider = service.access.decider(client, path);
         let told = match decider {
             Decider::NotOpen => "open = 0: not in force".to_owned(),
             Decider::BlackList => format!("{client} is on black_list"),
             Decider::WhiteList => format!("{client} is on white_list: let in without a tenant"),
             Decider::HostName => "white_host_name names this machine: let in without a tenant".to_owned(),
+            Decider::UrlWhiteList => "url_white_list has the path: let in without a tenant".to_owned(),
             Decider::NoList => format!("{client} is on no list: only as a tenant"),
+            Decider::NotWhite => format!("{client} is not on the white list"),
+            Decider::NotBlack => format!("no list is against {client}"),
+            Decider::TenantDemanded => format!("no list is against {client}: only as a tenant"),
         };
         self.story.line("lists", &told);
-        decider.verdict()?;
-        if decider == Decider::NoList { self.tenant(path).map(Some) } else { Ok(None) }
+        let asked = match decider.verdict() {
+            Ok(Admission::Allowed) => Ok(None),
+            Ok(Admission::TenantNeeded) => self.tenant(path).map(Some),
+            Err(end) => Err(end),
+        };
+        match asked {
+            Err(end) if service.access.dry_run => {
+                self.story.line("", &format!("dry_run: let pass all the same, and logged as {}", end.code()));
+                Ok(None)
+            }
+            asked => asked,
+        }
     }
 
     fn tenant(&mut self, path: &[u8]) -> Result<&'q Tenant, End> {
@@ -216,12 +233,15 @@ impl<'q> Stages<'q, '_> {
     fn rates(&mut self, service: &Service, tenant: Option<&Tenant>) {
         let legacy = self.snapshot.http.legacy_status;
         let of_tenant = tenant.and_then(|tenant| tenant.rate).map(|rate| (rate, End::TenantRate, "the tenant"));
-        let of_client = service.client_rate.map(|rate| (rate, End::ClientRate, "the client's address"));
-        let each = [of_tenant, of_client].into_iter().flatten().map(|(rate, end, whom)| {
+        let each = of_tenant.into_iter().map(|(rate, end, whom)| {
             let status = end.status(legacy).unwrap_or_default();
-            format!("{} per second for {whom}, {} at once; more: {status}", rate.per_second, rate.burst)
+            format!("{} per second for {whom}, {} at once; more: {status}", rate.requests, rate.burst)
         });
         let mut told: Vec<_> = each.collect();
+        let limits = service.limits.iter().flat_map(|limits| limits.each.iter().chain(&limits.endpoint));
+        let parts = Parts::of(self.head);
+        let caller = Caller { client: self.peer.client, tenant: tenant.map(|tenant| &*tenant.app_id), parts };
+        told.extend(limits.map(|limit| limits::told(limit, &caller, legacy)));
         if let Some(quota) = tenant.and_then(|tenant| tenant.quota.as_ref()) {
             let status = End::TenantQuota.status(legacy).unwrap_or_default();
             told.push(format!("{} per day for the tenant; more: {status}", quota.daily_max));

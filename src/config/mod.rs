@@ -219,15 +219,32 @@ pub fn load_with(module_file: &Path, host_name: &str, filters: &Registry) -> Res
     finish(texts, host_name, filters, faults)
 }
 
-/// As `load_with`, but `None` where the text is the one that this fingerprint stands for; that costs no more than reading
-/// the files.
+/// As `load`, but `None` where the text is the one that this fingerprint stands for; that costs no more than reading
+/// the files, and reading the module file against the schema where it names files of addresses.
 ///
 /// # Errors
 /// As `load`.
-pub fn load_if_changed(module_file: &Path, in_force: u64, filters: &Registry) -> Result<Option<Loaded>, Vec<Fault>> {
+pub fn load_if_changed(module_file: &Path, in_force: u64) -> Result<Option<Loaded>, Vec<Fault>> {
+    load_if_changed_with(module_file, in_force, &Registry::default())
+}
+
+/// The same, for a program that has these filters.
+///
+/// # Errors
+/// As `load`.
+pub fn load_if_changed_with(
+    module_file: &Path,
+    in_force: u64,
+    filters: &Registry,
+) -> Result<Option<Loaded>, Vec<Fault>> {
     let host_name = host_name();
     let mut faults = Faults::default();
-    let texts = Texts::read(module_file, &host_name, &mut faults);
+    let mut texts = Texts::read(module_file, &host_name, &mut faults);
+    if texts.may_name_lists() {
+        let pages = pages(&mut texts, &mut faults);
+        let same = texts.fingerprint() == in_force && !faults.any_error();
+        return if same { Ok(None) } else { compile(&texts, pages, (&host_name, filters), faults).map(Some) };
+    }
     if texts.fingerprint() == in_force && !faults.any_error() {
         return Ok(None);
     }
@@ -243,13 +260,22 @@ pub fn host_name() -> String {
 /// Makes a configuration of texts.
 fn finish(mut texts: Texts, host_name: &str, filters: &Registry, mut faults: Faults) -> Result<Loaded, Vec<Fault>> {
     let pages = pages(&mut texts, &mut faults);
+    compile(&texts, pages, (host_name, filters), faults)
+}
+
+fn compile(
+    texts: &Texts,
+    pages: Option<Pages>,
+    (host_name, filters): (&str, &Registry),
+    mut faults: Faults,
+) -> Result<Loaded, Vec<Fault>> {
     let compiled = pages.map(|pages| compile::compile(&pages, host_name, filters, &mut faults));
     let stops = faults.any_error();
     let warnings = faults.sorted(&texts.files);
     match compiled {
         Some((snapshot, process)) if !stops => {
             let fingerprint = texts.fingerprint();
-            Ok(Loaded { snapshot, process, warnings, files: texts.files, fingerprint })
+            Ok(Loaded { snapshot, process, warnings, files: texts.files.clone(), fingerprint })
         }
         _ => Err(warnings),
     }
@@ -264,11 +290,13 @@ fn pages(texts: &mut Texts, faults: &mut Faults) -> Option<Pages> {
     for file in [&schema::ADMIN_FILE, &schema::MYSQL_FILE, &schema::REDIS_FILE] {
         page(file);
     }
+    let lists = module.as_ref().map(|page| texts.read_lists(&page.root, faults)).unwrap_or_default();
     let absent = |file| Page { source: texts.absent(file), root: Section::absent(file, 0) };
     Some(Pages {
         module: module?,
         base: base.unwrap_or_else(|| absent(&schema::BASE_FILE)),
         app: app.unwrap_or_else(|| absent(&schema::APP_FILE)),
+        lists,
     })
 }
 

@@ -9,7 +9,14 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::schema::{self, File};
+use super::section::Section;
 use super::source::{Faults, Source};
+
+/// Files of addresses by their names as services give them.
+pub(super) type Lists = HashMap<String, Source>;
+
+/// Keys of `[module.access_control]` that name such a file.
+const LIST_FILE_KEYS: [&str; 2] = ["black_list_file", "white_list_file"];
 
 /// The texts, each read once: the fingerprint stands for what is loaded, whatever is written meanwhile.
 #[derive(Debug)]
@@ -52,6 +59,33 @@ impl Texts {
             self.found.insert(name, source);
         }
         self.files.push(path);
+    }
+
+    /// Whether a service may name a file of addresses: those belong to the fingerprint, and are known only once the
+    /// module file has been read against the schema.
+    pub(super) fn may_name_lists(&self) -> bool {
+        let module = self.found.get(schema::MODULE_FILE.name);
+        module.is_some_and(|source| LIST_FILE_KEYS.iter().any(|key| source.text.contains(key)))
+    }
+
+    /// Reads the files of addresses that the services name, each once.
+    pub(super) fn read_lists(&mut self, module_file: &Section, faults: &mut Faults) -> Lists {
+        let mut lists = Lists::new();
+        for module in module_file.many("module") {
+            let section = module.one("access_control");
+            for name in LIST_FILE_KEYS.map(|key| section.text(key)) {
+                if name.is_empty() || lists.contains_key(name) {
+                    continue;
+                }
+                let path = self.module_file.parent().unwrap_or(Path::new("")).join(name);
+                if let Some(source) = Source::open(&path, faults) {
+                    (&source.path, &source.text).hash(&mut self.hasher);
+                    lists.insert(name.to_owned(), source);
+                }
+                self.files.push(path);
+            }
+        }
+        lists
     }
 
     /// Stands for the texts, their names and the host name, where all could be read. Two runs of one program

@@ -1,13 +1,15 @@
-//! Access lists of a service: black, white and host name, with GateKeeper's precedence.
+//! Access lists of a service: black, white and host name, with the precedences of three systems.
 //!
-//! In scope: sets of addresses and ranges with a lookup that does not scan, and what a service's
-//! lists say of a client address. Out of scope: which address is the client's (`worker`), and what a
-//! tenant must show (`tenants`).
+//! In scope: sets of addresses and ranges, and what a service's lists say of a client address and a path. Out of scope:
+//! the lookup in a set (`ranges`), which address is the client's (`worker`), what a tenant must show (`tenants`).
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
+use super::ranges::Ranges;
 use crate::end::End;
 
 /// A set of addresses and CIDR ranges.
@@ -71,7 +73,7 @@ impl AddressSet {
     /// Whether the set has no range.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.v4.0.is_empty() && self.v6.0.is_empty()
+        self.v4.is_empty() && self.v6.is_empty()
     }
 }
 
@@ -87,27 +89,58 @@ fn unmapped(net: IpNet) -> IpNet {
     }
 }
 
-/// Closed ranges, sorted, none touching another's inside.
+/// A list of addresses: what stands in the module file, and what stands in a file of its own, which services share.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Ranges<N>(Box<[(N, N)]>);
+pub struct AddressList {
+    /// In the module file.
+    pub here: AddressSet,
+    /// In a file of its own.
+    pub file: Option<Arc<AddressSet>>,
+}
 
-impl<N: Copy + Ord> Ranges<N> {
-    fn new(mut ranges: Vec<(N, N)>) -> Self {
-        ranges.sort_unstable();
-        ranges.dedup_by(|next, kept| {
-            let overlaps = next.0 <= kept.1;
-            if overlaps {
-                kept.1 = kept.1.max(next.1);
-            }
-            overlaps
-        });
-        Self(ranges.into())
+impl AddressList {
+    /// Whether either has the address.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.here.contains(address) || self.file.as_ref().is_some_and(|file| file.contains(address))
     }
 
-    fn contains(&self, number: N) -> bool {
-        let after = self.0.partition_point(|range| range.0 <= number);
-        after > 0 && number <= self.0[after - 1].1
+    /// Whether there is a list, be it an empty file.
+    #[must_use]
+    pub fn is_given(&self) -> bool {
+        !self.here.is_empty() || self.file.is_some()
     }
+}
+
+/// Paths, each with all below it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PathSet(BTreeSet<Box<[u8]>>);
+
+impl PathSet {
+    /// The set of these canonical prefixes, without slashes at their ends; the empty one is every path.
+    #[must_use]
+    pub fn new(prefixes: Vec<Box<[u8]>>) -> Self {
+        Self(prefixes.into_iter().collect())
+    }
+
+    /// Whether a prefix covers the path, by whole segments.
+    #[must_use]
+    pub fn covers(&self, path: &[u8]) -> bool {
+        !self.0.is_empty()
+            && (self.0.contains(path) || memchr::memchr_iter(b'/', path).any(|end| self.0.contains(&path[..end])))
+    }
+}
+
+/// Which list goes first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precedence {
+    /// Black, then white; who is on neither must be a tenant: GateKeeper's.
+    #[default]
+    BlackFirst,
+    /// A white list decides alone where there is one, else the black list: go_gateway's.
+    WhiteDecides,
+    /// Both must let the client pass, the white one where there is one: manba's.
+    BothPass,
 }
 
 /// What a service's lists say, compiled.
@@ -115,10 +148,18 @@ impl<N: Copy + Ord> Ranges<N> {
 pub struct Access {
     /// `open = 1`: the lists and the tenant demand are in force.
     pub open: bool,
-    /// `black_list`.
-    pub black: AddressSet,
-    /// `white_list`.
-    pub white: AddressSet,
+    /// Which list goes first.
+    pub precedence: Precedence,
+    /// Whom the lists let pass must be a tenant too; `Precedence::BlackFirst` has its own rule.
+    pub tenant_demanded: bool,
+    /// Nobody is refused, only noted.
+    pub dry_run: bool,
+    /// `black_list` and `black_list_file`.
+    pub black: AddressList,
+    /// `white_list` and `white_list_file`.
+    pub white: AddressList,
+    /// `url_white_list`: whoever asks for these is as good as on the white list.
+    pub urls: PathSet,
     /// `white_host_name` names this machine.
     pub host_listed: bool,
 }
@@ -141,49 +182,78 @@ pub enum Decider {
     BlackList,
     /// `white_list` has the address.
     WhiteList,
+    /// `url_white_list` has the path.
+    UrlWhiteList,
     /// `white_host_name` names this machine.
     HostName,
-    /// No list has the address.
+    /// No list has the address: only as a tenant.
     NoList,
+    /// There is a white list, and it does not have the address.
+    NotWhite,
+    /// No list is against it.
+    NotBlack,
+    /// No list is against it, and it must be a tenant.
+    TenantDemanded,
 }
 
 impl Decider {
     /// What follows from it.
     ///
     /// # Errors
-    /// `End::BlackListed`.
+    /// `End::BlackListed`, `End::NotListed`.
     pub const fn verdict(self) -> Result<Admission, End> {
         match self {
-            Decider::NotOpen | Decider::WhiteList | Decider::HostName => Ok(Admission::Allowed),
+            Decider::NotOpen | Decider::WhiteList | Decider::UrlWhiteList | Decider::HostName | Decider::NotBlack => {
+                Ok(Admission::Allowed)
+            }
             Decider::BlackList => Err(End::BlackListed),
-            Decider::NoList => Ok(Admission::TenantNeeded),
+            Decider::NotWhite => Err(End::NotListed),
+            Decider::NoList | Decider::TenantDemanded => Ok(Admission::TenantNeeded),
         }
     }
 }
 
 impl Access {
-    /// Black list, white list, host name, tenant: the first that decides.
+    /// What the lists say of a client that asks for this normalised path; a connection asks for the empty one.
     ///
     /// # Errors
-    /// `End::BlackListed`.
-    pub fn decide(&self, client: IpAddr) -> Result<Admission, End> {
-        self.decider(client).verdict()
+    /// `End::BlackListed`, `End::NotListed`.
+    pub fn decide(&self, client: IpAddr, path: &[u8]) -> Result<Admission, End> {
+        self.decider(client, path).verdict()
     }
 
     /// Who decides over this client.
     #[must_use]
-    pub fn decider(&self, client: IpAddr) -> Decider {
+    pub fn decider(&self, client: IpAddr, path: &[u8]) -> Decider {
         if !self.open {
-            Decider::NotOpen
-        } else if self.black.contains(client) {
-            Decider::BlackList
-        } else if self.white.contains(client) {
-            Decider::WhiteList
-        } else if self.host_listed {
-            Decider::HostName
-        } else {
-            Decider::NoList
+            return Decider::NotOpen;
         }
+        let black = || self.black.contains(client).then_some(Decider::BlackList);
+        match self.precedence {
+            Precedence::BlackFirst => black()
+                .or_else(|| self.white(client, path))
+                .or(self.host_listed.then_some(Decider::HostName))
+                .unwrap_or(Decider::NoList),
+            Precedence::WhiteDecides => match self.white(client, path) {
+                Some(white) => self.passed(white),
+                None if self.white.is_given() => Decider::NotWhite,
+                None => black().unwrap_or_else(|| self.passed(Decider::NotBlack)),
+            },
+            Precedence::BothPass => black().unwrap_or_else(|| match self.white(client, path) {
+                Some(white) => self.passed(white),
+                None if self.white.is_given() => Decider::NotWhite,
+                None => self.passed(Decider::NotBlack),
+            }),
+        }
+    }
+
+    fn white(&self, client: IpAddr, path: &[u8]) -> Option<Decider> {
+        let by_url = || self.urls.covers(path).then_some(Decider::UrlWhiteList);
+        if self.white.contains(client) { Some(Decider::WhiteList) } else { by_url() }
+    }
+
+    fn passed(&self, decider: Decider) -> Decider {
+        if self.tenant_demanded { Decider::TenantDemanded } else { decider }
     }
 }
 
@@ -247,7 +317,7 @@ mod tests {
     fn everything_is_one_range() {
         let set = set(&["0.0.0.0/0", "1.2.3.4", "255.255.255.255"]);
         assert!(set.contains(ip("0.0.0.0")) && set.contains(ip("255.255.255.255")));
-        assert_eq!(set.v4.0.len(), 1);
+        assert_eq!(set.v4.len(), 1);
     }
 
     #[test]
@@ -260,23 +330,79 @@ mod tests {
     #[test]
     fn black_goes_before_white_before_host_before_tenant() {
         let lists = |black: &[&str], white: &[&str], host_listed| Access {
-            open: true,
-            black: set(black),
-            white: set(white),
             host_listed,
+            ..lists(Precedence::BlackFirst, black, white)
         };
         let client = ip("10.0.0.1");
-        assert_eq!(lists(&["10.0.0.1"], &["10.0.0.1"], true).decide(client), Err(End::BlackListed));
-        assert_eq!(lists(&[], &["10.0.0.1"], true).decider(client), Decider::WhiteList);
-        assert_eq!(lists(&[], &["10.0.0.2"], true).decider(client), Decider::HostName);
-        assert_eq!(lists(&[], &["10.0.0.1"], false).decide(client), Ok(Admission::Allowed));
-        assert_eq!(lists(&[], &[], false).decide(client), Ok(Admission::TenantNeeded));
+        assert_eq!(lists(&["10.0.0.1"], &["10.0.0.1"], true).decide(client, b"/"), Err(End::BlackListed));
+        assert_eq!(lists(&[], &["10.0.0.1"], true).decider(client, b"/"), Decider::WhiteList);
+        assert_eq!(lists(&[], &["10.0.0.2"], true).decider(client, b"/"), Decider::HostName);
+        assert_eq!(lists(&[], &["10.0.0.1"], false).decide(client, b"/"), Ok(Admission::Allowed));
+        assert_eq!(lists(&[], &[], false).decide(client, b"/"), Ok(Admission::TenantNeeded));
+    }
+
+    fn lists(precedence: Precedence, black: &[&str], white: &[&str]) -> Access {
+        let list = |items: &[&str]| AddressList { here: set(items), file: None };
+        Access { open: true, precedence, black: list(black), white: list(white), ..Access::default() }
+    }
+
+    #[test]
+    fn a_white_list_that_decides_asks_no_black_one() {
+        let decider = |black: &[&str], white: &[&str]| {
+            lists(Precedence::WhiteDecides, black, white).decider(ip("10.0.0.1"), b"/")
+        };
+        assert_eq!(decider(&["10.0.0.1"], &["10.0.0.1"]), Decider::WhiteList);
+        assert_eq!(decider(&[], &["10.0.0.2"]), Decider::NotWhite);
+        assert_eq!(decider(&["10.0.0.1"], &[]), Decider::BlackList);
+        assert_eq!(decider(&["10.0.0.2"], &[]), Decider::NotBlack);
+    }
+
+    #[test]
+    fn where_both_must_pass_each_may_refuse() {
+        let decider =
+            |black: &[&str], white: &[&str]| lists(Precedence::BothPass, black, white).decider(ip("10.0.0.1"), b"/");
+        assert_eq!(decider(&["10.0.0.1"], &["10.0.0.1"]), Decider::BlackList);
+        assert_eq!(decider(&[], &["10.0.0.2"]), Decider::NotWhite);
+        assert_eq!(decider(&["10.0.0.2"], &["10.0.0.1"]), Decider::WhiteList);
+        assert_eq!(decider(&["10.0.0.2"], &[]), Decider::NotBlack);
+    }
+
+    #[test]
+    fn a_white_list_that_is_an_empty_file_lets_nobody_in() {
+        for precedence in [Precedence::WhiteDecides, Precedence::BothPass] {
+            let white = AddressList { here: AddressSet::default(), file: Some(Arc::default()) };
+            let access = Access { white, ..lists(precedence, &[], &[]) };
+            assert_eq!(access.decide(ip("10.0.0.1"), b"/"), Err(End::NotListed));
+        }
+    }
+
+    #[test]
+    fn whom_the_lists_let_pass_may_have_to_be_a_tenant_too() {
+        for precedence in [Precedence::WhiteDecides, Precedence::BothPass] {
+            let access = Access { tenant_demanded: true, ..lists(precedence, &[], &["10.0.0.1"]) };
+            assert_eq!(access.decide(ip("10.0.0.1"), b"/"), Ok(Admission::TenantNeeded));
+            assert_eq!(access.decide(ip("10.0.0.2"), b"/"), Err(End::NotListed));
+        }
+    }
+
+    #[test]
+    fn a_path_on_the_url_white_list_is_as_a_client_on_the_white_list() {
+        let urls = PathSet::new(vec![b"/a/open".as_slice().into()]);
+        for (precedence, black) in [(Precedence::BlackFirst, None), (Precedence::WhiteDecides, Some(Ok(())))] {
+            let access = Access { urls: urls.clone(), ..lists(precedence, &["10.0.0.9"], &["10.0.0.2"]) };
+            assert_eq!(access.decider(ip("10.0.0.1"), b"/a/open/x"), Decider::UrlWhiteList);
+            assert_ne!(access.decider(ip("10.0.0.1"), b"/a/opened"), Decider::UrlWhiteList);
+            let refused = black.unwrap_or(Err(End::BlackListed));
+            assert_eq!(access.decide(ip("10.0.0.9"), b"/a/open").map(|_| ()), refused);
+        }
+        assert!(PathSet::new(vec![Box::default()]).covers(b"/anything"));
+        assert!(!PathSet::default().covers(b"/"));
     }
 
     #[test]
     fn lists_that_are_not_open_ask_nobody() {
-        let access = Access { open: false, black: set(&["10.0.0.1"]), ..Access::default() };
-        assert_eq!(access.decide(ip("10.0.0.1")), Ok(Admission::Allowed));
+        let access = Access { open: false, ..lists(Precedence::BothPass, &["10.0.0.1"], &["10.0.0.2"]) };
+        assert_eq!(access.decide(ip("10.0.0.1"), b"/"), Ok(Admission::Allowed));
     }
 
     proptest! {

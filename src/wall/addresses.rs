@@ -1,7 +1,7 @@
-//! Connections per client address, true for the whole process.
+//! Connections per client address, and per tcp service and client of one, true for the whole process.
 //!
 //! Part of the named exception (a) to "nothing is shared between workers". **Who writes and reads**: every worker, as a
-//! client connection opens and as it closes, and only where `connections_per_address_max` is set. Nobody else touches
+//! client connection opens and as it closes, and only where `address_connections_max` or one of a tcp service's is set. Nobody else touches
 //! it.
 //!
 //! A slot is one 64-bit word: 40 bits of a hash of the address under this process's own seed, IPv6 by /64, and 24 bits of
@@ -16,11 +16,13 @@
 //!
 //! Out of scope: who is counted, and what somebody over the bound is told.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;
+
+use super::rate::Owner;
 
 const PROBES: usize = 32;
 const COUNT_BITS: u32 = 24;
@@ -62,7 +64,18 @@ impl Addresses {
     /// # Errors
     /// `NotCounted`; then nothing is counted.
     pub fn enter(self: &Arc<Self>, address: IpAddr, most: u32) -> Result<Counted, NotCounted> {
-        let key = self.key(address);
+        self.count_in(self.key(Owner::Client(address)), most)
+    }
+
+    /// Counts one more connection to a tcp service: of all, or of a client.
+    ///
+    /// # Errors
+    /// As `enter`.
+    pub fn enter_service(self: &Arc<Self>, service: &str, owner: Owner<'_>, most: u32) -> Result<Counted, NotCounted> {
+        self.count_in(self.key((service, owner)), most)
+    }
+
+    fn count_in(self: &Arc<Self>, key: u64, most: u32) -> Result<Counted, NotCounted> {
         if self.count(key) >= u64::from(most) {
             return Err(NotCounted::Over);
         }
@@ -74,12 +87,8 @@ impl Addresses {
         if self.count(key) > u64::from(most) { Err(NotCounted::Over) } else { Ok(counted) }
     }
 
-    fn key(&self, address: IpAddr) -> u64 {
-        let network = match address.to_canonical() {
-            IpAddr::V4(address) => ('4', u64::from(address.to_bits())),
-            IpAddr::V6(address) => ('6', (address.to_bits() >> 64) as u64),
-        };
-        self.seed.hash_one(network) >> COUNT_BITS << COUNT_BITS
+    fn key(&self, of: impl Hash) -> u64 {
+        self.seed.hash_one(of) >> COUNT_BITS << COUNT_BITS
     }
 
     fn window(&self, key: u64) -> impl Iterator<Item = &AtomicU64> {
@@ -179,7 +188,7 @@ mod tests {
                 scope.spawn(|| {
                     for n in 0..5_000 {
                         let counted = table.enter(address(n % 2), most);
-                        let held = table.count(table.key(address(n % 2)));
+                        let held = table.count(table.key(Owner::Client(address(n % 2))));
                         // Each of the others may be about to take itself back.
                         assert!(held <= u64::from(most) + 3, "{held}");
                         drop(counted);

@@ -4,8 +4,8 @@
 //! requests of a service or tenant that has a rate. **Who reads**: every worker, for the same requests.
 //! Nobody else touches it, and a request without a rate does not.
 //!
-//! The algorithm is GCRA: a bucket is one number, the *theoretical arrival time* (TAT) at which it would be
-//! full again. A slot of the table is one 128-bit word, `key << 64 | TAT`, and every change is one
+//! The algorithm is GCRA (the generic cell rate algorithm of ITU-T I.371): a bucket is one number, the *theoretical
+//! arrival time* (TAT) at which it would be full again. A slot of the table is one 128-bit word, `key << 64 | TAT`, and every change is one
 //! compare-and-swap of the word, so a key and its time can never be seen or changed apart. A key lives in
 //! one of `PROBES` neighbouring slots. A slot whose TAT has passed is a full bucket, the same as none, and is
 //! taken over by the next key that needs a place; a slot whose TAT lies ahead is never taken.
@@ -21,7 +21,7 @@
 //!
 //! Out of scope: which rate applies to whom, the clock, and the answer to a refusal.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::net::IpAddr;
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -30,17 +30,87 @@ use portable_atomic::AtomicU128;
 use crate::limits::RATE_SLOTS_MIN;
 
 /// A rate with its burst.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Rate {
-    /// Requests per second, at least 1.
-    pub per_second: u32,
+    /// Requests in a window, at least 1.
+    pub requests: u32,
+    /// The window's length in seconds, at least 1.
+    pub window_s: u32,
     /// Requests that may come at once, at least 1.
     pub burst: u32,
 }
 
-/// Whose bucket: a hash under this process's own seed. Clients of a service and tenants never share one.
+impl Rate {
+    /// So many a second.
+    #[must_use]
+    pub const fn per_second(requests: u32, burst: u32) -> Self {
+        Self { requests, window_s: 1, burst }
+    }
+
+    /// How long one request lasts.
+    const fn interval(self) -> u64 {
+        let requests = if self.requests == 0 { 1 } else { self.requests };
+        let interval = UNITS_PER_SECOND.saturating_mul(self.window_s as u64) / requests as u64;
+        if interval == 0 { 1 } else { interval }
+    }
+
+    /// How far from full a bucket may be.
+    fn tolerance(self) -> u64 {
+        self.interval().saturating_mul(u64::from(self.burst.max(1))).min(TOLERANCE_UNITS_MAX)
+    }
+
+    /// Whether the burst is back within the nine years that the table can tell apart.
+    #[must_use]
+    pub fn is_tellable(self) -> bool {
+        self.interval().checked_mul(u64::from(self.burst)).is_some_and(|units| units <= TOLERANCE_UNITS_MAX)
+    }
+}
+
+/// Whose bucket: a hash under this process's own seed. Those of different services, limits and kinds of owner are never
+/// the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateKey(u64);
+
+/// Whom a limit of a service counts.
+#[derive(Clone, Copy, Debug)]
+pub enum Owner<'a> {
+    /// All who call it.
+    Service,
+    /// A client address: IPv6 by /64, IPv4-mapped IPv6 as IPv4.
+    Client(IpAddr),
+    /// One of its endpoints, as written in the file.
+    Endpoint(&'a str),
+    /// A tenant, by its `app_id`.
+    Tenant(&'a str),
+    /// Whoever sends this value of a field or cookie.
+    Value(&'a [u8]),
+}
+
+impl Hash for Owner<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::Service => 's'.hash(state),
+            Self::Client(address) => match address.to_canonical() {
+                IpAddr::V4(address) => ('4', address.to_bits()).hash(state),
+                IpAddr::V6(address) => ('6', (address.to_bits() >> 64) as u64).hash(state),
+            },
+            Self::Endpoint(node) => ('e', node).hash(state),
+            Self::Tenant(app_id) => ('t', app_id).hash(state),
+            Self::Value(value) => ('v', value).hash(state),
+        }
+    }
+}
+
+/// What a request that is admitted leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// How long the request has to wait for its turn; 0 unless it came over the rate and has patience.
+    pub wait_ns: u64,
+    /// How many more may come at once.
+    pub left: u64,
+    /// Until there is one more than that; at least 1.
+    pub more_ms: u64,
+}
 
 /// Why a request is not admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,14 +161,11 @@ impl RateTable {
         Self { slots: (0..slots).map(|_| AtomicU128::new(0)).collect(), seed: RandomState::new() }
     }
 
-    /// The bucket of a client address at a service: IPv6 by /64, IPv4-mapped IPv6 as IPv4.
+    /// The bucket of somebody under a service's limit of this name. A limit that changes has other buckets, full ones:
+    /// what was taken of an hour's rate says nothing of a second's.
     #[must_use]
-    pub fn client_key(&self, service: &str, client: IpAddr) -> RateKey {
-        let client = match client.to_canonical() {
-            IpAddr::V4(address) => ('4', u64::from(address.to_bits())),
-            IpAddr::V6(address) => ('6', (address.to_bits() >> 64) as u64),
-        };
-        self.key(("client", service, client))
+    pub fn limit_key(&self, service: &str, limit: &str, rate: Rate, owner: Owner<'_>) -> RateKey {
+        self.key(("limit", service, limit, rate, owner))
     }
 
     /// The bucket of a tenant.
@@ -107,34 +174,56 @@ impl RateTable {
         self.key(("tenant", app_id))
     }
 
-    fn key(&self, name: impl std::hash::Hash) -> RateKey {
+    fn key(&self, name: impl Hash) -> RateKey {
         RateKey(self.seed.hash_one(name).clamp(NEVER_USED + 1, VACANT - 1))
     }
 
+    /// As `take`, without patience, where nobody asks what is left.
+    ///
+    /// # Errors
+    /// As `take`.
+    pub fn admit(&self, key: RateKey, rate: Rate, now_ns: u64) -> Result<(), Refused> {
+        self.take(key, rate, now_ns, 0).map(drop)
+    }
+
     /// Takes one request out of the key's bucket. The rate given now is the one in force, whatever it
-    /// was before. `now_ns` is a monotonic clock with any origin; workers' readings may differ by milliseconds.
+    /// was before. `now_ns` is a monotonic clock
+    /// with any origin; workers' readings may differ by milliseconds. A request with patience is admitted ahead of its
+    /// turn, for which it then has to wait that long at most.
     ///
     /// # Errors
     /// `Refused::Limited` when the bucket is empty, `Refused::Full` when there is no place for the key. Either
     /// way nothing is taken.
-    pub fn admit(&self, key: RateKey, rate: Rate, now_ns: u64) -> Result<(), Refused> {
+    pub fn take(&self, key: RateKey, rate: Rate, now_ns: u64, patience_ns: u64) -> Result<Taken, Refused> {
         let now = now_ns.saturating_mul(UNITS_PER_NS);
+        let patience = patience_ns.saturating_mul(UNITS_PER_NS).min(TOLERANCE_UNITS_MAX);
         loop {
             match self.place(key, now) {
                 Place::Held(slot, word) => {
-                    let next = Word { owner: key.0, tat: charged(word.tat, rate, now)? };
-                    if word.replace(slot, next) {
-                        return Ok(());
+                    let (tat, taken) = charged(word.tat, rate, now, patience)?;
+                    if word.replace(slot, Word { owner: key.0, tat }) {
+                        return Ok(taken);
                     }
                 }
                 Place::Free(slot, word) => {
-                    let next = Word { owner: key.0, tat: charged(now, rate, now)? };
-                    if word.replace(slot, next) {
+                    let (tat, taken) = charged(now, rate, now, patience)?;
+                    if word.replace(slot, Word { owner: key.0, tat }) {
                         self.fold_copies(key, now);
-                        return Ok(());
+                        return Ok(taken);
                     }
                 }
                 Place::Nowhere => return Err(Refused::Full),
+            }
+        }
+    }
+
+    /// Gives a request back that was taken a moment ago, for one that came to nothing.
+    pub fn give_back(&self, key: RateKey, rate: Rate) {
+        while let Some(slot) = self.held(key).next() {
+            let word = Word::load(slot);
+            let next = Word { tat: word.tat.saturating_sub(rate.interval()), ..word };
+            if word.owner == key.0 && word.replace(slot, next) {
+                return;
             }
         }
     }
@@ -190,15 +279,19 @@ impl RateTable {
     }
 }
 
-/// The TAT after one more request, if the bucket has room for it.
-fn charged(tat: u64, rate: Rate, now: u64) -> Result<u64, Refused> {
-    let interval = (UNITS_PER_SECOND / u64::from(rate.per_second.max(1))).max(1);
-    let tolerance = interval.saturating_mul(u64::from(rate.burst.max(1))).min(TOLERANCE_UNITS_MAX);
+/// The TAT after one more request, if the bucket has room for it or it has the patience to wait until then.
+fn charged(tat: u64, rate: Rate, now: u64, patience: u64) -> Result<(u64, Taken), Refused> {
+    let (interval, tolerance) = (rate.interval(), rate.tolerance());
     let next = tat.max(now).saturating_add(interval);
-    match (next - now).checked_sub(tolerance) {
-        None | Some(0) => Ok(next),
-        Some(early) => Err(Refused::Limited { retry_after_ms: early.div_ceil(UNITS_PER_MS) }),
+    let debt = next - now;
+    let early = debt.saturating_sub(tolerance);
+    if early > patience {
+        return Err(Refused::Limited { retry_after_ms: early.div_ceil(UNITS_PER_MS) });
     }
+    let left = tolerance.saturating_sub(debt) / interval;
+    let more = (debt + (left + 1).saturating_mul(interval)).saturating_sub(tolerance);
+    let taken = Taken { wait_ns: early.div_ceil(UNITS_PER_NS), left, more_ms: more.div_ceil(UNITS_PER_MS).max(1) };
+    Ok((next, taken))
 }
 
 /// Gives a slot up if the key still has it; its TAT.

@@ -17,7 +17,7 @@ use super::cors::Cors;
 use super::default_answer::DefaultAnswer;
 use super::filters::Filters;
 use super::headers::HeaderRules;
-use super::rate::Rate;
+use super::limit::Limits;
 use super::routes::Routes;
 use super::split::Splits;
 use super::tenants::Tenants;
@@ -166,8 +166,8 @@ pub struct Service {
     pub name: Box<str>,
     /// Lists and the tenant demand.
     pub access: Access,
-    /// `client_flow_limit`: per client address (IPv6 by /64).
-    pub client_rate: Option<Rate>,
+    /// How often it may be called, by whom; `None` where nobody asks.
+    pub limits: Option<Box<Limits>>,
     /// Largest request body in bytes; 0 is no limit.
     pub body_bytes_max: u64,
     /// Largest request body that a rule reads whole before it decides.
@@ -207,6 +207,10 @@ pub struct TcpRules {
     pub keepalive_ms: u32,
     /// Bytes a peer has not acknowledged for this long break the connection (TCP_USER_TIMEOUT); 0 is the kernel's.
     pub user_timeout_ms: u32,
+    /// Connections of one client address, IPv6 by /64, over the whole process; 0 is any number.
+    pub client_connections_max: u32,
+    /// Connections of all clients over the whole process; 0 is any number.
+    pub service_connections_max: u32,
 }
 
 /// What a connection to an endpoint begins with.

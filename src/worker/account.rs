@@ -64,6 +64,8 @@ pub struct Account {
     pub request_id: Option<RequestId>,
     /// Its trace, where requests have any.
     pub trace: Option<Trace>,
+    /// For what a rule in dry run would have refused it.
+    pub spared: Option<End>,
 }
 
 impl Account {
@@ -86,6 +88,7 @@ impl Account {
             timing: Timing { begun_us: now_us, ..Timing::default() },
             request_id: None,
             trace: None,
+            spared: None,
         }
     }
 
@@ -96,6 +99,7 @@ impl Account {
         self.rows.tenant = terms.tenant.map_or(RowId::NONE, |tenant| epoch.rows.tenant(tenant));
         self.request_id = Some(terms.request_id);
         self.trace = terms.trace;
+        self.spared = terms.spared;
         if terms.head_bytes > 0 && self.timing.head_us == 0 {
             self.timing.head_us = now_us;
         }

@@ -46,6 +46,8 @@ pub struct Downstream {
     pub tab: Tab,
     /// The connection's place among those of its address.
     pub counted: Option<Counted>,
+    /// Its places among those of its tcp service.
+    pub places: Vec<Counted>,
     /// The other end of the tunnel that the connection becomes.
     pub switched: Option<Box<Switched>>,
 }
@@ -122,13 +124,13 @@ impl Downstream {
         };
         let (writing, peer) = (deadlines.register(), Peer::new(peer.ip().to_canonical()));
         let (dressing, tab) = (Dressing::default(), Tab::default());
-        Self { source, tx, writing, whole: None, peer, dressing, tab, counted, switched: None }
+        Self { source, tx, writing, whole: None, peer, dressing, tab, counted, places: Vec::new(), switched: None }
     }
 
-    /// The request in hand must be over within this; 0 is no limit.
+    /// The request in hand must be over within this, from the first time that is said; 0 is no limit.
     #[inline]
     pub fn bound_whole(&mut self, shard: &Shard, ms: u64) {
-        if ms > 0 {
+        if ms > 0 && self.whole.is_none() {
             let whole = shard.deadlines.register();
             whole.arm(ms);
             self.whole = Some(whole);
@@ -164,12 +166,12 @@ impl Downstream {
 
     /// Becomes the tunnel that was agreed on.
     pub fn become_tunnel(self, shard: &Rc<Shard>) {
-        let Self { source, tx, tab, counted, switched, .. } = self;
+        let Self { source, tx, tab, counted, places, switched, .. } = self;
         let Some(switched) = switched else { return };
         let Switched { connection, seat, early, terms } = *switched;
         let down = Connection { rx: source.rx, tx };
         let (early_down, early_up, seat) = (source.carried, early, Some(seat));
-        let ends = tunnel::Ends { down, up: connection, early_down, early_up, seat, tab, counted };
+        let ends = tunnel::Ends { down, up: connection, early_down, early_up, seat, tab, counted, places };
         tunnel::start(shard, ends, terms);
     }
 }

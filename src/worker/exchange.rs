@@ -15,6 +15,7 @@ use super::body::{self, WholeBody};
 use super::buffer::{Class, Lease};
 use super::converse::{self, Failed};
 use super::downstream::Downstream;
+use super::limits;
 use super::plan::{Forward, Local, Plan, Question, Terms, plan};
 use super::reply::{self, Own};
 use super::session::{After, Done};
@@ -203,21 +204,8 @@ pub async fn refuse_broken(shard: &Shard, down: &mut Downstream, head: Lease, en
 /// # Errors
 /// What became of it, where it needs none.
 pub async fn serve_rare(shard: &Rc<Shard>, down: &mut Downstream, rare: Rare) -> Result<Dispatch, Done> {
-    let Rare { mut planned, mut head, epoch } = rare;
-    let mut body = None;
-    if let Plan::NeedBody(need, terms) = planned {
-        down.bound_whole(shard, terms.request_timeout_ms);
-        planned = match body::read(shard, down, &mut head, &terms, need.bytes_max).await {
-            Ok(whole) => {
-                body = Some(whole);
-                let admitted_on = need.admitted.then_some(&terms);
-                let (epoch, tried) = (epoch.as_deref(), Tried::default());
-                let planned = plan_again(shard, epoch, down, &head, body.as_ref(), &tried, admitted_on);
-                planned.unwrap_or(Plan::NeedBody(need, terms))
-            }
-            Err(end) => Plan::Refused(end.into(), Terms { body: Body::Chunked, ..terms }),
-        };
-    }
+    let Rare { planned, mut head, epoch } = rare;
+    let (planned, body) = wait_for_more(shard, down, &mut head, epoch.as_deref(), planned).await;
     Err(match planned {
         Plan::Forward(forward, terms) => return Ok(Dispatch { epoch, head, body, forward, terms }),
         Plan::Local(local, terms) => {
@@ -232,9 +220,48 @@ pub async fn serve_rare(shard: &Rc<Shard>, down: &mut Downstream, rare: Rare) ->
             let after = if too_large { After::Linger } else { own_after(down, head, &terms) };
             refuse(shard, down, epoch.as_deref(), &terms, denied, after).await
         }
-        // Only without an epoch: a body in hand is not asked for again.
-        Plan::NeedBody(_, terms) => refuse(shard, down, None, &terms, End::Drained.into(), After::Linger).await,
+        // A body in hand is not asked for again, and no turn waited for twice.
+        Plan::NeedBody(_, terms) | Plan::Wait(_, terms) => {
+            refuse(shard, down, None, &terms, End::Drained.into(), After::Linger).await
+        }
     })
+}
+
+/// Waits for the body, and for the request's turn, as often as its plan wants that. Gives the body, where it was read.
+async fn wait_for_more(
+    shard: &Rc<Shard>,
+    down: &mut Downstream,
+    head: &mut Lease,
+    epoch: Option<&ShardEpoch>,
+    mut planned: Plan,
+) -> (Plan, Option<WholeBody>) {
+    let mut body = None;
+    loop {
+        let (terms, admitted) = match planned {
+            Plan::NeedBody(need, terms) if body.is_none() => {
+                down.bound_whole(shard, terms.request_timeout_ms);
+                match body::read(shard, down, head, &terms, need.bytes_max).await {
+                    Ok(whole) => body = Some(whole),
+                    Err(end) => {
+                        return (Plan::Refused(end.into(), Terms { body: Body::Chunked, ..terms }), None);
+                    }
+                }
+                (terms, need.admitted)
+            }
+            Plan::Wait(wait_ns, terms) => {
+                down.bound_whole(shard, terms.request_timeout_ms);
+                down.source.ahead = reaches_ahead(head, &terms);
+                if let Err(end) = limits::wait(shard, down, &terms, wait_ns).await {
+                    return (Plan::Refused(end.into(), terms), body);
+                }
+                (terms, true)
+            }
+            planned => return (planned, body),
+        };
+        let admitted_on = admitted.then_some(&terms);
+        let again = plan_again(shard, epoch, down, head, body.as_ref(), &Tried::default(), admitted_on);
+        planned = again.unwrap_or_else(|| Plan::Refused(End::Drained.into(), terms));
+    }
 }
 
 fn plan_again(

@@ -138,7 +138,7 @@ impl Log {
 
     fn is_due(&self, account: &Account) -> bool {
         let sample = self.sample.get();
-        if account.end.is_some() || account.status >= 500 {
+        if account.end.is_some() || account.status >= 500 || account.spared.is_some() {
             return sample > 0;
         }
         let passed = self.passed.get() + 1;
@@ -245,6 +245,7 @@ impl Note {
         Numbers {
             status: account.status,
             end: account.end,
+            spared: account.spared,
             attempts: account.attempts,
             reused: account.reused,
             version: self.version,

@@ -27,6 +27,7 @@ mod group;
 pub mod handover;
 pub mod headers;
 pub mod io;
+pub mod limits;
 pub mod log;
 pub mod meter;
 pub mod orders;

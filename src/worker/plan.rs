@@ -14,6 +14,7 @@ use super::dressing::Dressing;
 use super::filters::{self, Asking, Said};
 use super::group::Group;
 use super::headers::{self, Material};
+use super::limits;
 use super::log::Note;
 use super::pace::Pace;
 use super::policy::{self, Applicant, Denied, Permit, Verdict};
@@ -30,10 +31,12 @@ use crate::proto::framing::Framed;
 use crate::proto::head::{self, Body, HeadLimits, Method, RequestHead, Storage, Version};
 use crate::proto::trace_context::{Incoming, TraceOnward};
 use crate::proto::{form, target};
+use crate::wall::attribute::Parts;
 use crate::wall::composition::{Taken, Target};
 use crate::wall::cors::Crossing;
 use crate::wall::default_answer::When;
 use crate::wall::forwarded;
+use crate::wall::limit::Caller;
 use crate::wall::routes::{Asked, Route};
 use crate::wall::snapshot::{HostMode, HttpRules, Service};
 use crate::wall::trace::Trace;
@@ -44,6 +47,8 @@ pub enum Plan {
     Local(Local, Terms),
     /// Its body is read first.
     NeedBody(NeedBody, Terms),
+    /// It waits for its turn first: so many nanoseconds.
+    Wait(u64, Terms),
     /// It goes to an endpoint.
     Forward(Forward, Terms),
     /// It is refused.
@@ -55,9 +60,11 @@ impl Plan {
     #[must_use]
     pub fn terms(&self) -> &Terms {
         match self {
-            Self::Local(_, terms) | Self::NeedBody(_, terms) | Self::Forward(_, terms) | Self::Refused(_, terms) => {
-                terms
-            }
+            Self::Local(_, terms)
+            | Self::NeedBody(_, terms)
+            | Self::Wait(_, terms)
+            | Self::Forward(_, terms)
+            | Self::Refused(_, terms) => terms,
         }
     }
 }
@@ -115,6 +122,8 @@ pub struct Terms {
     pub request_id: RequestId,
     /// Its trace, where requests have any.
     pub trace: Option<Trace>,
+    /// For what a rule in dry run would have refused it.
+    pub spared: Option<End>,
     /// The request's method.
     pub method: Method,
     /// The client's version.
@@ -172,6 +181,7 @@ impl Terms {
             tenant: None,
             request_id: shard.request_id(),
             trace: None,
+            spared: None,
             method: Method::Other,
             version: Version::Http11,
             keep_alive: false,
@@ -292,8 +302,8 @@ pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>, note: &m
     terms.read(&head, shard.leaving());
     let incoming = rules.sampling.as_ref().map(|_| Incoming::read(head.fields));
     match question.admitted_on {
-        Some(Terms { request_id, trace, .. }) => {
-            (terms.request_id, terms.trace) = (*request_id, *trace);
+        Some(Terms { request_id, trace, spared, .. }) => {
+            (terms.request_id, terms.trace, terms.spared) = (*request_id, *trace, *spared);
             question.dressing.seal();
         }
         None => {
@@ -320,6 +330,7 @@ pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>, note: &m
     }
     Some(match decision {
         Ok(Decision::Local(local)) => Plan::Local(local, terms),
+        Ok(Decision::Wait(wait_ns)) => Plan::Wait(wait_ns, terms),
         Ok(Decision::NeedBody(need)) => Plan::NeedBody(need, terms),
         Ok(Decision::Forward { replica, endpoint, out }) => Plan::Forward(Forward { replica, endpoint, out }, terms),
         Err(denied) => Plan::Refused(denied, terms),
@@ -329,6 +340,7 @@ pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>, note: &m
 enum Decision {
     Local(Local),
     NeedBody(NeedBody),
+    Wait(u64),
     Forward { replica: Rc<Replica>, endpoint: usize, out: Lease },
 }
 
@@ -394,9 +406,9 @@ impl Desk<'_> {
         {
             return Ok(Decision::Local(Local::Preflight));
         }
-        let named = Cell::new(None);
-        let verdict = self.admit(service, path, client, &named);
-        terms.tenant = named.get();
+        let (named, spared) = (Cell::new(None), Cell::new(terms.spared));
+        let verdict = self.admit(service, path, client, &named, &spared);
+        (terms.tenant, terms.spared) = (named.get(), spared.get());
         let permit = match verdict? {
             Verdict::Admitted(permit) => permit,
             Verdict::NeedBody => {
@@ -404,6 +416,10 @@ impl Desk<'_> {
                 return Ok(Decision::NeedBody(NeedBody { bytes_max, admitted: false }));
             }
         };
+        let wait_ns = self.spend(service, &permit, client, terms)?;
+        if wait_ns > 0 {
+            return Ok(Decision::Wait(wait_ns));
+        }
         if let Some(rules) = service.validation.as_deref().filter(|_| self.question.attempts == 0)
             && !validation::check(self.shard, rules, self.head, self.question.body)?
         {
@@ -425,8 +441,7 @@ impl Desk<'_> {
         }
         let replica = self.shard.replica(self.epoch, id);
         let key = self.key(service, path, client);
-        let now_us = || self.shard.clock.now_us();
-        let endpoint = replica.pick(self.question.tried, key, now_us).ok_or(End::NoEndpoint)?;
+        let endpoint = self.pick(service, &replica, key, terms)?;
         let passed = Passed { route, service, permit, path, client };
         let out = self.render(&passed, replica.node(endpoint), terms)?;
         Ok(Decision::Forward { replica, endpoint, out })
@@ -437,6 +452,36 @@ impl Desk<'_> {
     fn key(&self, service: &Service, path: &[u8], client: IpAddr) -> Option<u32> {
         let Scratch { value, .. } = &mut *self.shard.scratch.borrow_mut();
         service.upstream.balance.key(self.head, path, client, value)
+    }
+
+    /// What the request takes of the service's limits, once. Gives how long it waits for its turn.
+    fn spend(&self, service: &Service, permit: &Permit<'_>, client: IpAddr, terms: &mut Terms) -> Result<u64, Denied> {
+        if service.limits.is_none() || self.question.admitted_on.is_some() {
+            return Ok(0);
+        }
+        let tenant = permit.tenant().map(|tenant| &*tenant.app_id);
+        let caller = Caller { client, tenant, parts: Parts::of(self.head) };
+        let spent = limits::spend(self.shard, service, &caller, Some(self.question.dressing))?;
+        terms.spared = terms.spared.or(spent.spared);
+        Ok(spent.wait_ns)
+    }
+
+    /// An endpoint, and one whose own limits let the request pass: others are tried, as many as for one that fails.
+    fn pick(&self, service: &Service, replica: &Replica, key: Option<u32>, terms: &mut Terms) -> Result<usize, Denied> {
+        let now_us = || self.shard.clock.now_us();
+        let mut tried = *self.question.tried;
+        let mut refused: Option<Denied> = None;
+        loop {
+            let picked = if refused.is_none() || tried.may_go_on() { replica.pick(&tried, key, now_us) } else { None };
+            let Some(endpoint) = picked else { return Err(refused.unwrap_or(End::NoEndpoint.into())) };
+            let (node, dressing) = (replica.node(endpoint), self.question.dressing);
+            let Err(denied) = limits::spend_endpoint(self.shard, service, node, &mut terms.spared, dressing) else {
+                return Ok(endpoint);
+            };
+            let sooner = refused.filter(|before| before.retry_after_s <= denied.retry_after_s);
+            refused = Some(sooner.unwrap_or(denied));
+            tried.add(endpoint);
+        }
     }
 
     /// What the log keeps of the request, whose bytes are at hand only now.
@@ -486,6 +531,7 @@ impl Desk<'_> {
         path: &[u8],
         client: IpAddr,
         named: &Cell<Option<TenantId>>,
+        spared: &Cell<Option<End>>,
     ) -> Result<Verdict<'_>, Denied> {
         // The lifetime of a tenant is the snapshot's, not the service reference's.
         let snapshot = self.epoch.snapshot();
@@ -493,7 +539,7 @@ impl Desk<'_> {
             named.set(before.tenant);
             return Ok(Verdict::Admitted(policy::admitted_before(snapshot, service, before.tenant)));
         }
-        let applicant = Applicant { head: self.head, path, body: self.question.body, client, named };
+        let applicant = Applicant { head: self.head, path, body: self.question.body, client, named, spared };
         policy::admit(self.shard, snapshot, service, &applicant)
     }
 

@@ -1,19 +1,22 @@
-//! Policy: may this request go on? Lists, tenant, rates, in GateKeeper's order.
+//! Policy: may this request go on? Lists, then the tenant: identity, path, its rate, its calls of the day.
 //!
-//! Black list → white list → host name → tenant (identity, path, its rate, its calls of the day) → the client address's
-//! rate.
-//! In scope: asking the frozen rules (`wall`) and the limits table. Out of scope: what the rules are.
+//! In scope: asking the frozen rules (`wall`) and the limits table; who is spared where the lists are in dry run. Out of
+//! scope: what the rules are, a service's limits (`limits`).
 
 use std::cell::Cell;
 use std::net::IpAddr;
 
+use super::limits;
 use super::shard::{Scratch, Shard};
 use crate::end::End;
 use crate::ids::TenantId;
 use crate::proto::form;
 use crate::proto::head::{Body, Method, RequestHead};
 use crate::wall::access::Admission;
+use crate::wall::addresses::Counted;
+use crate::wall::attribute::Parts;
 use crate::wall::calendar::Calendar;
+use crate::wall::limit::Caller;
 use crate::wall::quota::Quota;
 use crate::wall::rate::{Rate, RateKey, Refused};
 use crate::wall::snapshot::{Service, Snapshot};
@@ -74,6 +77,8 @@ pub struct Applicant<'a> {
     pub client: IpAddr,
     /// The tenant, once it has proven who it is.
     pub named: &'a Cell<Option<TenantId>>,
+    /// For what a rule in dry run would have refused it.
+    pub spared: &'a Cell<Option<End>>,
 }
 
 impl Applicant<'_> {
@@ -106,11 +111,17 @@ pub fn admit<'e>(
     applicant: &Applicant<'_>,
 ) -> Result<Verdict<'e>, Denied> {
     let mut tenant = None;
-    if service.access.decide(applicant.client)? == Admission::TenantNeeded {
-        if applicant.may_name_in_form() && applicant.awaits_body() {
-            return Ok(Verdict::NeedBody);
+    let who = match who(shard, snapshot, service, applicant) {
+        Err(end) if service.access.dry_run => {
+            applicant.spared.set(Some(end));
+            Who::Anybody
         }
-        let admitted = identify(shard, snapshot, applicant)?;
+        who => who?,
+    };
+    if let Who::Unknown = who {
+        return Ok(Verdict::NeedBody);
+    }
+    if let Who::Tenant(admitted) = who {
         if let Some(rate) = admitted.rate {
             let key = shard.shared.rates.tenant_key(&admitted.app_id);
             spend(shard, key, rate, End::TenantRate)?;
@@ -120,24 +131,61 @@ pub fn admit<'e>(
         }
         tenant = Some(admitted);
     }
-    if let Some(rate) = service.client_rate {
-        let key = shard.shared.rates.client_key(&service.name, applicant.client);
-        spend(shard, key, rate, End::ClientRate)?;
-    }
     Ok(Verdict::Admitted(Permit { tenant, strip_credentials: service.access.open }))
 }
 
-/// The same for a connection to a tcp service, which has lists and a rate but can name no tenant.
+/// Who somebody is to the lists.
+enum Who<'e> {
+    /// Whoever: the lists let it in.
+    Anybody,
+    /// This tenant.
+    Tenant(&'e Tenant),
+    /// That is in the body, which is not here yet.
+    Unknown,
+}
+
+fn who<'e>(
+    shard: &Shard,
+    snapshot: &'e Snapshot,
+    service: &Service,
+    applicant: &Applicant<'_>,
+) -> Result<Who<'e>, End> {
+    if service.access.decide(applicant.client, applicant.path)? == Admission::Allowed {
+        return Ok(Who::Anybody);
+    }
+    if applicant.may_name_in_form() && applicant.awaits_body() {
+        return Ok(Who::Unknown);
+    }
+    identify(shard, snapshot, applicant).map(Who::Tenant)
+}
+
+/// The same for a connection to a tcp service, which has lists and limits but can name no tenant. Gives for what it
+/// would have been refused by a rule in dry run, and puts its places into `places`.
 ///
 /// # Errors
 /// The first rule that refuses.
-pub fn admit_connection(shard: &Shard, service: &Service, client: IpAddr) -> Result<(), End> {
-    if service.access.decide(client)? == Admission::TenantNeeded {
-        return Err(End::NotListed);
-    }
-    let Some(rate) = service.client_rate else { return Ok(()) };
-    let key = shard.shared.rates.client_key(&service.name, client);
-    spend(shard, key, rate, End::ClientRate).map_err(|denied| denied.end)
+pub fn admit_connection(
+    shard: &Shard,
+    service: &Service,
+    client: IpAddr,
+    places: &mut Vec<Counted>,
+) -> Result<Option<End>, End> {
+    let mut spared = None;
+    let mut spare = |asked: Result<(), End>| match asked {
+        Err(end) if service.access.dry_run => {
+            spared = spared.or(Some(end));
+            Ok(())
+        }
+        asked => asked,
+    };
+    spare(service.access.decide(client, b"").and_then(|admission| match admission {
+        Admission::Allowed => Ok(()),
+        Admission::TenantNeeded => Err(End::NotListed),
+    }))?;
+    spare(limits::take_places(shard, service, client, places))?;
+    let caller = Caller { client, tenant: None, parts: Parts::default() };
+    let spent = limits::spend(shard, service, &caller, None).map_err(|denied| denied.end)?;
+    Ok(spared.or(spent.spared))
 }
 
 /// Who is this? Credentials come from the form body first, then from the query; a `GET` has only the query.

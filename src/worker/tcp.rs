@@ -61,7 +61,8 @@ async fn open(shard: &Rc<Shard>, down: &mut Downstream, peer: SocketAddr, name: 
     if service.down {
         return Err(End::ServiceDown);
     }
-    policy::admit_connection(shard, service, client.ip().to_canonical())?;
+    let spared = policy::admit_connection(shard, service, client.ip().to_canonical(), &mut down.places)?;
+    down.tab.get().spared = spared;
     filters::connection(service, client.ip().to_canonical())?;
     let key = service.upstream.balance.connection_key(client.ip());
     let Leased { mut connection, mut seat, .. } = dial(shard, &epoch, id, key, down).await?;

@@ -46,6 +46,8 @@ pub struct Ends {
     pub tab: Tab,
     /// The client connection's place among those of its address.
     pub counted: Option<Counted>,
+    /// Its places among those of its tcp service.
+    pub places: Vec<Counted>,
 }
 
 /// How long a tunnel may last; 0 is no limit.
@@ -109,6 +111,7 @@ struct Tunnel {
     _presence: Presence,
     _seat: Option<Seat>,
     _counted: Option<Counted>,
+    _places: Vec<Counted>,
 }
 
 const DOWN: usize = 0;
@@ -149,7 +152,7 @@ impl Side {
 
 impl Tunnel {
     fn new(shard: &Rc<Shard>, ends: Ends, terms: Terms, row: RowId) -> Option<(Self, Box<Way>, Box<Way>)> {
-        let Ends { down, up, early_down, early_up, seat, tab: _, counted } = ends;
+        let Ends { down, up, early_down, early_up, seat, tab: _, counted, places } = ends;
         let (down, up) = (down.into_socket(), up.into_socket());
         let ((down, to_down), (up, to_up)) = (down?, up?);
         let opened_ms = shard.clock.now_ms();
@@ -165,6 +168,7 @@ impl Tunnel {
             _presence: shard.enter_tunnel(),
             _seat: seat,
             _counted: counted,
+            _places: places,
             shard: shard.clone(),
         };
         let upward = Way { early: early_down, sink: to_up };

@@ -26,6 +26,7 @@ fn baseline() -> Text {
     set("module.toml", "module.split", "share", "0.25");
     set("module.toml", "module.header", "name", "\"X-Unlike\"");
     set("module.toml", "module.validation", "part", "\"query.unlike\"");
+    set("module.toml", "module.limit", "rate", "1000");
     set("app.toml", "authirized_apps", "app_id", "\"unlike\"");
     set("app.toml", "authirized_apps", "secret", "\"unlike\"");
     text
@@ -84,13 +85,17 @@ fn another_value(key: &Key) -> String {
     let text = |text: &str| format!("\"{text}\"");
     match (key.kind, key.preset) {
         _ if key.name == "white_host_name" => text(&format!("elsewhere,{HOST_NAME}")),
-        // It has to be there.
+        // They have to be there.
+        _ if key.name.ends_with("_list_file") => {
+            text(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/addresses.list"))
+        }
         _ if key.name == "token_file" => text(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/admin.token")),
         _ if key.name == "service" => text("third"),
         (Kind::List, _) => key.example.to_owned(),
         (Kind::Word(words), Preset::Text(preset)) => {
             text(words.iter().find(|word| **word != preset).expect("more words than one"))
         }
+        (Kind::Int(..), Preset::Required) => key.example.to_owned(),
         (Kind::Int(min, max), Preset::Int(preset)) => if preset < min {
             min
         } else if preset < max {
@@ -140,6 +145,14 @@ fn ground(text: &mut Text, path: &str, key: &Key) {
     }
     if path == "module.default_answer" && key.name != "when" {
         text.entry(("module.toml", path.to_owned())).or_default().insert("when", "\"always\"".into());
+    }
+    if ["client_connections_max", "service_connections_max"].contains(&key.name) {
+        let base = text.entry(("module.toml", "module.base".into())).or_default();
+        base.extend([("load_type", "\"tcp\"".to_owned()), ("frontend_addr", "\":2\"".into())]);
+    }
+    if path == "module.limit" && key.name == "share" {
+        let cluster = text.entry(("base.toml", "cluster".into())).or_default();
+        cluster.insert("cluster_list", "\"10.0.0.1,10.0.0.2\"".into());
     }
     if key.name == "check_method" {
         text.entry(("module.toml", path.to_owned())).or_default().remove("check_method");

@@ -28,7 +28,7 @@ fn every_value_of_gatekeepers_base_file_arrives() {
 fn every_value_of_gatekeepers_module_file_arrives() {
     let Loaded { snapshot, process, .. } = gatekeeper_files();
     let [catalogue, redis, bare, orders] = &*snapshot.services else { panic!("four services") };
-    assert_eq!(catalogue.client_rate.expect("a rate").burst, 30);
+    assert_eq!(catalogue.limits.as_ref().expect("a limit").each[0].rate.burst, 30);
     assert!(catalogue.access.open && catalogue.access.host_listed);
     assert!(catalogue.access.white.contains("10.200.0.1".parse().expect("address")));
     assert_eq!(catalogue.host, HostMode::Default);
@@ -69,7 +69,7 @@ fn every_value_of_gatekeepers_tenants_arrives() {
     let Loaded { snapshot, .. } = gatekeeper_files();
     let [shop, audit] = snapshot.tenants.all() else { panic!("two tenants") };
     assert_eq!((&*shop.app_id, &*shop.name, shop.group_id), ("shop", "商店", 7));
-    assert_eq!(shop.rate.map(|rate| (rate.per_second, rate.burst)), Some((2, 6)));
+    assert_eq!(shop.rate.map(|rate| (rate.requests, rate.burst)), Some((2, 6)));
     assert!(shop.may_call(b"/api/orders/1") && !shop.may_call(b"/api/orders2"));
     assert!(shop.white.contains("10.1.1.1".parse().expect("address")));
     assert!(audit.may_call(b"/anything"), "/ allows every path");

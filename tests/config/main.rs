@@ -7,6 +7,7 @@ mod faults;
 mod files;
 mod filters;
 mod hostile;
+mod limits;
 mod reference;
 mod routing;
 mod shaping;

@@ -1,7 +1,6 @@
 //! Text in force is told from other text: what the fingerprint stands for.
 
 use gatekeeper::config::{load, load_if_changed, load_on};
-use gatekeeper::filter::Registry;
 
 /// The smallest module file.
 const SMALL: &str =
@@ -13,16 +12,12 @@ fn text_that_stays_is_loaded_once() {
     let file = folder.path().join("module.toml");
     std::fs::write(&file, SMALL).expect("a file in it");
     let first = load(&file).expect("no fault").fingerprint;
-    assert!(load_if_changed(&file, first, &Registry::default()).expect("no fault").is_none());
+    assert!(load_if_changed(&file, first).expect("no fault").is_none());
     std::fs::write(&file, format!("{SMALL}# more\n")).expect("a file in it");
-    let second =
-        load_if_changed(&file, first, &Registry::default()).expect("no fault").expect("other text").fingerprint;
-    assert!(load_if_changed(&file, second, &Registry::default()).expect("no fault").is_none());
+    let second = load_if_changed(&file, first).expect("no fault").expect("other text").fingerprint;
+    assert!(load_if_changed(&file, second).expect("no fault").is_none());
     std::fs::write(&file, SMALL).expect("a file in it");
-    assert_eq!(
-        load_if_changed(&file, second, &Registry::default()).expect("no fault").expect("other text").fingerprint,
-        first
-    );
+    assert_eq!(load_if_changed(&file, second).expect("no fault").expect("other text").fingerprint, first);
 }
 
 #[test]
@@ -33,11 +28,11 @@ fn every_file_beside_the_module_file_is_part_of_the_text() {
     let mut last = load(&file).expect("no fault").fingerprint;
     for name in ["base.toml", "app.toml", "admin.toml", "mysql_map.toml", "redis_map.toml"] {
         std::fs::write(folder.path().join(name), "").expect("a file in it");
-        let loaded = load_if_changed(&file, last, &Registry::default()).expect("no fault");
+        let loaded = load_if_changed(&file, last).expect("no fault");
         last = loaded.unwrap_or_else(|| panic!("{name} is one file more")).fingerprint;
     }
     std::fs::remove_file(folder.path().join("app.toml")).expect("it was there");
-    assert!(load_if_changed(&file, last, &Registry::default()).expect("no fault").is_some(), "one file less");
+    assert!(load_if_changed(&file, last).expect("no fault").is_some(), "one file less");
 }
 
 #[test]
@@ -59,7 +54,7 @@ fn a_file_that_cannot_be_read_is_a_fault_whatever_is_in_force() {
     std::fs::write(&file, SMALL).expect("a file in it");
     let in_force = load(&file).expect("no fault").fingerprint;
     std::os::unix::fs::symlink("/nowhere/app.toml", folder.path().join("app.toml")).expect("a link in it");
-    assert!(load_if_changed(&file, in_force, &Registry::default()).is_err());
+    assert!(load_if_changed(&file, in_force).is_err());
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Desk, World};
+use super::Desk;
+use super::service::World;
 use crate::config::section::Section;
 use crate::config::source::Faults;
 use crate::config::suggest;

@@ -15,6 +15,8 @@ mod filter;
 mod filters;
 mod headers;
 mod http;
+mod limits;
+mod lists;
 mod logs;
 mod order;
 mod pattern;
@@ -32,6 +34,7 @@ use super::Process;
 use super::logs::Logs;
 use super::section::{Item, Section};
 use super::source::{Faults, Source};
+use super::texts::Lists;
 use crate::filter::Registry;
 use crate::ids::EndpointId;
 use crate::wall::access::AddressSet;
@@ -50,20 +53,8 @@ pub(super) struct Pages {
     pub(super) base: Page,
     pub(super) module: Page,
     pub(super) app: Page,
-}
-
-/// What a service needs to know of the world around its table.
-struct World<'w> {
-    page: &'w Page,
-    any_tenant: bool,
-    host_name: &'w str,
-    filters: &'w Registry,
-}
-
-impl World<'_> {
-    fn desk<'d>(&'d self, section: &'d Section, faults: &'d mut Faults) -> Desk<'d> {
-        Desk { source: &self.page.source, section, faults }
-    }
+    /// The files of addresses that the services name.
+    pub(super) lists: Lists,
 }
 
 /// A table of a file and where to report what is wrong in it.
@@ -120,8 +111,7 @@ impl Desk<'_> {
 pub(super) fn compile(pages: &Pages, host_name: &str, filters: &Registry, faults: &mut Faults) -> (Snapshot, Process) {
     let tenants = tenants::compile(&pages.app, pages.base.root.one("http").flag("merge_slashes"), faults);
     let mut http = http::rules(&pages.base, faults);
-    let world = World { page: &pages.module, any_tenant: !tenants.all().is_empty(), host_name, filters };
-    let modules = service::compile(&world, &http, faults);
+    let modules = service::compile(pages, &http, !tenants.all().is_empty(), (host_name, filters), faults);
     let process = http::process(&pages.base, faults);
     http.log_sample = process.logs.access.sample;
     let listens = tcp::listens(process.listens, modules.listens, &pages.module, faults);

@@ -2,17 +2,19 @@
 
 use std::collections::HashMap;
 
-use super::rules::Rules;
+use super::lists::{self, Files};
+use super::rules::{self, Rules};
 use super::{
-    Desk, EndpointIds, Page, World, address, balance, cors, default_answer, filters, headers, http, split, tcp,
+    Desk, EndpointIds, Page, Pages, address, balance, cors, default_answer, filters, headers, http, limits, split, tcp,
     validation,
 };
 use crate::config::section::Section;
 use crate::config::source::Faults;
 use crate::config::suggest;
+use crate::filter::Registry;
 use crate::ids::ServiceId;
 use crate::limits::ENDPOINTS_MAX;
-use crate::wall::access::Access;
+use crate::wall::access::{Access, PathSet, Precedence};
 use crate::wall::listen::Listen;
 use crate::wall::rate::Rate;
 use crate::wall::routes::Routes;
@@ -31,8 +33,32 @@ pub(super) struct Modules {
     pub(super) listens: Vec<(usize, Listen)>,
 }
 
-pub(super) fn compile(world: &World<'_>, http: &HttpRules, faults: &mut Faults) -> Modules {
-    let page = world.page;
+/// What a service needs to know of the world around its table.
+pub(super) struct World<'w> {
+    page: &'w Page,
+    http: &'w HttpRules,
+    files: Files,
+    any_tenant: bool,
+    host_name: &'w str,
+    pub(super) filters: &'w Registry,
+}
+
+impl World<'_> {
+    pub(super) fn desk<'d>(&'d self, section: &'d Section, faults: &'d mut Faults) -> Desk<'d> {
+        Desk { source: &self.page.source, section, faults }
+    }
+}
+
+pub(super) fn compile(
+    pages: &Pages,
+    http: &HttpRules,
+    any_tenant: bool,
+    (host_name, filters): (&str, &Registry),
+    faults: &mut Faults,
+) -> Modules {
+    let page = &pages.module;
+    let files = lists::files(&pages.lists, faults);
+    let world = World { page, http, files, any_tenant, host_name, filters };
     let mut rules = Rules::new(page, http);
     let mut names = HashMap::new();
     let mut endpoint_ids = EndpointIds::default();
@@ -43,7 +69,7 @@ pub(super) fn compile(world: &World<'_>, http: &HttpRules, faults: &mut Faults) 
         unique_name(page, base, &mut names, faults);
         if base.text("load_type") == "tcp" {
             listens.extend(tcp::listen(page, base, faults));
-            services.push(service(world, module, &mut endpoint_ids, faults));
+            services.push(service(&world, module, &mut endpoint_ids, faults));
             continue;
         }
         let id = ServiceId(u32::try_from(services.len()).expect("a file of 4 Gi services is larger than files may be"));
@@ -54,7 +80,7 @@ pub(super) fn compile(world: &World<'_>, http: &HttpRules, faults: &mut Faults) 
         for rule in module.many("match_rule") {
             rules.add(id, base.text("name"), rule, module.one("rewrite"), faults);
         }
-        services.push(service(world, module, &mut endpoint_ids, faults));
+        services.push(service(&world, module, &mut endpoint_ids, faults));
     }
     split::link(page, &mut services, faults);
     Modules { services, routes: rules.finish(faults), listens }
@@ -78,15 +104,15 @@ fn unique_name<'p>(page: &Page, base: &'p Section, names: &mut HashMap<&'p str, 
 fn service(world: &World<'_>, module: &Section, ids: &mut EndpointIds, faults: &mut Faults) -> Service {
     let base = module.one("base");
     let access_control = module.one("access_control");
-    let flow = access_control.int_u32("client_flow_limit");
     let mut desk = Desk { source: &world.page.source, section: base, faults: &mut *faults };
     let is_tcp = base.text("load_type") == "tcp";
     if !is_tcp && !base.text("frontend_addr").is_empty() {
         desk.warn("frontend_addr", "frontend_addr has no effect: only tcp modules have a listener".into(), "");
     }
-    let tcp = is_tcp.then(|| tcp::rules(&mut desk));
+    let tcp = is_tcp.then(|| tcp::rules(&mut desk, access_control));
     let host = host_mode(&mut desk);
     let access = access(world, access_control, is_tcp, faults);
+    let limits = limits::limits(&world.page.source, module, world.http.cluster.len(), faults);
     let upstream = upstream(world, module, ids, is_tcp, faults);
     let filters = filters::compile(world, module, is_tcp, faults);
     let headers = headers::compile(world.page, module, faults);
@@ -101,7 +127,7 @@ fn service(world: &World<'_>, module: &Section, ids: &mut EndpointIds, faults: &
     Service {
         name: base.text("name").into(),
         access,
-        client_rate: rate(flow),
+        limits,
         body_bytes_max: base.int("body_bytes_max").unsigned_abs(),
         read_body_bytes_max: base.int("read_body_bytes_max").unsigned_abs(),
         trailers: base.flag("trailers"),
@@ -120,7 +146,7 @@ fn service(world: &World<'_>, module: &Section, ids: &mut EndpointIds, faults: &
 
 /// GateKeeper's burst is three times the rate. 0 is no limit.
 pub(super) fn rate(per_second: u32) -> Option<Rate> {
-    (per_second > 0).then(|| Rate { per_second, burst: per_second.saturating_mul(3) })
+    (per_second > 0).then(|| Rate::per_second(per_second, per_second.saturating_mul(3)))
 }
 
 fn host_mode(desk: &mut Desk<'_>) -> HostMode {
@@ -135,13 +161,36 @@ fn host_mode(desk: &mut Desk<'_>) -> HostMode {
 fn access(world: &World<'_>, section: &Section, is_tcp: bool, faults: &mut Faults) -> Access {
     let mut desk = Desk { source: &world.page.source, section, faults };
     let hosts = desk.items("white_host_name");
+    let merge_slashes = world.http.merge_slashes;
     let access = Access {
         open: section.int("open") == 1,
-        black: desk.addresses("black_list"),
-        white: desk.addresses("white_list"),
+        precedence: match section.text("precedence") {
+            "white_decides" => Precedence::WhiteDecides,
+            "both_pass" => Precedence::BothPass,
+            _ => Precedence::BlackFirst,
+        },
+        tenant_demanded: section.flag("tenant_demanded") && !is_tcp,
+        dry_run: section.flag("dry_run"),
+        black: lists::list(&mut desk, "black_list", "black_list_file", &world.files),
+        white: lists::list(&mut desk, "white_list", "white_list_file", &world.files),
+        urls: PathSet::new(desk.each("url_white_list", |text| rules::prefix(text, merge_slashes))),
         host_listed: hosts.iter().any(|item| item.text == world.host_name),
     };
-    let nobody = access.white.is_empty() && !access.host_listed && section.text("white_list").is_empty();
+    for key in ["client_connections_max", "service_connections_max"] {
+        if !is_tcp && section.int(key) > 0 {
+            desk.warn(key, format!("{key} has no effect: only tcp modules count connections"), "");
+        }
+    }
+    if access.dry_run {
+        desk.warn(
+            "dry_run",
+            "dry_run: these lists refuse nobody".into(),
+            "remove it once the log shows what you expect",
+        );
+    }
+    let strict = access.open && access.precedence == Precedence::BlackFirst;
+    let lets_in = access.white.is_given() || access.urls != PathSet::default() || access.host_listed;
+    let nobody = strict && !lets_in && section.text("white_list").is_empty();
     if access.open && nobody && is_tcp {
         let message = "open = 1 with an empty white_list: this tcp service refuses everybody".into();
         desk.warn("open", message, "add a white_list, or set open = 0");

@@ -51,7 +51,7 @@ fn overlap(one: &Listen, other: &Listen) -> bool {
 }
 
 /// What its connections are served by.
-pub(super) fn rules(desk: &mut Desk<'_>) -> TcpRules {
+pub(super) fn rules(desk: &mut Desk<'_>, access_control: &Section) -> TcpRules {
     let section = desk.section;
     TcpRules {
         proxy_from: desk.addresses("proxy_protocol_from"),
@@ -62,5 +62,7 @@ pub(super) fn rules(desk: &mut Desk<'_>) -> TcpRules {
         },
         keepalive_ms: section.ms("keepalive"),
         user_timeout_ms: section.ms("user_timeout"),
+        client_connections_max: access_control.int_u32("client_connections_max"),
+        service_connections_max: access_control.int_u32("service_connections_max"),
     }
 }

@@ -72,6 +72,7 @@ variables! {
     Service = "service", "The service's name.";
     Tenant = "tenant", "The tenant's `app_id`.";
     End = "end", "How it ended early: a code of [ends.md](ends.md).";
+    DryRun = "dry_run", "What a rule in dry run would have refused it for: such a code.";
     Side = "side", "Whose doing that was: `client`, `gateway` or `service`.";
     Attempts = "attempts", "How often an endpoint was tried.";
     Retries = "retries", "One less, but not below 0.";

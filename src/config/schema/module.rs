@@ -36,14 +36,23 @@ pub(super) const FILE: Table = Table::one(
         "access_control",
         ACCESS_CONTROL,
         "Who may call it. With `open = 1` the order is: black list (refused), white list (let in), this machine's \
-         name in `white_host_name` (let in), and everybody else must be a tenant of app.toml. Without this table, \
-         or with `open = 0`, only `client_flow_limit` holds.",
+         name in `white_host_name` (let in), and everybody else must be a tenant of app.toml; `precedence` has others. \
+         Without this table, or with `open = 0`, only `client_flow_limit` and the two bounds on connections hold.",
     ),
     shaping::REWRITE,
     shaping::HEADER,
     shaping::CORS,
     shaping::VALIDATION,
     shaping::DEFAULT_ANSWER,
+    Table::one(
+        "limit",
+        LIMIT,
+        "How often the service may be called, by whom: each limit has buckets of its own, for the whole process, \
+         however many workers there are. A request takes of every limit that concerns it, or is refused and takes \
+         of none. See [limits.md](limits.md).",
+    )
+    .many()
+    .status(Status::New),
     super::filters::TABLE,
 ])]);
 
@@ -368,4 +377,132 @@ const ACCESS_CONTROL: &[Key] = &[
     .unit("per second")
     .zero(Zero::Means("off")),
     int("open", 0, 1, 0, "1: the lists and the tenant demand are in force."),
+    word(
+        "precedence",
+        &["black_first", "white_decides", "both_pass"],
+        "black_first",
+        "Which list goes first. `black_first` is GateKeeper's: black refuses, white lets in, everybody else must be a \
+         tenant. `white_decides` is go_gateway's: where there is a white list, only who is on it passes and the black \
+         list is not asked; where there is none, the black list refuses. `both_pass` is manba's: who is on the black \
+         list is refused, and so is who is not on the white list, where there is one. Under the last two \
+         `white_host_name` means nothing.",
+    )
+    .ours(),
+    flag(
+        "tenant_demanded",
+        false,
+        "Under `white_decides` and `both_pass`: whom the lists let pass must be a tenant of app.toml too, as \
+         go_gateway's `open_auth` demands. Of an http service.",
+    )
+    .ours(),
+    text(
+        "black_list_file",
+        "",
+        "A file of further addresses and ranges of the black list: one on each line, what follows `#` is not read. \
+         Its path is relative to this file's folder. It is watched and loaded as this file is.",
+    )
+    .example("addresses.list")
+    .ours(),
+    text(
+        "white_list_file",
+        "",
+        "The same of the white list. A file without an address is a white list with nobody on it.",
+    )
+    .example("addresses.list")
+    .ours(),
+    commas(
+        "url_white_list",
+        "Paths, each with all below it, as a rule is compared: whoever asks for these is as good as on the white list.",
+    )
+    .example("/orders/open")
+    .ours(),
+    flag(
+        "dry_run",
+        false,
+        "What the lists, the tenant demand and the bounds on connections of this table, and `client_flow_limit`, would \
+         refuse is let pass; the request log has it, with the reason in `$dry_run`.",
+    )
+    .ours(),
+    int(
+        "client_connections_max",
+        1,
+        1_000_000,
+        0,
+        "Of a `tcp` service: connections that one client address (IPv6: one /64) may have open, for the whole process. \
+         Further ones are closed.",
+    )
+    .zero(Zero::Means("no limit"))
+    .ours(),
+    int(
+        "service_connections_max",
+        1,
+        16_000_000,
+        0,
+        "Of a `tcp` service: connections that all clients together may have open, for the whole process.",
+    )
+    .zero(Zero::Means("no limit"))
+    .ours(),
+];
+
+const LIMIT: &[Key] = &[
+    text(
+        "by",
+        "client",
+        "Whom it counts: `client` (each client address, IPv6 by /64), `service` (all clients together), `endpoint` \
+         (each endpoint: where its rate is used up, another is picked), `tenant` (each tenant of app.toml), \
+         `header.NAME`, `cookie.NAME` or `query.NAME` (each value). A request that has no tenant or no such value does \
+         not fall under the limit. A `tcp` service has `client` and `service`, and counts connections.",
+    )
+    .example("header.x-api-key")
+    .ours(),
+    int("rate", 1, u32::MAX as i64, 0, "Requests in each window.").required().example("100").ours(),
+    word("window", &["second", "minute", "hour"], "second", "How long that is.").ours(),
+    int(
+        "burst",
+        1,
+        u32::MAX as i64,
+        0,
+        "Requests that may come at once after a pause; the bucket fills again at the rate, evenly.",
+    )
+    .zero(Zero::Means("as many as `rate`"))
+    .ours(),
+    int(
+        "wait",
+        1,
+        60_000,
+        0,
+        "A request over the rate waits for its turn up to this long, and is refused only where that is longer away; so \
+         `rate` times this is how many wait at most. Not of a `tcp` service, nor by `endpoint`.",
+    )
+    .unit("ms")
+    .zero(Zero::Means("it is refused at once"))
+    .ours(),
+    word(
+        "share",
+        &["process", "cluster"],
+        "process",
+        "Whose the rate is: this process's, or that of all members of `cluster.cluster_list` together, of which each \
+         has an equal part.",
+    )
+    .ours(),
+    flag(
+        "fields",
+        true,
+        "Answers say what is left in the fields `RateLimit-Policy` and `RateLimit` \
+         (draft-ietf-httpapi-ratelimit-headers-10). A refusal always says so.",
+    )
+    .ours(),
+    flag(
+        "dry_run",
+        false,
+        "Nobody is refused; the request log has whom it would have been, with the reason in `$dry_run`.",
+    )
+    .ours(),
+    text(
+        "name",
+        "",
+        "Its name in the RateLimit fields, unique in its service. Absent, it is made of `by` and `window`.",
+    )
+    .example("burst-of-keys")
+    .ours(),
 ];

@@ -126,6 +126,10 @@ impl Entry<'_> {
         self.numbers().end.map(crate::end::End::code)
     }
 
+    fn spared(&self) -> Option<&'static str> {
+        self.numbers().spared.map(crate::end::End::code)
+    }
+
     fn side(&self) -> Option<&'static str> {
         self.numbers().end.map(|end| match end.meaning().side {
             Side::Downstream => "client",

@@ -60,9 +60,9 @@ pub enum Text {
 
 /// How many texts a record has.
 const TEXTS: usize = 9;
-/// Words of a record that are not text: one for kind and flags, one for small numbers, two of bytes, two addresses,
+/// Words of a record that are not text: one for kind and flags, two for small numbers, two of bytes, two addresses,
 /// eight stamps, three with the lengths of the texts.
-const FIXED_WORDS: usize = 1 + 1 + 2 + 4 + 8 + 3;
+const FIXED_WORDS: usize = 1 + 2 + 2 + 4 + 8 + 3;
 /// Words of a trace: two of its id, the request's span, the caller's, the flags.
 const TRACE_WORDS: usize = 2 + 1 + 1 + 1;
 
@@ -79,6 +79,8 @@ pub struct Numbers {
     pub status: u16,
     /// How it ended early.
     pub end: Option<End>,
+    /// For what a rule in dry run would have refused it.
+    pub spared: Option<End>,
     /// How often an endpoint was tried.
     pub attempts: u8,
     /// The last attempt went over a connection that had served before.
@@ -161,6 +163,7 @@ impl AccessRecord<'_> {
         let [worker, status, cut] = [worker.0, status, texts.cut].map(u16::to_ne_bytes);
         let end = end.map_or(0, |end| end as u8 + 1);
         frame.word(u64::from_ne_bytes([worker[0], worker[1], status[0], status[1], cut[0], cut[1], end, attempts]));
+        frame.word(numbers.spared.map_or(0, |end| u64::from(end as u8) + 1));
         frame.word(numbers.bytes_in);
         frame.word(numbers.bytes_out);
         for address in [numbers.peer, numbers.client] {
@@ -192,6 +195,7 @@ impl<'t> AccessRecord<'t> {
         let [kind, flags, version, reused, h0, h1, h2, h3] = words.next()?;
         let kind = *Kind::ALL.get(usize::from(kind))?;
         let [w0, w1, s0, s1, c0, c1, end, attempts] = words.next()?;
+        let spared = usize::try_from(words.number()?).ok()?;
         let [bytes_in, bytes_out] = [words.number()?, words.number()?];
         let [peer, client] = [words.address()?, words.address()?];
         let mut stamps = [0; 8];
@@ -211,7 +215,8 @@ impl<'t> AccessRecord<'t> {
             flags,
             worker: WorkerId(u16::from_ne_bytes([w0, w1])),
             status: u16::from_ne_bytes([s0, s1]),
-            end: usize::from(end).checked_sub(1).and_then(|end| End::ALL.get(end)).copied(),
+            end: ended(usize::from(end)),
+            spared: ended(spared),
             attempts,
             reused: reused != 0,
             version,
@@ -224,6 +229,11 @@ impl<'t> AccessRecord<'t> {
         };
         Some(Self { numbers, trace, texts })
     }
+}
+
+/// 0 is none.
+fn ended(number: usize) -> Option<End> {
+    number.checked_sub(1).and_then(|end| End::ALL.get(end)).copied()
 }
 
 /// What is left of a frame.
@@ -278,6 +288,7 @@ impl Default for Numbers {
             worker: WorkerId(0),
             status: 0,
             end: None,
+            spared: None,
             attempts: 0,
             reused: false,
             version: 0,
@@ -313,6 +324,7 @@ mod tests {
             worker: WorkerId(513),
             status: 504,
             end: Some(End::ResponseTimeout),
+            spared: Some(End::BlackListed),
             attempts: 3,
             reused: true,
             version: 11,

@@ -94,12 +94,65 @@ fn bad_rewrite() {
 #[test]
 fn not_listed() {
     let origin = Origin::ok();
+    let service = || Service::at("/svc", &[&origin]).access("open", 1).access("precedence", "both_pass");
+    told(
+        End::NotListed,
+        || Conf::new().service(service().access("white_list", "10.0.0.1")),
+        |gateway| gateway.connect().ask(GET),
+    );
+}
+
+/// A limit of one that lets no second request pass.
+fn limited(end: End, lines: &'static str, request: &str) {
+    let origin = Origin::ok();
+    told(
+        end,
+        || Conf::new().service(Service::at("/svc", &[&origin]).limit(lines)),
+        |gateway| {
+            let mut client = gateway.connect();
+            assert_eq!(client.ask(request).status(), 200);
+            client.ask(request)
+        },
+    );
+}
+
+#[test]
+fn service_rate() {
+    limited(End::ServiceRate, "by = \"service\"; rate = 1; window = \"hour\"", GET);
+}
+
+#[test]
+fn endpoint_rate() {
+    limited(End::EndpointRate, "by = \"endpoint\"; rate = 1; window = \"hour\"", GET);
+}
+
+#[test]
+fn value_rate() {
+    let request = "GET /svc/a HTTP/1.1\r\nHost: a\r\nX-Key: k\r\n\r\n";
+    limited(End::ValueRate, "by = \"header.x-key\"; rate = 1; window = \"hour\"", request);
+}
+
+/// A tcp service that may have one connection.
+fn one_connection(end: End, key: &'static str) {
+    let origin = Origin::ok();
     let port = free_port();
-    let service = Service::at("/svc", &[&origin]).base("load_type", "tcp").access("open", 1);
-    let service = service.base("frontend_addr", format!("127.0.0.1:{port}")).access("white_list", "10.0.0.1");
-    untold(End::NotListed, &Conf::new().service(service), |_| {
+    let service = Service::at("/svc", &[&origin]).base("load_type", "tcp").access(key, 1);
+    let conf = Conf::new().service(service.base("frontend_addr", format!("127.0.0.1:{port}")));
+    untold(end, &conf, |_| {
+        let mut first = Client::connect((Ipv4Addr::LOCALHOST, port).into());
+        assert_eq!(first.ask("GET /a HTTP/1.1\r\nHost: a\r\n\r\n").status(), 200);
         Client::connect((Ipv4Addr::LOCALHOST, port).into()).expect_close();
     });
+}
+
+#[test]
+fn client_connections() {
+    one_connection(End::ClientConnections, "client_connections_max");
+}
+
+#[test]
+fn service_connections() {
+    one_connection(End::ServiceConnections, "service_connections_max");
 }
 
 #[test]

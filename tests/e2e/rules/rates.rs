@@ -154,3 +154,43 @@ fn behind_a_trusted_proxy_the_rate_is_the_clients() {
     assert_eq!(ask("2001:db8:1:1::2"), 429, "one /64 is one client");
     assert_eq!(ask("2001:db8:1:2::1"), 200);
 }
+
+/// How many requests of one address are served in ten seconds by so many workers, with connections to all of them.
+fn one_hot_key(workers: usize) {
+    const SPAN: Duration = Duration::from_secs(10);
+    let origin = Origin::ok();
+    let service = Service::at("/svc", &[&origin]).limit("rate = 200; burst = 100");
+    let gateway = Gateway::start(&Conf::new().cores(workers).service(service));
+    let start = Instant::now();
+    let until = start + SPAN;
+    let total = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..workers.max(8) * 2 {
+            scope.spawn(|| {
+                let mut client = Client::connect(gateway.address());
+                while Instant::now() < until {
+                    match client.get("/svc/a").status() {
+                        200 => drop(total.fetch_add(1, Ordering::Relaxed)),
+                        _ => thread::sleep(Duration::from_millis(100)),
+                    }
+                }
+            });
+        }
+    });
+    let (least, most) = (SPAN.saturating_sub(Duration::from_millis(50)), start.elapsed());
+    let count = total.into_inner();
+    let bound = |time: Duration, share: f64| (100.0 + 200.0 * time.as_secs_f64()) * share;
+    #[expect(clippy::cast_precision_loss, reason = "a few thousand requests")]
+    let served = count as f64;
+    assert!((bound(least, 0.98)..=bound(most, 1.02)).contains(&served), "{workers} workers: {count} in {most:?}");
+}
+
+#[test]
+fn one_hot_key_over_2_workers_gets_its_rate_and_burst() {
+    one_hot_key(2);
+}
+
+#[test]
+fn one_hot_key_over_48_workers_gets_its_rate_and_burst() {
+    one_hot_key(48);
+}

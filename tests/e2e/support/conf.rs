@@ -67,6 +67,7 @@ pub(crate) struct Service {
     load_balance: Table,
     access: Table,
     further: String,
+    limits: Vec<Table>,
 }
 
 impl Service {
@@ -86,6 +87,7 @@ impl Service {
             load_balance: Table::new(),
             access: Table::new(),
             further: String::new(),
+            limits: Vec::new(),
         };
         let service = service.base("load_type", "http").base("name", name);
         let service = service.balance("check_method", "httpchk").balance("check_url", PROBE);
@@ -185,6 +187,13 @@ impl Service {
         self.further(&format!("  [[module.filter]]\n    {head}\n  [module.filter.options]\n{options}"))
     }
 
+    /// A `[[module.limit]]`, as the lines of its table.
+    pub(crate) fn limit(mut self, lines: &'static str) -> Self {
+        let pairs = lines.split(';').filter_map(|line| line.split_once('='));
+        self.limits.push(pairs.map(|(key, value)| (key.trim(), value.trim().to_owned())).collect());
+        self
+    }
+
     fn write(&self, text: &mut String) {
         text.push_str("[[module]]\n");
         write_table(text, "  [module.base]", &self.base);
@@ -206,6 +215,9 @@ impl Service {
         write_table(text, "  [module.load_balance]", &balance);
         write_table(text, "  [module.access_control]", &self.access);
         text.push_str(&self.further);
+        for limit in &self.limits {
+            write_table(text, "  [[module.limit]]", limit);
+        }
     }
 }
 

@@ -131,3 +131,61 @@ fn a_bound_on_connections_that_is_asked_for_holds() {
     held.pop();
     assert!(eventually(|| greeting(port, 1) == "a"));
 }
+
+#[test]
+fn a_limit_of_a_tcp_service_counts_connections() {
+    let server = Server::named("a");
+    let port = free_port();
+    let service = tcp("line", port, &[&server]).limit("by = \"service\"; rate = 5; window = \"hour\"");
+    let _gateway = Gateway::start(&Conf::new().service(service));
+    assert_eq!((0..12).filter(|_| greeting(port, 1) == "a").count(), 5);
+}
+
+#[test]
+fn a_client_has_as_many_connections_as_it_may_and_again_when_they_close() {
+    let server = Server::named("a");
+    let port = free_port();
+    let service = tcp("line", port, &[&server]).access("client_connections_max", 3);
+    let _gateway = Gateway::start(&Conf::new().service(service));
+    let open = || {
+        let mut client = connect(port);
+        let _ = client.wire.try_send(b"?");
+        (client.wire.exactly(1).is_ok()).then_some(client)
+    };
+    let held: Vec<_> = (0..6).filter_map(|_| open()).collect();
+    assert_eq!(held.len(), 3);
+    let other = Client::connect_from(Ipv4Addr::new(127, 0, 0, 2), (Ipv4Addr::LOCALHOST, port).into());
+    let mut other = other;
+    other.send(b"?");
+    assert!(other.wire.exactly(1).is_ok(), "another address has its own");
+    drop(held);
+    assert!(eventually(|| open().is_some()));
+}
+
+#[test]
+fn a_service_has_as_many_connections_as_it_may_over_all_clients() {
+    let server = Server::named("a");
+    let port = free_port();
+    let service = tcp("line", port, &[&server]).access("service_connections_max", 4);
+    let _gateway = Gateway::start(&Conf::new().service(service));
+    let held: Vec<_> = (1..=8)
+        .filter_map(|last| {
+            let mut client = Client::connect_from(Ipv4Addr::new(127, 0, 0, last), (Ipv4Addr::LOCALHOST, port).into());
+            let _ = client.wire.try_send(b"?");
+            (client.wire.exactly(1).is_ok()).then_some(client)
+        })
+        .collect();
+    assert_eq!(held.len(), 4);
+}
+
+#[test]
+fn a_precedence_holds_for_connections_too() {
+    let server = Server::named("a");
+    let port = free_port();
+    let service = tcp("line", port, &[&server]).access("open", 1).access("precedence", "both_pass");
+    let gateway = Gateway::start(&Conf::new().service(service.access("black_list", "127.0.0.2")));
+    let address = (Ipv4Addr::LOCALHOST, port).into();
+    refused(Client::connect_from(Ipv4Addr::new(127, 0, 0, 2), address), &server);
+    assert_eq!(greeting(port, 1), "a");
+    drop(gateway);
+}

@@ -18,6 +18,7 @@ pub(super) fn put(out: &mut Vec<u8>, entry: &Entry<'_>, times: &mut Times) {
     text(out, "host", entry, Text::Host);
     string(out, "protocol", entry.protocol().as_bytes());
     number(out, "status", Some(numbers.status).filter(|status| *status > 0));
+    string(out, "dry_run", entry.spared().unwrap_or("").as_bytes());
     string(out, "end", entry.end().unwrap_or("").as_bytes());
     string(out, "side", entry.side().unwrap_or("").as_bytes());
     number(out, "bytes_in", Some(numbers.bytes_in));

@@ -1,7 +1,7 @@
 //! A record as GateKeeper writes the end of a request: `[INFO][time][gatekeeper] _com_request_out||key=value||…`.
 //!
 //! `uri`, `method`, `args`, `from`, `proc_time` and `traceid` are GateKeeper's keys; the others are new and come after
-//! them. A key without a value is there all the same.
+//! them. A key without a value is there all the same, but for `dry_run`.
 
 use super::time::Times;
 use super::{Entry, escape, put_number, put_seconds};
@@ -29,6 +29,9 @@ pub(super) fn put(out: &mut Vec<u8>, entry: &Entry<'_>, times: &mut Times) {
     put_seconds(out, numbers.stamps.total_us().unwrap_or(0), 6);
     number(out, "status", numbers.status);
     value(out, "end", entry.end().unwrap_or("").as_bytes());
+    if let Some(spared) = entry.spared() {
+        value(out, "dry_run", spared.as_bytes());
+    }
     value(out, "kind", entry.kind().as_bytes());
     text(out, "module", entry, Text::Service);
     text(out, "app_id", entry, Text::Tenant);

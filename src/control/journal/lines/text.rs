@@ -59,6 +59,7 @@ fn put_variable(out: &mut Vec<u8>, entry: &Entry<'_>, times: &mut Times, variabl
         Variable::Service => put_text(out, entry, Text::Service),
         Variable::Tenant => put_text(out, entry, Text::Tenant),
         Variable::End => word(out, entry.end().unwrap_or("")),
+        Variable::DryRun => word(out, entry.spared().unwrap_or("")),
         Variable::Side => word(out, entry.side().unwrap_or("")),
         Variable::Attempts => put_number(out, numbers.attempts),
         Variable::Retries => put_number(out, entry.retries()),

@@ -144,8 +144,26 @@ ends! {
     TenantUnknown = "tenant_unknown", 401, 401, Gateway, No, "unknown app_id";
     /// The tenant's `sign` is wrong.
     TenantSign = "tenant_sign", 401, 401, Gateway, No, "sign error";
+    /// The signed request is older or newer than the tenant's window.
+    SignExpired = "sign_expired", 401, 401, Gateway, No, "timestamp outside the window";
+    /// The nonce of the signed request was used before.
+    SignReplayed = "sign_replayed", 401, 401, Gateway, No, "nonce used before";
+    /// The table of nonces has no free place for another one.
+    NoncesFull = "nonces_full", 503, 503, Gateway, No, "nonce table full";
     /// The tenant may not call this path.
     TenantPath = "tenant_path", 403, 401, Gateway, No, "no rights for this path";
+    /// The service asks for a token and the request bears none.
+    TokenMissing = "token_missing", 401, 401, Gateway, No, "no bearer token";
+    /// The token is malformed, signed by nobody who is known, or with an algorithm that is not allowed.
+    TokenInvalid = "token_invalid", 401, 401, Gateway, No, "token not valid";
+    /// The token has expired, or does not hold yet.
+    TokenExpired = "token_expired", 401, 401, Gateway, No, "token expired or not valid yet";
+    /// A claim of the token is missing, or is for somebody else.
+    TokenClaims = "token_claims", 401, 401, Gateway, No, "token of another issuer or for another audience";
+    /// The token has not every scope that the service wants.
+    TokenScope = "token_scope", 403, 403, Gateway, No, "token without the scope";
+    /// No key that tokens are verified with has been fetched yet.
+    KeysMissing = "keys_missing", 503, 503, Gateway, No, "no keys for tokens yet";
     /// The tenant's rate is used up.
     TenantRate = "tenant_rate", 429, 401, Gateway, No, "tenant QPS limit";
     /// The tenant's calls of the day are used up.

@@ -61,6 +61,21 @@ pub const TRAILER_BYTES_MAX: usize = 8 * 1024;
 pub const CHUNK_OVERHEAD_GRACE_BYTES: u64 = 64 * 1024;
 /// Interim (1xx) responses relayed for one request.
 pub const INTERIM_RESPONSES_MAX: u32 = 16;
+/// Nonces of signed requests that are remembered at once, 8 bytes each, in memory as they come: 13,000 new ones per
+/// second at the default window of 300 s.
+pub const NONCES_MAX: usize = 1 << 22;
+/// Tokens that a core remembers to have verified.
+pub const TOKENS_KEPT: usize = 4_096;
+/// A request for a token.
+pub const GRANT_BODY_BYTES_MAX: u64 = 8 * 1024;
+/// Keys of one set; further ones are left out.
+pub const KEYS_IN_SET_MAX: usize = 64;
+/// Bytes of a key set.
+pub const KEY_SET_BYTES_MAX: usize = 1024 * 1024;
+/// How long the fetch of a key set may take.
+pub const KEY_SET_PATIENCE_MS: u64 = 10_000;
+/// After a fetch that failed, when it is tried again at the latest.
+pub const KEY_SET_AGAIN_MS: u64 = 5_000;
 /// The largest request body that a user may have read whole before it is decided (`read_body_bytes_max`).
 pub const READ_BODY_BYTES_CEILING: usize = LONG_HEADS_BYTES_MAX / 2;
 /// The body of a `default_answer`: with its head it fits a large buffer.

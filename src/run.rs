@@ -30,6 +30,7 @@ use crate::limits::{
 use crate::wall::addresses::Addresses;
 use crate::wall::link;
 use crate::wall::listen::{Entrance, Listen};
+use crate::wall::nonces::Nonces;
 use crate::wall::rate::RateTable;
 use crate::wall::slot::StatsFile;
 use crate::wall::slot::read::Stats;
@@ -58,7 +59,9 @@ pub fn run(options: &cli::Run, inherited: Inherited, filters: Registry) -> Resul
     let (driver, may_descend) = choose_driver(options.driver)?;
     let process = &loaded.process;
     let predecessor = inherited.line;
-    let listening = listen(given(predecessor.as_ref(), inherited.passed)?, process, workers)?;
+    let mut given = given(predecessor.as_ref(), inherited.passed)?;
+    let nonces = nonces(&mut given)?;
+    let listening = listen(given, process, workers)?;
     if let Some(account) = &process.account {
         let sockets: Vec<_> = listening.groups.iter().flat_map(|group| &group.sockets).map(AsFd::as_fd).collect();
         privileges::take_on(account, &sockets)?;
@@ -72,7 +75,7 @@ pub fn run(options: &cli::Run, inherited: Inherited, filters: Registry) -> Resul
 
     let stats = open_stats(process.stats_dir.as_deref(), workers)?;
     let (up, reports) = link::report_channel().map_err(|error| format!("cannot link the workers: {error}"))?;
-    let shared = shared(process, workers, client_connections(descriptors), stats)
+    let shared = shared(process, workers, client_connections(descriptors), stats, &nonces)
         .map_err(|error| format!("cannot link the workers: {error}"))?;
     let journal = start_journal(&shared, process)?;
     notes.write_by(journal.clone());
@@ -100,6 +103,7 @@ pub fn run(options: &cli::Run, inherited: Inherited, filters: Registry) -> Resul
             systemd: Systemd::from_environment(),
             predecessor,
             succession,
+            nonces: Some(nonces),
             pid_file: options.pid_file.clone(),
         },
         stats,
@@ -140,17 +144,25 @@ fn given(predecessor: Option<&Line>, passed: Vec<OwnedFd>) -> Result<Given, Stri
     Ok(taken.into())
 }
 
+/// The nonces that the process before has seen, or none yet.
+fn nonces(given: &mut Given) -> Result<Arc<Nonces>, String> {
+    let table = given.nonces().map_or_else(Nonces::new, Ok);
+    table.map(Arc::new).map_err(|error| format!("no room for the table of nonces: {error}"))
+}
+
 /// What all workers have in common.
 fn shared(
     process: &config::Process,
     workers: usize,
     connections: usize,
     stats: &'static StatsFile,
+    nonces: &Arc<Nonces>,
 ) -> io::Result<Shared> {
     Ok(Shared {
         workers,
         pseudonym: format!("gatekeeper-{:016x}", RandomState::new().hash_one(Instant::now())).into(),
         rates: Arc::new(RateTable::new(process.rate_keys_max)),
+        nonces: nonces.clone(),
         addresses: Addresses::new(connections),
         loads: Box::leak(Box::default()),
         connections_max: (connections / workers).max(1),

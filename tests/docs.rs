@@ -56,7 +56,23 @@ const fn advice(end: End) -> &'static str {
         }
         End::TenantMissing => "Send `app_id` and `sign` in the query or in a form body.",
         End::TenantUnknown => "Correct `app_id`, or add the tenant to app.toml.",
-        End::TenantSign => "Correct `sign`; it is the tenant's `secret`.",
+        End::TenantSign => {
+            "Correct `sign`: it is the tenant's `secret`, or the signature that docs/tenants.md describes, as the tenant's \
+             `sign_method` has it."
+        }
+        End::SignExpired => {
+            "Set the client's clock, sign when the request is sent, or widen the tenant's `sign_window`."
+        }
+        End::SignReplayed => "Use a new nonce for each request. If the client did, somebody repeats its requests.",
+        End::NoncesFull => "More signed requests came within the window than are remembered. Narrow `sign_window`.",
+        End::TokenMissing => "Send the token in `Authorization: Bearer`, in one such field.",
+        End::TokenInvalid => {
+            "Have the issuer look at the token's `alg` and `kid`, and at the service's `algorithms` and keys."
+        }
+        End::TokenExpired => "Get a new token. Where it is new, set the clocks, or raise the service's `leeway`.",
+        End::TokenClaims => "Get a token for this service: `exp`, and what its `issuers` and `audiences` want.",
+        End::TokenScope => "Get a token with the service's `scopes`.",
+        End::KeysMissing => "The log says why the service's `jwks_url` cannot be fetched.",
         End::TenantPath => "Add the path to the tenant's `open_api`.",
         End::TenantRate => "Come back after `Retry-After`, or raise the tenant's `qps`.",
         End::TenantQuota => {

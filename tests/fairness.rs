@@ -18,6 +18,7 @@ use gatekeeper::wall::epoch::Epoch;
 use gatekeeper::wall::health::{EndpointHealth, Health, Verdict};
 use gatekeeper::wall::link;
 use gatekeeper::wall::listen::Entrance;
+use gatekeeper::wall::nonces::Nonces;
 use gatekeeper::wall::rate::RateTable;
 use gatekeeper::wall::slot::StatsFile;
 use gatekeeper::worker::accept;
@@ -87,7 +88,7 @@ fn epoch(origin: SocketAddr) -> Arc<Epoch> {
     );
     std::fs::write(&file, module).unwrap();
     let snapshot = config::load(&file).unwrap().snapshot;
-    let up = EndpointHealth { verdict: Verdict::Up, addresses: [].into() };
+    let up = EndpointHealth { verdict: Verdict::Up, up_since: None, addresses: [].into() };
     let health = Health { endpoints: vec![up; snapshot.endpoints].into() };
     Arc::new(Epoch { id: EpochId(1), snapshot: Arc::new(snapshot), health: Arc::new(health), rows: Arc::default() })
 }
@@ -106,6 +107,7 @@ fn delays(driver: Driver) -> Vec<Duration> {
             workers: 1,
             pseudonym: "test".into(),
             rates,
+            nonces: Arc::new(Nonces::new().unwrap()),
             addresses: Addresses::new(0),
             loads: Box::leak(Box::default()),
             connections_max: 1_000,

@@ -11,6 +11,8 @@ mod rules;
 mod shape;
 mod split;
 mod story;
+mod tenant;
+mod token;
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -19,7 +21,6 @@ use super::said::Said;
 use super::{check, host_name, load_with};
 use crate::end::End;
 use crate::filter::{Registry, Request};
-use crate::proto::form;
 use crate::proto::framing::Framed;
 use crate::proto::head::{self, Body, Method, RequestHead};
 use crate::proto::target::canonical;
@@ -32,7 +33,7 @@ use crate::wall::limit::Caller;
 use crate::wall::rewrite::RewriteScratch;
 use crate::wall::routes::{Asked, Route, RouteScratch, covers};
 use crate::wall::snapshot::{HostMode, HttpRules, Service, Snapshot};
-use crate::wall::tenants::{Claim, Tenant};
+use crate::wall::tenants::Tenant;
 use request::Peer;
 use shape::{Shape, Target};
 use story::Story;
@@ -124,6 +125,9 @@ impl<'q> Stages<'q, '_> {
             (b"/reload", Method::Get) => return self.reload(),
             _ => {}
         }
+        if self.snapshot.issuer.as_ref().is_some_and(|issuer| *issuer.path == *path) {
+            return Ok(Outcome::Own("the gateway answers it itself: tenants ask for tokens here, by POST"));
+        }
         if !covers(&http.route_prefix, path) {
             self.story.line("prefix", &format!("{}: the path is not below it", story::text(&http.route_prefix)));
             return Err(End::NoRoute);
@@ -160,7 +164,7 @@ impl<'q> Stages<'q, '_> {
         if shape.answer(self.story, &self.peer, &self.snapshot.http.request_id)? {
             return Ok(Outcome::Own("the gateway answers the preflight itself: 204"));
         }
-        let tenant = self.lists(service, path)?;
+        let (tenant, edits) = self.lists(service, path)?;
         self.rates(service, tenant);
         shape.validation(self.story)?;
         let filtered = self.filters(service, path, tenant)?;
@@ -170,12 +174,12 @@ impl<'q> Stages<'q, '_> {
         }
         let target = self.target(&shape)?;
         let chosen = balance::tell(self.story, service, self.head, path, self.peer.client)?;
-        self.upstream_head(&shape, chosen, &target, (tenant, &filtered));
+        self.upstream_head(&shape, chosen, &target, tenant, [edits, filtered]);
         Ok(Outcome::Forwarded(service.name.to_string()))
     }
 
-    /// Black list, white list, host name, tenant.
-    fn lists(&mut self, service: &Service, path: &[u8]) -> Result<Option<&'q Tenant>, End> {
+    /// Black list, white list, host name, token, tenant; and what is done to the head because of them.
+    fn lists(&mut self, service: &Service, path: &[u8]) -> Result<(Option<&'q Tenant>, Vec<u8>), End> {
         let client = self.peer.client;
         let decider = service.access.decider(client, path);
         let told = match decider {
@@ -190,44 +194,25 @@ impl<'q> Stages<'q, '_> {
             Decider::TenantDemanded => format!("no list is against {client}: only as a tenant"),
         };
         self.story.line("lists", &told);
-        let asked = match decider.verdict() {
-            Ok(Admission::Allowed) => Ok(None),
-            Ok(Admission::TenantNeeded) => self.tenant(path).map(Some),
-            Err(end) => Err(end),
-        };
+        let admission = self.spared(service, decider.verdict(), Admission::Allowed)?;
+        let mut edits = token::tell(self.story, service, self.head)?;
+        if admission == Admission::Allowed {
+            return Ok((None, edits));
+        }
+        let asked = tenant::Asked { service, head: self.head, client, path };
+        let tenant = tenant::tell(self.story, self.snapshot, &asked, &mut edits).map(Some);
+        Ok((self.spared(service, tenant, None)?, edits))
+    }
+
+    /// What the lists say, but that nobody is refused where they are in dry run.
+    fn spared<T>(&mut self, service: &Service, asked: Result<T, End>, otherwise: T) -> Result<T, End> {
         match asked {
             Err(end) if service.access.dry_run => {
                 self.story.line("", &format!("dry_run: let pass all the same, and logged as {}", end.code()));
-                Ok(None)
+                Ok(otherwise)
             }
             asked => asked,
         }
-    }
-
-    fn tenant(&mut self, path: &[u8]) -> Result<&'q Tenant, End> {
-        let query = self.head.query.unwrap_or_default();
-        let (mut id_scratch, mut sign_scratch) = (Vec::new(), Vec::new());
-        let app_id = form::find(query, b"app_id", &mut id_scratch);
-        let sign = form::find(query, b"sign", &mut sign_scratch).unwrap_or_default();
-        if self.head.is_form {
-            self.story.line("tenant", "app_id and sign of the form body would count before those of the query");
-        }
-        let claim = app_id.map(|app_id| Claim { app_id, sign });
-        let snapshot = self.snapshot;
-        let admitted = snapshot.tenants.admit(claim, self.peer.client, path).map(|(_, tenant)| tenant);
-        let named = story::text(app_id.unwrap_or_default());
-        let told = match admitted {
-            Ok(tenant) if tenant.white.contains(self.peer.client) => {
-                format!("{named}: {} is on its white_ips, no sign needed; may call this path", self.peer.client)
-            }
-            Ok(_) => format!("{named}: sign right, may call this path"),
-            Err(End::TenantMissing) => "the query has no app_id".to_owned(),
-            Err(End::TenantUnknown) => format!("app.toml has no tenant {named}"),
-            Err(End::TenantSign) => format!("{named}: the query's sign is not its secret"),
-            Err(_) => format!("{named}: its open_api has no prefix of this path"),
-        };
-        self.story.line("tenant", &told);
-        admitted
     }
 
     fn rates(&mut self, service: &Service, tenant: Option<&Tenant>) {
@@ -313,12 +298,13 @@ impl<'q> Stages<'q, '_> {
         shape: &Shape<'_>,
         node: &str,
         target: &Target,
-        (tenant, filtered): (Option<&Tenant>, &[u8]),
+        tenant: Option<&Tenant>,
+        [mut edits, filtered]: [Vec<u8>; 2],
     ) {
         let (service, http) = (shape.service, &self.snapshot.http);
         let host = host_sent(http, service, self.head.host, node);
-        let mut edits = shape.request_edits(&self.peer, &http.request_id);
-        edits.extend_from_slice(filtered);
+        edits.extend(shape.request_edits(&self.peer, &http.request_id));
+        edits.extend(filtered);
         let onward = request::Onward { http, service, peer: &self.peer, target, edits: &edits, host, tenant };
         let lines: Vec<_> =
             onward.write(self.head).lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();

@@ -16,6 +16,7 @@ use socket2::{SockRef, Socket, Type};
 use super::bind::{self, Group};
 use crate::config::Admin;
 use crate::wall::listen::Listen;
+use crate::wall::nonces::Nonces;
 
 /// Those that no address has claimed yet.
 #[derive(Debug, Default)]
@@ -55,6 +56,18 @@ impl Given {
             Some(given) => Ok(Some(given)),
             None => bind::open_admin(admin),
         }
+    }
+
+    /// The table of nonces, which the process before hands over with its sockets.
+    pub fn nonces(&mut self) -> Option<Nonces> {
+        let mut found = None;
+        for descriptor in std::mem::take(&mut self.0) {
+            match Nonces::take_over(descriptor) {
+                Ok(table) => found = Some(table),
+                Err(other) => self.0.push(other),
+            }
+        }
+        found
     }
 
     /// Takes out those that listen there.

@@ -13,6 +13,7 @@ mod figures;
 pub mod given;
 mod health;
 pub mod journal;
+mod keys;
 mod passage;
 pub mod privileges;
 mod reload;

@@ -5,6 +5,7 @@
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -16,6 +17,7 @@ use super::systemd::{Notice, Systemd};
 use super::upgrade::predecessor::Listener;
 use super::upgrade::successor::{Launch, Watch};
 use super::upgrade::{Line, Said, Succession};
+use crate::wall::nonces::Nonces;
 
 /// What a process is born into and what comes after it.
 #[derive(Debug, Default)]
@@ -28,6 +30,8 @@ pub struct Life {
     pub succession: Option<Succession>,
     /// Where to write the number of the process that serves.
     pub pid_file: Option<PathBuf>,
+    /// Nonces of signed requests, which a new process goes on with.
+    pub nonces: Option<Arc<Nonces>>,
 }
 
 /// Carries out what concerns the process itself.
@@ -37,6 +41,7 @@ pub(super) struct Passage {
     succession: Option<Succession>,
     successor: Option<Watch>,
     pid_file: Option<PathBuf>,
+    nonces: Option<Arc<Nonces>>,
     desk: Option<Desk>,
     events: mpsc::Sender<Event>,
 }
@@ -44,11 +49,11 @@ pub(super) struct Passage {
 impl Passage {
     /// Opens the desk and listens to the old process.
     pub(super) fn new(life: Life, events: &mpsc::Sender<Event>) -> io::Result<Self> {
-        let Life { systemd, predecessor, succession, pid_file } = life;
+        let Life { systemd, predecessor, succession, pid_file, nonces } = life;
         let predecessor = predecessor.map(|line| Listener::start(line, events.clone())).transpose()?;
         let desk = succession.is_some().then(|| Desk::open(events.clone()));
         let events = events.clone();
-        Ok(Self { systemd, predecessor, succession, successor: None, pid_file, desk, events })
+        Ok(Self { systemd, predecessor, succession, successor: None, pid_file, nonces, desk, events })
     }
 
     /// Tells the service manager.
@@ -85,12 +90,16 @@ impl Passage {
             return self.fail("process 1 cannot be replaced: its end would be the container's");
         }
         let launch = match (&self.succession, sockets) {
-            (Some(succession), Ok(sockets)) => Launch {
-                program: succession.program.clone(),
-                arguments: (succession.arguments)(cores),
-                sockets,
-                timeout: Duration::from_millis(timeout_ms),
-            },
+            (Some(succession), Ok(mut sockets)) => {
+                let nonces = self.nonces.as_ref().and_then(|nonces| nonces.file());
+                sockets.extend(nonces.and_then(|file| file.try_clone_to_owned().ok()));
+                Launch {
+                    program: succession.program.clone(),
+                    arguments: (succession.arguments)(cores),
+                    sockets,
+                    timeout: Duration::from_millis(timeout_ms),
+                }
+            }
             (None, _) => return self.fail("it is not known how this process was started"),
             (_, Err(error)) => return self.fail(&format!("its listening sockets cannot be handed over: {error}")),
         };

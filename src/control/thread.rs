@@ -18,6 +18,7 @@ use super::bind::Wanted;
 use super::dns::Names;
 use super::health::Checkers;
 use super::journal::{self, CHECK, Journal};
+use super::keys::KeySets;
 use super::passage::Passage;
 use super::state::{Birth, Effect, Event, Level, Pace, State};
 use super::watch::Watch;
@@ -89,6 +90,7 @@ struct Hands {
     reader: reload::Reader,
     checkers: Checkers,
     names: Names,
+    keys: KeySets,
     watch: Watch,
     passage: Passage,
     watchers: Watchers,
@@ -115,6 +117,7 @@ impl Hands {
             reader,
             checkers: Checkers::new(events.clone()),
             names: Names::new(events.clone()),
+            keys: KeySets::default(),
             watch: Watch::default(),
             passage,
             watchers,
@@ -146,6 +149,7 @@ impl Hands {
             Effect::Resolve(name) => self.names.follow(name),
             Effect::Forget(name) => self.names.forget(&name),
             Effect::Watch(files) => self.watch.follow(files, self.events.clone()),
+            Effect::KeepKeys(sets) => self.keys.follow(sets),
             Effect::Chart(epoch) => self.watchers.chart.show(&epoch),
             Effect::CountReload { loaded } => self.watchers.chart.count_reload(loaded),
             Effect::Free(epoch) => free(epoch),

@@ -11,6 +11,7 @@
 //! written anew from what was understood.
 
 pub mod authority;
+pub mod authorization;
 pub mod chunked;
 pub mod coding;
 pub mod cookie;

@@ -30,8 +30,15 @@ impl DefaultAnswer {
     /// Whether the client is given it in place of this end: the service has failed, and not the client or the gateway.
     #[must_use]
     pub fn stands_in_for(&self, end: End) -> bool {
-        let of_service =
-            matches!(end, End::NoEndpoint | End::QueueFull | End::QueueTimeout | End::RequestTimeout | End::Exhausted);
+        let of_service = matches!(
+            end,
+            End::ServiceDown
+                | End::NoEndpoint
+                | End::QueueFull
+                | End::QueueTimeout
+                | End::RequestTimeout
+                | End::Exhausted
+        );
         self.when == When::Failure && (of_service || end.meaning().side == Side::Upstream)
     }
 }

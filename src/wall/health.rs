@@ -4,6 +4,7 @@
 //! balancers. Out of scope: how a verdict is reached.
 
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use crate::ids::EndpointId;
 
@@ -23,6 +24,8 @@ pub enum Verdict {
 pub struct EndpointHealth {
     /// Whether it takes traffic.
     pub verdict: Verdict,
+    /// Since when workers have been told that it is up; `None` while it is not.
+    pub up_since: Option<Instant>,
     /// The addresses for which the verdict holds: its own, or of those that its name resolves to the
     /// ones that are up where any is. Empty for a Unix socket, and for a name that does not resolve.
     pub addresses: Box<[SocketAddr]>,

@@ -17,6 +17,9 @@ use super::cors::Cors;
 use super::default_answer::DefaultAnswer;
 use super::filters::Filters;
 use super::headers::HeaderRules;
+use super::issuer::Issuer;
+use super::jwt::Jwt;
+use super::keys::Kept;
 use super::limit::Limits;
 use super::routes::Routes;
 use super::split::Splits;
@@ -37,6 +40,8 @@ pub struct Snapshot {
     names: HashMap<Box<str>, ServiceId>,
     /// Tenants of app.toml.
     pub tenants: Tenants,
+    /// Who gives tokens to them.
+    pub issuer: Option<Box<Issuer>>,
     /// When a day ends (`base.time_location`).
     pub calendar: Calendar,
     /// How many endpoints all services have together: the length of a `Health` table.
@@ -50,7 +55,20 @@ impl Snapshot {
         let endpoints = services.iter().map(|service| service.upstream.endpoints.len()).sum();
         let numbered = services.iter().zip(0..).map(|(service, number)| (service.name.clone(), ServiceId(number)));
         let names = numbered.collect();
-        Self { http, routes, services, names, tenants, calendar: Calendar::default(), endpoints }
+        Self { http, routes, services, names, tenants, issuer: None, calendar: Calendar::default(), endpoints }
+    }
+
+    /// Key sets that control keeps up to date.
+    pub fn key_sets(&self) -> impl Iterator<Item = &Kept> {
+        self.services.iter().filter_map(|service| service.jwt.as_ref()?.kept.as_ref())
+    }
+
+    /// Goes on with the key sets of another configuration, so that nothing waits for them to be fetched again.
+    pub fn go_on_with_keys(&mut self, before: &Self) {
+        let known: Vec<_> = before.services.iter().filter_map(|service| service.jwt.as_deref()).collect();
+        for jwt in self.services.iter_mut().filter_map(|service| service.jwt.as_mut()) {
+            let _ = known.iter().any(|before| jwt.go_on_with(before));
+        }
     }
 
     /// Whether a service of this name is here.
@@ -166,6 +184,8 @@ pub struct Service {
     pub name: Box<str>,
     /// Lists and the tenant demand.
     pub access: Access,
+    /// What it asks of tokens.
+    pub jwt: Option<Box<Jwt>>,
     /// How often it may be called, by whom; `None` where nobody asks.
     pub limits: Option<Box<Limits>>,
     /// Largest request body in bytes; 0 is no limit.

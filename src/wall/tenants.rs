@@ -1,6 +1,7 @@
 //! Tenants of app.toml: their credentials, the paths they may call, and the order of those tests.
 //!
-//! Out of scope: where `app_id` and `sign` stand in a request, the tenant's rate and the group
+//! A tenant proves who it is with its secret itself, with a signature (`wall::signing`), or with a token that the gateway gave
+//! it. Out of scope: where those stand in a request, the tenant's rate and the group
 //! fields (all `worker`).
 
 use std::net::IpAddr;
@@ -13,6 +14,7 @@ use super::quota::Quota;
 use super::rate::Rate;
 use super::routes::covers;
 use super::secret;
+use super::signing::{Signable, Signing};
 use crate::end::End;
 use crate::ids::TenantId;
 
@@ -25,6 +27,8 @@ pub struct Tenant {
     pub name: Box<str>,
     /// `secret`, compared with `sign`.
     pub secret: Box<str>,
+    /// `sign_method = "hmac-sha256"`: requests are signed with the secret, which is itself no proof.
+    pub signing: Option<Signing>,
     /// `open_api`: canonical path prefixes it may call, by whole segments. The empty prefix (from an
     /// item `/`) is every path; no prefix at all is no path.
     pub allowed: Box<[Box<[u8]>]>,
@@ -34,6 +38,8 @@ pub struct Tenant {
     pub rate: Option<Rate>,
     /// `total_query_daily`.
     pub quota: Option<Quota>,
+    /// `usage_headers`: its answers say what is left.
+    pub usage_told: bool,
     /// `group_id`; 0 is none.
     pub group_id: u64,
 }
@@ -43,6 +49,16 @@ impl Tenant {
     #[must_use]
     pub fn may_call(&self, path: &[u8]) -> bool {
         self.allowed.iter().any(|prefix| covers(prefix, path))
+    }
+
+    /// Whether the claim is proven.
+    fn proves(&self, proof: &Proof<'_>) -> Result<(), End> {
+        match (proof, &self.signing) {
+            (Proof::Token, _) => Ok(()),
+            (Proof::Secret(sign), None) if self.sign_matches(sign) => Ok(()),
+            (Proof::Signature(request), Some(signing)) => signing.check(request),
+            _ => Err(End::TenantSign),
+        }
     }
 
     /// Whether this is the secret, in constant time. An empty secret matches nothing.
@@ -57,8 +73,19 @@ impl Tenant {
 pub struct Claim<'a> {
     /// `app_id`, decoded.
     pub app_id: &'a [u8],
-    /// `sign`, decoded; empty when the request has none.
-    pub sign: &'a [u8],
+    /// What stands behind it.
+    pub proof: Proof<'a>,
+}
+
+/// How a request proves whose it is.
+#[derive(Clone, Copy, Debug)]
+pub enum Proof<'a> {
+    /// `sign`, decoded: the secret itself; empty when the request has none.
+    Secret(&'a [u8]),
+    /// Its head is signed.
+    Signature(&'a Signable<'a>),
+    /// A token that this gateway gave to the tenant, and that was found valid.
+    Token,
 }
 
 /// Every tenant, indexed by `app_id`.
@@ -111,8 +138,8 @@ impl Tenants {
         let claim = claim.filter(|claim| !claim.app_id.is_empty()).ok_or(End::TenantMissing)?;
         let position = *self.index.get(claim.app_id).ok_or(End::TenantUnknown)?;
         let tenant = &self.tenants[position];
-        if !tenant.white.contains(client) && !tenant.sign_matches(claim.sign) {
-            return Err(End::TenantSign);
+        if !tenant.white.contains(client) {
+            tenant.proves(&claim.proof)?;
         }
         if !tenant.may_call(path) {
             return Err(End::TenantPath);
@@ -132,17 +159,19 @@ mod tests {
             app_id: app_id.into(),
             name: "".into(),
             secret: secret.into(),
+            signing: None,
             allowed: allowed.iter().map(|prefix| prefix.as_bytes().into()).collect(),
             white: AddressSet::new(white.iter().map(|item| AddressSet::parse_item(item).expect(item)).collect()),
             rate: None,
             quota: None,
+            usage_told: false,
             group_id: 0,
         }
     }
 
     fn admit(tenant: Tenant, app_id: &str, sign: &str, path: &str) -> Result<(), End> {
         let tenants = Tenants::new(vec![tenant]);
-        let claim = Claim { app_id: app_id.as_bytes(), sign: sign.as_bytes() };
+        let claim = Claim { app_id: app_id.as_bytes(), proof: Proof::Secret(sign.as_bytes()) };
         tenants.admit(Some(claim), CLIENT, path.as_bytes()).map(|_| ())
     }
 
@@ -180,6 +209,12 @@ mod tests {
         for wrong in ["", "a", "ab", "aba", "ababa", "abababab", "abac", "bbab", "abab\0"] {
             assert!(!tenant.sign_matches(wrong.as_bytes()), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn the_secret_of_a_tenant_that_signs_proves_nothing() {
+        let signs = || Tenant { signing: Some(Signing::new(b"s3cret", 300)), ..tenant("a", "s3cret", &["/api"], &[]) };
+        assert_eq!(admit(signs(), "a", "s3cret", "/api/x"), Err(End::TenantSign));
     }
 
     #[test]

@@ -147,10 +147,12 @@ impl Balancer {
         }
     }
 
-    /// An endpoint takes traffic again, after it took none while others did.
-    pub fn is_back(&self, standing: &Standing, now_us: u64) {
-        self.ailing.set(true);
-        standing.is_back(now_us);
+    /// An endpoint has taken traffic since then; before, it took none.
+    pub fn is_back(&self, standing: &Standing, since_us: u64) {
+        if self.balance.slow_start_ms > 0 {
+            self.ailing.set(true);
+            standing.is_back(since_us);
+        }
     }
 
     /// An attempt failed after so long, and the endpoint is to blame.

@@ -214,6 +214,11 @@ pub async fn serve_rare(shard: &Rc<Shard>, down: &mut Downstream, rare: Rare) ->
             let outcome = answer_locally(shard, down, local, &terms, answer, after).await;
             Done { outcome, after: if outcome.is_ok() { after } else { After::Close } }
         }
+        Plan::Granted(answer, terms) => {
+            let after = own_after(down, head, &terms);
+            let outcome = reply::grant(shard, down, &terms, &answer, after != After::Keep).await;
+            Done { outcome, after: if outcome.is_ok() { after } else { After::Close } }
+        }
         Plan::Refused(denied, terms) => {
             // A body that is too large is not read, even where it is here already.
             let too_large = denied.end == End::BodyTooLarge;

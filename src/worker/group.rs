@@ -1,4 +1,4 @@
-//! On whose behalf a request goes on, as the upstream is told: GateKeeper's group headers and the tenant's name.
+//! What tells an upstream on whose behalf a request comes.
 
 use super::policy::Permit;
 
@@ -11,7 +11,7 @@ pub(super) struct Group<'p> {
 }
 
 impl<'p> Group<'p> {
-    /// For a request with this permit.
+    /// Of the tenant that was let pass, if there is one.
     pub(super) fn of(permit: &Permit<'p>) -> Self {
         use std::io::Write;
         let mut group = Self { app_id: b"", id: [0; 20], key: [0; 40], lengths: (0, 0) };
@@ -27,7 +27,7 @@ impl<'p> Group<'p> {
         group
     }
 
-    /// The fields, and how many of them there are.
+    /// The fields, and how many of them are to be sent.
     pub(super) fn fields(&self) -> ([(&'static str, &[u8]); 3], usize) {
         let group_id = ("didi-header-usergroup", &self.id[..self.lengths.0]);
         let group_key = ("didi-header-usergroupkey", &self.key[..self.lengths.1]);

@@ -83,7 +83,7 @@ pub fn tell_id(shard: &Shard, rules: &RequestIdRules, id: &[u8], dressing: &Dres
     }
 }
 
-/// Writes what is done to the head that goes on in place of the edits of the request before; the other two are room.
+/// Adds what is done to the head that goes on to the edits; the other two are room.
 pub fn edit_request<'o>(
     (edits, decoded, composed): (&mut Vec<u8>, &mut Vec<u8>, &mut Vec<u8>),
     rules: Option<&HeaderRules>,
@@ -91,7 +91,6 @@ pub fn edit_request<'o>(
     origin: impl FnOnce() -> Origin<'o>,
     id: &RequestId,
 ) {
-    edits.clear();
     if let Some(name) = &id_rules.header {
         edits::push(edits, Edit::Set, name.as_bytes(), id.bytes());
     }

@@ -23,9 +23,11 @@ pub mod exchange;
 #[cfg(debug_assertions)]
 pub mod fault;
 pub mod filters;
+pub mod grant;
 mod group;
 pub mod handover;
 pub mod headers;
+pub mod identify;
 pub mod io;
 pub mod limits;
 pub mod log;
@@ -44,10 +46,12 @@ pub mod shard;
 pub mod tcp;
 pub mod thread;
 pub mod tickets;
+pub mod tokens;
 pub mod trace;
 pub mod tunnel;
 pub mod upload;
 pub mod upstream;
+pub mod usage;
 pub mod validation;
 
 // Who serves sees it as one of its own; it crosses the wall as it is.

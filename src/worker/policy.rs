@@ -1,44 +1,119 @@
 //! Policy: may this request go on? Lists, then the tenant: identity, path, its rate, its calls of the day.
 //!
-//! In scope: asking the frozen rules (`wall`) and the limits table; who is spared where the lists are in dry run. Out of
-//! scope: what the rules are, a service's limits (`limits`).
+//! Lists → token → tenant, and for the tenant who it is, its path, its rate, its calls of the day. In scope: asking the frozen
+//! rules (`wall`) and the limits table; who is spared where the lists are in dry run. Out of scope: what the rules are, who
+//! asks (`identify`), a service's limits (`limits`).
 
 use std::cell::Cell;
 use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::LazyLock;
 
+use super::dressing::Dressing;
+use super::identify::{self, Who};
 use super::limits;
-use super::shard::{Scratch, Shard};
+use super::shard::Shard;
+use super::tokens;
+use super::usage;
 use crate::end::End;
 use crate::ids::TenantId;
-use crate::proto::form;
+use crate::proto::authorization::{self, SIGNED};
+use crate::proto::edits::{self, Edit};
 use crate::proto::head::{Body, Method, RequestHead};
 use crate::wall::access::Admission;
 use crate::wall::addresses::Counted;
 use crate::wall::attribute::Parts;
 use crate::wall::calendar::Calendar;
+use crate::wall::jwt::{Jwt, Verified};
 use crate::wall::limit::Caller;
 use crate::wall::quota::Quota;
 use crate::wall::rate::{Rate, RateKey, Refused};
 use crate::wall::snapshot::{Service, Snapshot};
-use crate::wall::tenants::{Claim, Tenant};
+use crate::wall::tenants::Tenant;
 
 /// Proof that policy let a request pass. Its fields are private, so that only `admit` makes it.
 pub struct Permit<'e> {
     tenant: Option<&'e Tenant>,
-    strip_credentials: bool,
+    credentials: Credentials,
+    token: Token<'e>,
 }
 
+/// What the service's own tokens say.
+enum Token<'e> {
+    /// The service asks for none, or by other means.
+    None,
+    /// It asks for one that need not be there.
+    Anonymous(&'e Jwt),
+    /// This.
+    Verified(Rc<Verified>),
+}
+
+impl<'e> Token<'e> {
+    fn ask(shard: &Shard, service: &'e Service, head: &RequestHead<'_>) -> Result<Self, End> {
+        let Some(jwt) = service.jwt.as_deref() else { return Ok(Self::None) };
+        Ok(tokens::ask(shard, jwt, head.fields)?.map_or(Self::Anonymous(jwt), Self::Verified))
+    }
+}
+
+/// Which of a request's own words were for this gateway, and must not go on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Credentials {
+    None,
+    /// `app_id` and `sign`, in query and form.
+    Pair,
+    /// `Authorization`.
+    Authorization,
+}
+
+/// What is done to a head whose signature, or token of ours, was for us.
+static AUTHORIZATION_OFF: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut off = Vec::new();
+    edits::push(&mut off, Edit::Delete, authorization::FIELD, b"");
+    off
+});
+
 impl<'e> Permit<'e> {
+    fn new(
+        snapshot: &Snapshot,
+        service: &Service,
+        tenant: Option<&'e Tenant>,
+        token: Token<'e>,
+        head: &RequestHead<'_>,
+    ) -> Self {
+        let bears = |scheme| authorization::of_scheme(head.fields, scheme).is_some();
+        let signs = tenant.is_some_and(|tenant| tenant.signing.is_some()) && bears(SIGNED);
+        let given = || tenant.is_some() && service.jwt.is_none() && snapshot.issuer.is_some() && bears("Bearer");
+        let credentials = if signs || given() {
+            Credentials::Authorization
+        } else if service.access.open {
+            Credentials::Pair
+        } else {
+            Credentials::None
+        };
+        Self { tenant, credentials, token }
+    }
+
     /// On whose behalf, where the service demands a tenant.
     #[must_use]
     pub fn tenant(&self) -> Option<&'e Tenant> {
         self.tenant
     }
 
+    /// What is done to the head on its way, as `proto::edits` has it.
+    #[must_use]
+    pub fn edits(&self) -> &[u8] {
+        match &self.token {
+            Token::Verified(verified) => &verified.edits,
+            Token::Anonymous(jwt) => &jwt.anonymous,
+            Token::None if self.credentials == Credentials::Authorization => &AUTHORIZATION_OFF,
+            Token::None => &[],
+        }
+    }
+
     /// `app_id` and `sign` are credentials here and must not go on.
     #[must_use]
     pub fn strips_credentials(&self) -> bool {
-        self.strip_credentials
+        self.credentials == Credentials::Pair
     }
 }
 
@@ -75,6 +150,8 @@ pub struct Applicant<'a> {
     pub body: Option<&'a [u8]>,
     /// The client, as far as proxies in between are trusted.
     pub client: IpAddr,
+    /// Where is said what its answer is dressed with.
+    pub dressing: &'a Dressing,
     /// The tenant, once it has proven who it is.
     pub named: &'a Cell<Option<TenantId>>,
     /// For what a rule in dry run would have refused it.
@@ -83,21 +160,41 @@ pub struct Applicant<'a> {
 
 impl Applicant<'_> {
     /// Whether credentials may be in a form body; a `GET` has them in its query.
-    fn may_name_in_form(&self) -> bool {
+    pub(super) fn may_name_in_form(&self) -> bool {
         self.head.is_form && self.head.method != Method::Get
     }
 
+    /// What the lists say, but that nobody is refused where they are in dry run.
+    fn spare<T>(&self, service: &Service, asked: Result<T, End>, otherwise: T) -> Result<T, End> {
+        match asked {
+            Err(end) if service.access.dry_run => {
+                self.spared.set(Some(end));
+                Ok(otherwise)
+            }
+            asked => asked,
+        }
+    }
+
     /// Whether there is a body that is not here yet.
-    fn awaits_body(&self) -> bool {
+    pub(super) fn awaits_body(&self) -> bool {
         self.body.is_none() && !matches!(self.head.body, Body::None)
     }
 }
 
 /// The permit of a request that every rule has let pass before, on this snapshot.
-#[must_use]
-pub fn admitted_before<'e>(snapshot: &'e Snapshot, service: &Service, tenant: Option<TenantId>) -> Permit<'e> {
+///
+/// # Errors
+/// When its token has expired since.
+pub fn admitted_before<'e>(
+    shard: &Shard,
+    snapshot: &'e Snapshot,
+    service: &'e Service,
+    tenant: Option<TenantId>,
+    head: &RequestHead<'_>,
+) -> Result<Permit<'e>, End> {
+    let token = Token::ask(shard, service, head)?;
     let tenant = tenant.map(|id| &snapshot.tenants.all()[id.index()]);
-    Permit { tenant, strip_credentials: service.access.open }
+    Ok(Permit::new(snapshot, service, tenant, token, head))
 }
 
 /// Asks every rule of the service.
@@ -107,56 +204,31 @@ pub fn admitted_before<'e>(snapshot: &'e Snapshot, service: &Service, tenant: Op
 pub fn admit<'e>(
     shard: &Shard,
     snapshot: &'e Snapshot,
-    service: &Service,
+    service: &'e Service,
     applicant: &Applicant<'_>,
 ) -> Result<Verdict<'e>, Denied> {
     let mut tenant = None;
-    let who = match who(shard, snapshot, service, applicant) {
-        Err(end) if service.access.dry_run => {
-            applicant.spared.set(Some(end));
-            Who::Anybody
+    let listed = service.access.decide(applicant.client, applicant.path);
+    let admission = applicant.spare(service, listed, Admission::Allowed)?;
+    let token = Token::ask(shard, service, applicant.head)?;
+    let who = match admission {
+        Admission::Allowed => Who::Anybody,
+        Admission::TenantNeeded => {
+            applicant.spare(service, identify::ask(shard, snapshot, service, applicant), Who::Anybody)?
         }
-        who => who?,
     };
-    if let Who::Unknown = who {
+    if let Who::NeedBody = who {
         return Ok(Verdict::NeedBody);
     }
     if let Who::Tenant(admitted) = who {
-        if let Some(rate) = admitted.rate {
-            let key = shard.shared.rates.tenant_key(&admitted.app_id);
-            spend(shard, key, rate, End::TenantRate)?;
+        let spent = spend_own(shard, &snapshot.calendar, admitted);
+        if admitted.usage_told {
+            usage::tell(shard, &snapshot.calendar, admitted, applicant.dressing);
         }
-        if let Some(quota) = admitted.quota.as_ref() {
-            count(shard, &snapshot.calendar, quota)?;
-        }
+        spent?;
         tenant = Some(admitted);
     }
-    Ok(Verdict::Admitted(Permit { tenant, strip_credentials: service.access.open }))
-}
-
-/// Who somebody is to the lists.
-enum Who<'e> {
-    /// Whoever: the lists let it in.
-    Anybody,
-    /// This tenant.
-    Tenant(&'e Tenant),
-    /// That is in the body, which is not here yet.
-    Unknown,
-}
-
-fn who<'e>(
-    shard: &Shard,
-    snapshot: &'e Snapshot,
-    service: &Service,
-    applicant: &Applicant<'_>,
-) -> Result<Who<'e>, End> {
-    if service.access.decide(applicant.client, applicant.path)? == Admission::Allowed {
-        return Ok(Who::Anybody);
-    }
-    if applicant.may_name_in_form() && applicant.awaits_body() {
-        return Ok(Who::Unknown);
-    }
-    identify(shard, snapshot, applicant).map(Who::Tenant)
+    Ok(Verdict::Admitted(Permit::new(snapshot, service, tenant, token, applicant.head)))
 }
 
 /// The same for a connection to a tcp service, which has lists and limits but can name no tenant. Gives for what it
@@ -188,22 +260,13 @@ pub fn admit_connection(
     Ok(spared.or(spent.spared))
 }
 
-/// Who is this? Credentials come from the form body first, then from the query; a `GET` has only the query.
-fn identify<'e>(shard: &Shard, snapshot: &'e Snapshot, applicant: &Applicant<'_>) -> Result<&'e Tenant, End> {
-    let Scratch { value, other, .. } = &mut *shard.scratch.borrow_mut();
-    let form = applicant.body.filter(|_| applicant.may_name_in_form());
-    let places = [form, applicant.head.query];
-    let Some(app_id) = credential(places, b"app_id", value) else { return Err(End::TenantMissing) };
-    let sign = credential(places, b"sign", other).unwrap_or_default();
-    let (id, tenant) = snapshot.tenants.admit(Some(Claim { app_id, sign }), applicant.client, applicant.path)?;
-    applicant.named.set(Some(id));
-    Ok(tenant)
-}
-
-/// The first place's value that has the name.
-fn credential<'a>(places: [Option<&'a [u8]>; 2], name: &[u8], decoded: &'a mut Vec<u8>) -> Option<&'a [u8]> {
-    let place = places.into_iter().flatten().find(|place| form::find(place, name, decoded).is_some())?;
-    form::find(place, name, decoded)
+/// The tenant's own rate and quota.
+fn spend_own(shard: &Shard, calendar: &Calendar, tenant: &Tenant) -> Result<(), Denied> {
+    if let Some(rate) = tenant.rate {
+        let key = shard.shared.rates.tenant_key(&tenant.app_id);
+        spend(shard, key, rate, End::TenantRate)?;
+    }
+    tenant.quota.as_ref().map_or(Ok(()), |quota| count(shard, calendar, quota))
 }
 
 /// Counts a call of the tenant's day.

@@ -2,6 +2,7 @@
 
 use super::buffer::Class;
 use super::downstream::Downstream;
+use super::grant::Answer;
 use super::plan::Terms;
 use super::policy::Denied;
 use super::shard::Shard;
@@ -13,6 +14,9 @@ use crate::wall::default_answer::DefaultAnswer;
 
 /// Methods this gateway forwards, for `Allow` (RFC 9110 section 10.2.1).
 const ALLOW: &[u8] = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
+/// What a client without good credentials is told (RFC 6750 section 3).
+const CHALLENGE: &str = "WWW-Authenticate";
 
 /// What an answer of our own says.
 pub struct Own<'a> {
@@ -101,6 +105,11 @@ pub async fn refuse(
     let mut number = itoa::Buffer::new();
     let further = match denied.end {
         End::MethodNotAllowed => Some(("Allow", ALLOW)),
+        End::TokenMissing => Some((CHALLENGE, b"Bearer".as_slice())),
+        End::TokenInvalid | End::TokenExpired | End::TokenClaims => {
+            Some((CHALLENGE, b"Bearer error=\"invalid_token\"".as_slice()))
+        }
+        End::TokenScope => Some((CHALLENGE, b"Bearer error=\"insufficient_scope\"".as_slice())),
         _ if denied.retry_after_s > 0 => Some(("Retry-After", number.format(denied.retry_after_s).as_bytes())),
         _ => None,
     };
@@ -131,6 +140,23 @@ async fn refuse_by_filter(
     let content = Content::Envelope;
     let own = Own { status: refusal.status(), text: refusal.text(), content, fields: &fields[..count], close };
     send(shard, down, terms, &own).await
+}
+
+/// Answers who asked for a token, in the words of RFC 6749 section 5.
+///
+/// # Errors
+/// As `send`.
+pub async fn grant(
+    shard: &Shard,
+    down: &mut Downstream,
+    terms: &Terms,
+    answer: &Answer,
+    close: bool,
+) -> Result<(), End> {
+    let fields: [(&str, &[u8]); 2] = [("Cache-Control", b"no-store"), (CHALLENGE, b"Basic realm=\"gatekeeper\"")];
+    let fields = &fields[..1 + usize::from(answer.status == 401)];
+    let content = Content::Bytes { content_type: b"application/json", bytes: answer.json.as_bytes() };
+    send(shard, down, terms, &Own { status: answer.status, text: "", content, fields, close }).await
 }
 
 /// Answers `OPTIONS *`.

@@ -24,6 +24,7 @@ use super::meter::Meter;
 use super::request_id::{RequestId, RequestIds};
 use super::route::Router;
 use super::tickets::Tickets;
+use super::tokens::Tokens;
 use super::trace::TraceIds;
 use super::upstream::pool::Pool;
 use super::upstream::replica::{Core, Replica};
@@ -34,6 +35,7 @@ use crate::wall::epoch::Epoch;
 use crate::wall::journal::Journal;
 use crate::wall::link::{Open, Report, ReportSender};
 use crate::wall::loads::Loads;
+use crate::wall::nonces::Nonces;
 use crate::wall::rate::RateTable;
 use crate::wall::rewrite::RewriteScratch;
 use crate::wall::slot::StatsFile;
@@ -48,6 +50,8 @@ pub struct Shared {
     pub pseudonym: Arc<str>,
     /// The limits table, named exception to nothing shared.
     pub rates: Arc<RateTable>,
+    /// Nonces of signed requests, named exception to nothing shared.
+    pub nonces: Arc<Nonces>,
     /// Connections per client address, named exception to nothing shared.
     pub addresses: Arc<Addresses>,
     /// What each endpoint has in hand, named exception to nothing shared.
@@ -102,6 +106,8 @@ pub struct Shard {
     pub rewriting: RefCell<RewriteScratch>,
     /// Working memory of the path normaliser and of credentials.
     pub scratch: RefCell<Scratch>,
+    /// Tokens it has verified.
+    pub tokens: Tokens,
     /// Its view of how many connections others have.
     pub evenness: Evenness,
     epoch: RefCell<Option<Rc<ShardEpoch>>>,
@@ -161,6 +167,7 @@ impl Shard {
             router: Router::default(),
             rewriting: RefCell::default(),
             scratch: RefCell::default(),
+            tokens: Tokens::default(),
             evenness: Evenness::new(worker),
             epoch: RefCell::default(),
             replicas: RefCell::default(),
@@ -212,6 +219,7 @@ impl Shard {
             of: self.shared.workers,
             meter: self.meter,
             loads: self.shared.loads,
+            origin: self.shared.origin,
             now_us: self.clock.now_us(),
         };
         let before = known.get(&definition.name);

@@ -78,7 +78,8 @@ fn seen(loaded: &Loaded) -> String {
     let Loaded { snapshot, process, .. } = loaded;
     let (routes, tenants) = (snapshot.routes.all(), snapshot.tenants.all());
     let days = &snapshot.calendar;
-    format!("{:?} {routes:?} {:?} {tenants:?} {days:?} {process:?}", snapshot.http, snapshot.services)
+    let issuer = &snapshot.issuer;
+    format!("{issuer:?} {:?} {routes:?} {:?} {tenants:?} {days:?} {process:?}", snapshot.http, snapshot.services)
 }
 
 fn another_value(key: &Key) -> String {
@@ -91,6 +92,9 @@ fn another_value(key: &Key) -> String {
         }
         _ if key.name == "token_file" => text(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/admin.token")),
         _ if key.name == "service" => text("third"),
+        _ if key.name == "public_key_file" => key_file("two.pem"),
+        _ if key.name == "jwks_file" => key_file("two.json"),
+        _ if key.name == "secret" && key.status == schema::Status::New => text(&"fedcba9876543210".repeat(4)),
         (Kind::List, _) => key.example.to_owned(),
         (Kind::Word(words), Preset::Text(preset)) => {
             text(words.iter().find(|word| **word != preset).expect("more words than one"))
@@ -111,8 +115,36 @@ fn another_value(key: &Key) -> String {
     }
 }
 
+/// A file of keys that is there.
+fn key_file(name: &str) -> String {
+    format!("\"{}/tests/fixtures/tokens/{name}\"", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Tokens are asked for where there are algorithms and one source of keys.
+fn ground_tokens(text: &mut Text, path: &str, key: &Key) {
+    if path == "oauth" {
+        let table = text.entry(("base.toml", path.to_owned())).or_default();
+        table.insert("signing_key", "\"0123456789abcdef0123456789abcdef\"".into());
+    }
+    if path != "module.jwt" {
+        return;
+    }
+    let table = text.entry(("module.toml", path.to_owned())).or_default();
+    let (algorithms, source, value) = match key.name {
+        "public_key_file" => ("[\"ES256\"]", "public_key_file", key_file("one.pem")),
+        "jwks_file" => ("[\"ES256\"]", "jwks_file", key_file("one.json")),
+        "jwks_url" | "keys_refresh" => ("[\"ES256\"]", "jwks_url", "\"http://127.0.0.1:1/keys\"".to_owned()),
+        _ => ("[\"HS512\"]", "secret", format!("\"{}\"", "0123456789abcdef".repeat(4))),
+    };
+    if key.name != "algorithms" {
+        table.insert("algorithms", algorithms.into());
+    }
+    table.insert(source, value);
+}
+
 /// What must be there for a key to have an effect.
 fn ground(text: &mut Text, path: &str, key: &Key) {
+    ground_tokens(text, path, key);
     const TCP_ONLY: [&str; 5] =
         ["frontend_addr", "proxy_protocol_from", "proxy_protocol_to", "keepalive", "user_timeout"];
     if path == "module.base" && TCP_ONLY.contains(&key.name) {

@@ -85,7 +85,7 @@ fn what_refuses_a_request_is_named_with_its_status() {
     let somebody = |question| from(question, "203.0.113.9");
     tells(&from(first(""), "192.0.2.7"), &["192.0.2.7 is on black_list", "verdict    403 black_listed"]);
     tells(&from(first(""), "198.51.100.7"), &["on white_list", "verdict    forwarded to first"]);
-    tells(&somebody(first("")), &["the query has no app_id", "verdict    401 tenant_missing"]);
+    tells(&somebody(first("")), &["neither a signature nor an app_id in the query", "verdict    401 tenant_missing"]);
     tells(&somebody(first("?app_id=no")), &["no tenant no", "verdict    401 tenant_unknown"]);
     tells(&somebody(first("?app_id=shop&sign=wrong")), &["is not its secret", "verdict    401 tenant_sign"]);
     tells(&question("GET", "/other"), &["not below it", "verdict    404 no_route"]);

@@ -11,6 +11,7 @@ mod limits;
 mod reference;
 mod routing;
 mod shaping;
+mod tenants;
 mod texts;
 
 use std::collections::BTreeMap;

@@ -25,6 +25,7 @@ mod service;
 mod split;
 mod tcp;
 mod tenants;
+mod tokens;
 mod trace;
 mod validation;
 
@@ -124,6 +125,7 @@ pub(super) fn compile(pages: &Pages, host_name: &str, filters: &Registry, faults
     let process = Process { listens, admin, store, zone, logs, ..process };
     let mut snapshot = Snapshot::new(http, modules.routes, modules.services.into(), tenants);
     snapshot.calendar = calendar;
+    snapshot.issuer = tokens::issuer(&mut Desk::at(base, "oauth", faults), snapshot.http.merge_slashes);
     (snapshot, process)
 }
 

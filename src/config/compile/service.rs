@@ -6,7 +6,7 @@ use super::lists::{self, Files};
 use super::rules::{self, Rules};
 use super::{
     Desk, EndpointIds, Page, Pages, address, balance, cors, default_answer, filters, headers, http, limits, split, tcp,
-    validation,
+    tokens, validation,
 };
 use crate::config::section::Section;
 use crate::config::source::Faults;
@@ -127,6 +127,7 @@ fn service(world: &World<'_>, module: &Section, ids: &mut EndpointIds, faults: &
     Service {
         name: base.text("name").into(),
         access,
+        jwt: tokens::jwt(world.page, module.one("jwt"), is_tcp, faults),
         limits,
         body_bytes_max: base.int("body_bytes_max").unsigned_abs(),
         read_body_bytes_max: base.int("read_body_bytes_max").unsigned_abs(),

@@ -6,11 +6,15 @@ use std::sync::Arc;
 use super::{Desk, Page, rules, service};
 use crate::config::source::Faults;
 use crate::wall::quota::{DayCount, Quota};
+use crate::wall::signing::Signing;
 use crate::wall::tenants::{Tenant, Tenants};
 
 /// Secrets that everybody can read: those of GateKeeper's shipped files and the sample of ours.
 const PUBLISHED_SECRETS: &[&str] =
     &["62fda0f2212eaffd90dbf04136768c5f", "f851a26357dd0dc1da58f21a172288be", "change-me-8d1f0c35"];
+
+/// A shorter key of signatures is warned of.
+const SECRET_BYTES_SENSIBLE: usize = 16;
 
 pub(super) fn compile(page: &Page, merge_slashes: bool, faults: &mut Faults) -> Tenants {
     let sections = page.root.many("authirized_apps");
@@ -27,9 +31,10 @@ pub(super) fn compile(page: &Page, merge_slashes: bool, faults: &mut Faults) -> 
         }
         tenants.push(tenant(&mut desk, merge_slashes));
     }
-    if let Some(section) = sections.first() {
-        let message = "sign = secret: a tenant sends its secret itself, in the URL";
-        faults.warn(&page.source, section.at("secret"), message, "use tenants over trusted networks only");
+    if let Some(section) = sections.iter().find(|section| section.text("sign_method") == "secret") {
+        let message = "sign = secret: a tenant sends its secret itself, in the URL, where logs and proxies see it";
+        let help = "sign_method = \"hmac-sha256\" signs each request instead; or keep to trusted networks";
+        faults.warn(&page.source, section.at("secret"), message, help);
     }
     Tenants::new(tenants)
 }
@@ -53,12 +58,33 @@ fn tenant(desk: &mut Desk<'_>, merge_slashes: bool) -> Tenant {
         app_id: app_id.into(),
         name: section.text("name").into(),
         secret: section.raw("secret").into(),
+        signing: signing(desk),
         allowed: allowed.into(),
         white: desk.addresses("white_ips"),
         rate: service::rate(section.int_u32("qps")),
         quota: quota(section.int("total_query_daily")),
+        usage_told: section.flag("usage_headers"),
         group_id: section.int("group_id").unsigned_abs(),
     }
+}
+
+/// How it signs, where it does.
+fn signing(desk: &mut Desk<'_>) -> Option<Signing> {
+    let section = desk.section;
+    if section.text("sign_method") != "hmac-sha256" {
+        return None;
+    }
+    let app_id = section.text("app_id");
+    if app_id.contains(|letter: char| letter == ',' || letter.is_whitespace()) {
+        let message = format!("the app_id `{app_id}` cannot stand in a signature");
+        desk.error("app_id", message, "a tenant that signs has neither comma nor blank in its app_id");
+    }
+    let secret = section.raw("secret");
+    if secret.len() < SECRET_BYTES_SENSIBLE {
+        let message = format!("the secret of `{app_id}` is short: it can be guessed from one signed request");
+        desk.warn("secret", message, "write 32 random letters and digits or more");
+    }
+    Some(Signing::new(secret.as_bytes(), u64::from(section.int_u32("sign_window"))))
 }
 
 /// A count of its own until control has found the one of the configuration before.

@@ -107,9 +107,9 @@ pub(super) struct Onward<'o> {
     pub(super) service: &'o Service,
     pub(super) peer: &'o Peer,
     pub(super) target: &'o Target,
-    pub(super) edits: &'o [u8],
     pub(super) host: &'o [u8],
     pub(super) tenant: Option<&'o Tenant>,
+    pub(super) edits: &'o [u8],
 }
 
 impl Onward<'_> {

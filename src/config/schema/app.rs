@@ -1,6 +1,6 @@
 //! app.toml: the tenants.
 
-use super::{Key, Kind, Preset, Table, Zero, commas, int, text};
+use super::{Key, Kind, Preset, Table, Zero, commas, flag, int, text, word};
 
 pub(super) const FILE: Table = Table::one(
     "app.toml",
@@ -24,10 +24,29 @@ const APP: &[Key] = &[
         "secret",
         Kind::Text,
         Preset::Required,
-        "What `sign` must be. GateKeeper's scheme sends the secret itself, in the URL: use it over trusted networks \
-         only, and change the secret when a log or a proxy has seen it.",
+        "What `sign` must be, or the key of `sign_method`. GateKeeper's scheme sends the secret itself, in the URL: use \
+         it over trusted networks only, and change the secret when a log or a proxy has seen it.",
     )
     .example("change-me-8d1f0c35"),
+    word(
+        "sign_method",
+        &["secret", "hmac-sha256"],
+        "secret",
+        "How the tenant proves who it is. `secret` is GateKeeper's: `sign` is the secret. With `hmac-sha256` the secret \
+         never leaves the tenant: each request is signed with it, which covers method, path, query and body, holds for a \
+         short while and counts once. docs/tenants.md says how to sign.",
+    )
+    .ours(),
+    int(
+        "sign_window",
+        1,
+        3_600,
+        300,
+        "With `hmac-sha256`: how far the timestamp of a signed request may be from the gateway's clock, either way. Its \
+         nonce is remembered for as long.",
+    )
+    .unit("s")
+    .ours(),
     text("method", "any", "GateKeeper's unused list of methods.").ignored(UNUSED),
     int("timeout", i64::MIN, i64::MAX, 0, "GateKeeper's unused timeout.").ignored(UNUSED),
     commas(
@@ -58,6 +77,13 @@ const APP: &[Key] = &[
     )
     .unit("per second")
     .zero(Zero::Means("off")),
+    flag(
+        "usage_headers",
+        false,
+        "Answers to the tenant say what is left of its day: `X-Quota-Limit`, `X-Quota-Remaining` and `X-Quota-Reset`, the \
+         seconds until the day ends; and `X-Rate-Limit`, its `qps`.",
+    )
+    .ours(),
     int(
         "group_id",
         0,

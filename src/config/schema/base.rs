@@ -1,6 +1,6 @@
 //! base.toml: the process, the listener and what holds for every service.
 
-use super::{Key, Status, Table, Zero, commas, flag, int, list, logs, text, trace, word};
+use super::{Key, Status, Table, Zero, commas, flag, int, list, logs, text, tokens, trace, word};
 use crate::limits::{
     FIELDS_CEILING, LARGE_BUFFER_BYTES, RATE_SLOTS, RATE_SLOTS_CEILING, RATE_SLOTS_MIN, URI_BYTES_MAX,
 };
@@ -32,6 +32,7 @@ pub(super) const FILE: Table = Table::one(
     logs::CHECKLOG,
     logs::STATLOG,
     trace::TABLE,
+    tokens::OAUTH,
 ]);
 
 const REQUEST_ID: &[Key] = &[

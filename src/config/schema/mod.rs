@@ -13,6 +13,7 @@ mod module;
 mod other;
 mod routing;
 mod shaping;
+mod tokens;
 mod trace;
 
 /// What a key holds.

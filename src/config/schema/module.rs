@@ -1,7 +1,7 @@
 //! module.toml: the services.
 
 use super::routing::{MATCH_RULE, SPLIT};
-use super::{Key, Kind, Preset, Status, Table, Zero, commas, flag, int, list, shaping, text, word};
+use super::{Key, Kind, Preset, Status, Table, Zero, commas, flag, int, list, shaping, text, tokens, word};
 use crate::limits::READ_BODY_BYTES_CEILING;
 
 const DAY_MS: i64 = 86_400_000;
@@ -44,6 +44,7 @@ pub(super) const FILE: Table = Table::one(
     shaping::CORS,
     shaping::VALIDATION,
     shaping::DEFAULT_ANSWER,
+    tokens::JWT,
     Table::one(
         "limit",
         LIMIT,

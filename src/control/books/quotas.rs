@@ -66,10 +66,12 @@ mod tests {
             app_id: "shop".into(),
             name: "".into(),
             secret: "".into(),
+            signing: None,
             allowed: [].into(),
             white: AddressSet::new(Vec::new()),
             rate: None,
             quota: Some(Quota { daily_max: 1_000, count: Arc::new(DayCount::default()) }),
+            usage_told: false,
             group_id: 0,
         }]
     }

@@ -30,7 +30,8 @@ fn key() -> Key {
 fn epoch() -> Epoch {
     let check = Check { method: CheckMethod::Tcp, interval_ms: 1, timeout_ms: 1, rise: 1, fall: 1 };
     let snapshot = house::snapshot(vec![(Address::Unix("/nowhere".into()), check)]);
-    let health = Health { endpoints: [EndpointHealth { verdict: Verdict::Up, addresses: [].into() }].into() };
+    let health =
+        Health { endpoints: [EndpointHealth { verdict: Verdict::Up, up_since: None, addresses: [].into() }].into() };
     let rows = RowIds { services: [ROW].into(), endpoints: [RowId::NONE].into(), tenants: [].into() };
     Epoch { id: EpochId(1), snapshot: Arc::new(snapshot), health: Arc::new(health), rows: Arc::new(rows) }
 }

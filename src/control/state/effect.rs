@@ -15,6 +15,7 @@ use crate::control::systemd::Notice;
 use crate::control::upgrade::Said;
 use crate::ids::{ListenerId, WorkerId};
 use crate::wall::epoch::Epoch;
+use crate::wall::keys::Kept;
 use crate::wall::link::Order;
 use crate::wall::listen::Entrance;
 
@@ -47,6 +48,8 @@ pub(crate) enum Effect {
     Show(Watcher, Box<View>),
     /// Account for this from now on.
     Account(Subject),
+    /// Keep these key sets up to date, and no others.
+    KeepKeys(Vec<Kept>),
     /// Hold these sockets of a listener.
     Hold(ListenerId, Vec<TcpListener>),
     /// Give a worker a handle on a socket that is held.

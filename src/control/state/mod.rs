@@ -119,7 +119,7 @@ impl State {
         roll.take_up(&snapshot, EpochId(1), &mut duties);
         let mut rows = RowBook::default();
         let row_ids = rows.assign(&snapshot);
-        let publisher = Publisher::open(snapshot, roll.publish(EpochId(1)), row_ids, now, pace.health_gap);
+        let publisher = Publisher::open(snapshot, roll.publish(EpochId(1), now), row_ids, now, pace.health_gap);
         let mut state = Self {
             pace,
             sources: Vec::new(),
@@ -156,6 +156,7 @@ impl State {
         state.out.push(Effect::UseLogs(Box::new(state.process.logs.clone())));
         state.out.push(Effect::UseServers(state.process.dns_servers.clone()));
         state.out.append(&mut duties);
+        state.keep_keys();
         state.watch(files);
         let effects = mem::take(&mut state.out);
         (state, effects)
@@ -250,7 +251,7 @@ impl State {
             self.ask(now, Asker::Quiet);
         }
         if self.publisher.due().is_some_and(|due| now >= due) {
-            let health = self.roll.publish(self.publisher.next_id());
+            let health = self.roll.publish(self.publisher.next_id(), now);
             let replaced = self.publisher.publish_health(health, now);
             self.chart();
             self.out.push(Effect::Free(replaced));
@@ -454,12 +455,13 @@ impl State {
     fn put_in_force(&mut self, now: Instant, loaded: Loaded, opened: Opened) {
         let Loaded { mut snapshot, process, warnings, files, fingerprint } = loaded;
         snapshot.tenants.go_on_counting(&self.publisher.current().snapshot.tenants);
+        snapshot.go_on_with_keys(&self.publisher.current().snapshot);
         self.fingerprint = fingerprint;
         self.say_faults(&warnings);
         self.take_up_process(now, process);
         let first = self.publisher.next_id();
         self.roll.take_up(&snapshot, first, &mut self.out);
-        let health = self.roll.publish(first);
+        let health = self.roll.publish(first, now);
         let row_ids = self.rows.assign(&snapshot);
         let replaced = self.publisher.publish(snapshot, health, row_ids, now);
         self.chart();
@@ -468,7 +470,13 @@ impl State {
         self.admin.replace(self.process.admin.as_ref(), opened.admin, &mut self.out);
         self.doors.replace(&self.process.listens, opened.groups, epoch, &self.workers, &mut self.out);
         self.out.push(Effect::Account(self.subject()));
+        self.keep_keys();
         self.watch(files);
+    }
+
+    fn keep_keys(&mut self) {
+        let sets = self.publisher.current().snapshot.key_sets().cloned().collect();
+        self.out.push(Effect::KeepKeys(sets));
     }
 
     fn take_up_process(&mut self, now: Instant, mut process: Process) {

@@ -8,6 +8,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::tally::Tally;
 use super::{Effect, Level};
@@ -55,6 +56,8 @@ pub(super) struct Place {
     members: Vec<Member>,
     /// The epoch that published the present state; `None` while that waits for publication.
     told_in: Option<EpochId>,
+    /// Since when workers have been told that it is up; `None` while it is not.
+    up_since: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -67,7 +70,7 @@ struct Member {
 impl Place {
     /// A place nothing is known of.
     pub(super) fn new(key: Arc<Key>) -> Self {
-        Self { key, looked_up: false, members: Vec::new(), told_in: None }
+        Self { key, looked_up: false, members: Vec::new(), told_in: None, up_since: None }
     }
 
     /// What makes it this place.
@@ -144,8 +147,9 @@ impl Place {
     }
 
     /// Workers learn the present state with this epoch.
-    pub(super) fn told(&mut self, epoch: EpochId) {
+    pub(super) fn told(&mut self, epoch: EpochId, now: Instant) {
         self.told_in = Some(epoch);
+        self.up_since = (self.verdict() == Verdict::Up).then(|| self.up_since.unwrap_or(now));
     }
 
     /// As good as its best member; a name without any is down once it has been looked up.
@@ -167,7 +171,7 @@ impl Place {
             Spot::Socket(address) => Some(address),
             Spot::Unix(_) => None,
         });
-        EndpointHealth { verdict, addresses: addresses.collect() }
+        EndpointHealth { verdict, up_since: self.up_since, addresses: addresses.collect() }
     }
 }
 

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::place::{Key, Place};
 use super::{CheckerId, Effect, Level, Target};
@@ -173,10 +174,10 @@ impl Roll {
     }
 
     /// The table of the newest snapshot, to be published as `epoch`.
-    pub(super) fn publish(&mut self, epoch: EpochId) -> Health {
+    pub(super) fn publish(&mut self, epoch: EpochId, now: Instant) -> Health {
         for id in self.changed.drain(..) {
             if let Some(place) = self.places.get_mut(&id) {
-                place.told(epoch);
+                place.told(epoch, now);
             }
         }
         let table = self.tables.back().map(|(_, table)| &**table).unwrap_or_default();

@@ -53,6 +53,7 @@ fn service(number: usize, address: Address, check: Check) -> Service {
     Service {
         name: format!("service{number}").into(),
         access: Access::default(),
+        jwt: None,
         limits: None,
         body_bytes_max: 0,
         read_body_bytes_max: 0,

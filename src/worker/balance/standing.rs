@@ -28,7 +28,7 @@ pub struct Standing {
     /// The level that failures left, at the time below.
     trust: Cell<u32>,
     trust_us: Cell<u64>,
-    /// Since when it is back; 0 where that does not matter.
+    /// Since when it is back; 0 where that does not matter any more.
     back_us: Cell<u64>,
     /// How long an answer takes, at the time below; 0 is not known.
     latency: Cell<f64>,
@@ -85,9 +85,9 @@ impl Standing {
         RAMP_FROM + grown(FULL - RAMP_FROM, since_us, slow_start_ms, now_us)
     }
 
-    /// It takes traffic again, after it took none.
-    pub fn is_back(&self, now_us: u64) {
-        self.back_us.set(now_us.max(1));
+    /// It has taken traffic since then, after it took none.
+    pub fn is_back(&self, since_us: u64) {
+        self.back_us.set(since_us.max(1));
     }
 
     /// An attempt went well.

@@ -8,6 +8,7 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::Instant;
 
 use super::pool::{Bounds, Pool};
 use super::shelf::Shelf;
@@ -46,7 +47,9 @@ pub struct Core {
     pub meter: Meter,
     /// What all cores have in hand.
     pub loads: &'static Loads,
-    /// Its time.
+    /// From when its clock counts.
+    pub origin: Instant,
+    /// What its clock says.
     pub now_us: u64,
 }
 
@@ -150,9 +153,10 @@ impl Replica {
         let pools: Box<[Rc<Pool>]> = pools.collect();
         let seed = core.now_us << 10 ^ core.number as u64;
         let balancer = Balancer::new(&upstream.balance, &weights, core.number, seed);
-        for (index, endpoint) in upstream.endpoints.iter().enumerate() {
-            if states[index].verdict == Verdict::Up && before.is_some_and(|before| before.missed(&endpoint.address)) {
-                balancer.is_back(&pools[index].standing, core.now_us);
+        for (pool, state) in pools.iter().zip(&states) {
+            if let Some(since) = state.up_since {
+                let since_us = since.saturating_duration_since(core.origin).as_micros();
+                balancer.is_back(&pool.standing, u64::try_from(since_us).unwrap_or(u64::MAX));
             }
         }
         Rc::new(Self {
@@ -165,17 +169,9 @@ impl Replica {
         })
     }
 
-    fn position(&self, address: &Address) -> Option<usize> {
-        self.upstream.endpoints.iter().position(|endpoint| endpoint.address == *address)
-    }
-
     fn pool_of(&self, address: &Address) -> Option<&Rc<Pool>> {
-        self.pools.get(self.position(address)?)
-    }
-
-    /// Whether others took traffic that this one did not take.
-    fn missed(&self, address: &Address) -> bool {
-        self.any_up && !self.position(address).is_some_and(|index| self.takes_traffic(index))
+        let index = self.upstream.endpoints.iter().position(|endpoint| endpoint.address == *address)?;
+        self.pools.get(index)
     }
 
     /// The endpoint for a request, of those that may take it and were not tried for it. `key` is what

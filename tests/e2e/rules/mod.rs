@@ -6,4 +6,6 @@ mod precedence;
 mod rates;
 mod rewrites;
 mod routes;
+mod signatures;
 mod tenants;
+mod tokens;

@@ -238,3 +238,27 @@ fn a_form_is_asked_for_once() {
     let answer = client.answer();
     assert_eq!((answer.status(), answer.interim.len()), (200, 0), "{answer:?}");
 }
+
+#[test]
+fn a_tenant_is_told_what_it_has_left_where_it_wants_to_know() {
+    let origin = Origin::ok();
+    let app = || App::new("shop", SECRET).set("total_query_daily", 3).set("qps", 50);
+    let told = app().set("app_id", "told").set("usage_headers", true);
+    let service = Service::at("/svc", &[&origin]).access("open", 1);
+    let gateway = Gateway::start(&Conf::new().service(service).app(app()).app(told));
+    let mut client = gateway.connect();
+    let mut left = |app_id: &str| {
+        let answer = client.get(&format!("/svc/a?app_id={app_id}&sign={SECRET}"));
+        let field = |name: &str| answer.head.field(name).unwrap_or_default().to_owned();
+        if answer.head.field("x-quota-reset").is_some() {
+            let reset: u64 = field("x-quota-reset").parse().expect("seconds");
+            assert!((1..=25 * 3_600).contains(&reset), "{reset}");
+        }
+        (answer.status(), field("x-quota-limit"), field("x-quota-remaining"), field("x-rate-limit"))
+    };
+    let told = |status: u16, left: &str| (status, "3".to_owned(), left.to_owned(), "50".to_owned());
+    for (status, remaining) in [(200, "2"), (200, "1"), (200, "0"), (429, "0")] {
+        assert_eq!(left("told"), told(status, remaining));
+    }
+    assert_eq!(left("shop"), (200, String::new(), String::new(), String::new()));
+}

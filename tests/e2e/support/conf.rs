@@ -246,6 +246,7 @@ pub(crate) struct Conf {
     admin: Table,
     store: Table,
     trace: Table,
+    oauth: Table,
     request_id: Table,
     logs: BTreeMap<&'static str, Table>,
     services: Vec<Service>,
@@ -264,6 +265,7 @@ impl Conf {
             admin: Table::new(),
             store: Table::new(),
             trace: Table::new(),
+            oauth: Table::new(),
             request_id: Table::new(),
             logs: BTreeMap::new(),
             services: Vec::new(),
@@ -314,6 +316,12 @@ impl Conf {
     /// A key of base.toml's `[store]`.
     pub(crate) fn store(mut self, key: &'static str, value: impl Toml) -> Self {
         self.store.insert(key, value.toml());
+        self
+    }
+
+    /// A key of base.toml's `[oauth]`.
+    pub(crate) fn oauth(mut self, key: &'static str, value: impl Toml) -> Self {
+        self.oauth.insert(key, value.toml());
         self
     }
 
@@ -386,6 +394,7 @@ impl Conf {
         write_table(&mut base, "[admin]", &self.admin);
         write_table(&mut base, "[store]", &self.store);
         write_table(&mut base, "[trace]", &self.trace);
+        write_table(&mut base, "[oauth]", &self.oauth);
         write_table(&mut base, "[request_id]", &self.request_id);
         for (name, table) in &self.logs {
             write_table(&mut base, &format!("[{name}]"), table);

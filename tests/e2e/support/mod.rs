@@ -8,6 +8,7 @@ pub(crate) mod conf;
 pub(crate) mod gateway;
 pub(crate) mod message;
 pub(crate) mod origin;
+pub(crate) mod sign;
 pub(crate) mod wire;
 
 use std::time::{Duration, Instant};

@@ -4,6 +4,7 @@ mod account;
 mod fails;
 mod live;
 mod manager;
+mod nonces;
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};

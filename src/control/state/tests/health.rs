@@ -21,6 +21,23 @@ fn the_first_flip_goes_out_at_once_and_the_rest_together() {
 }
 
 #[test]
+fn an_endpoint_is_up_since_workers_were_told_whatever_becomes_of_others() {
+    let mut desk = Desk::open(&["10.0.0.1:80", "10.0.0.2:80"]);
+    desk.probe(1, true);
+    let first = desk.now;
+    assert_eq!((desk.health(0).up_since, desk.health(1).up_since), (Some(first), None));
+    desk.pass(ms(1_000));
+    desk.probe(2, true);
+    assert_eq!(desk.health(0).up_since, Some(first));
+    desk.pass(ms(1_000));
+    desk.probe(1, false);
+    assert_eq!(desk.health(0).up_since, None);
+    desk.pass(ms(1_000));
+    desk.probe(1, true);
+    assert_eq!(desk.health(0).up_since, Some(first + ms(3_000)));
+}
+
+#[test]
 fn a_health_epoch_has_the_same_snapshot() {
     let mut desk = Desk::open(&["10.0.0.1:80"]);
     let before = Arc::clone(&desk.state.publisher.current().snapshot);

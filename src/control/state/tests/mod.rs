@@ -178,7 +178,7 @@ fn word(effect: &Effect) -> Option<String> {
         Effect::OpenAdmin(_) => "open admin".to_owned(),
         Effect::CloseAdmin => "close admin".to_owned(),
         Effect::AskForToken(token) => format!("ask for {token:?}"),
-        Effect::Account(_) | Effect::Show(..) => return None,
+        Effect::Account(_) | Effect::KeepKeys(_) | Effect::Show(..) => return None,
         Effect::Close(listener) => format!("close {listener}"),
         Effect::Load { in_force } => format!("load unless {in_force}"),
         Effect::Check(added) => {

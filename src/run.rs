@@ -111,8 +111,7 @@ pub fn run(options: &cli::Run, inherited: Inherited, filters: Registry) -> Resul
     };
     let outcome = control::run(office).map_err(|error| error.to_string());
     journal.finish(Duration::from_millis(JOURNAL_END_MS + TRACE_FLUSH_MS + TRACE_FLUSH_GRACE_MS));
-    let outcome = outcome?;
-    Ok(if outcome.clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if outcome?.clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Every listener that the files want: those given, and the rest opened.

@@ -14,6 +14,7 @@ use crate::config::check;
 use crate::config::explain::{self, Question};
 use crate::config::said::Said;
 use crate::control::desk;
+use crate::filter::Registry;
 use crate::limits::WORKERS_MAX;
 
 const EXAMPLES: &str = "\
@@ -192,11 +193,11 @@ fn upgrade(pid: Option<u32>, pid_file: Option<&Path>, cores: Option<usize>) -> S
 impl Cli {
     /// What to do. `check`, `explain` and `upgrade` do their work here: reading files, asking a running gateway.
     #[must_use]
-    pub fn task(self) -> Task {
+    pub fn task(self, filters: &Registry) -> Task {
         match self.command {
-            Some(Command::Check { file }) => Task::Say(check::check(&file)),
+            Some(Command::Check { file }) => Task::Say(check::check(&file, filters)),
             Some(Command::Explain { file, method, url, from, headers }) => {
-                Task::Say(explain::explain(&file, &Question { method, url, from, headers }))
+                Task::Say(explain::explain_with(&file, filters, &Question { method, url, from, headers }))
             }
             Some(Command::Upgrade { pid, pid_file, cores }) => Task::Say(upgrade(pid, pid_file.as_deref(), cores)),
             None => Task::Run(Run {
@@ -220,7 +221,7 @@ mod tests {
     }
 
     fn run(words: &[&str]) -> Run {
-        match parse(words).expect("a command line").task() {
+        match parse(words).expect("a command line").task(&Registry::default()) {
             Task::Run(run) => run,
             Task::Say(said) => panic!("{said:?}"),
         }
@@ -285,11 +286,14 @@ mod tests {
 
     #[test]
     fn an_upgrade_of_nobody_is_told_with_exit_code_1() {
-        let Task::Say(said) = parse(&["upgrade", "--pid", "1"]).expect("a command line").task() else {
+        let Task::Say(said) = parse(&["upgrade", "--pid", "1"]).expect("a command line").task(&Registry::default())
+        else {
             panic!("upgrade only answers")
         };
         assert_eq!((said.code, said.err.contains("process 1 is not a gateway")), (1, true), "{}", said.err);
-        let Task::Say(said) = parse(&["upgrade", "--pid-file", "/nowhere"]).expect("a command line").task() else {
+        let Task::Say(said) =
+            parse(&["upgrade", "--pid-file", "/nowhere"]).expect("a command line").task(&Registry::default())
+        else {
             panic!("upgrade only answers")
         };
         assert_eq!((said.code, said.err.contains("/nowhere")), (1, true), "{}", said.err);
@@ -297,7 +301,9 @@ mod tests {
 
     #[test]
     fn a_file_that_is_not_there_is_told_with_exit_code_1() {
-        let Task::Say(said) = parse(&["check", "/nowhere/module.toml"]).expect("a command line").task() else {
+        let Task::Say(said) =
+            parse(&["check", "/nowhere/module.toml"]).expect("a command line").task(&Registry::default())
+        else {
             panic!("check only answers")
         };
         assert_eq!(said.code, 1);

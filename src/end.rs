@@ -182,6 +182,14 @@ ends! {
     ServiceConnections = "service_connections", 0, 0, Gateway, No, "too many connections to the service";
     /// The table of rate limits has no free place for another key.
     RateTableFull = "rate_table_full", 503, 503, Gateway, No, "rate limit table full";
+    /// A filter of the service refuses. The status and the text are the filter's.
+    FilterRefused = "filter_refused", 403, 403, Gateway, No, "refused by a filter";
+    /// The answer is longer than a filter that wants it whole may read.
+    FilterTooLarge = "filter_too_large", 502, 502, Gateway, No, "answer too large to be filtered";
+    /// A filter wants an answer whole that is a part, or in a coding that cannot be undone.
+    Unfilterable = "unfilterable", 502, 502, Gateway, No, "answer cannot be filtered";
+    /// This core holds as many bytes of answers for filters as it may.
+    FilterBusy = "filter_busy", 503, 503, Gateway, No, "too many answers to be filtered at once";
     /// No endpoint is up.
     NoEndpoint = "no_endpoint", 503, 407, Gateway, No, "no endpoint available";
     /// The service's breaker is open, or that of every endpoint that is up.

@@ -5,7 +5,7 @@
 
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
-use gatekeeper::control::upgrade::{Inherited, VARIABLE};
+use crate::control::upgrade::{Inherited, VARIABLE};
 use rustix::io::{FdFlags, fcntl_setfd};
 
 /// Standard input, output and error come before it.
@@ -27,7 +27,7 @@ fn own(at: RawFd) -> Option<OwnedFd> {
     }
     #[expect(unsafe_code, reason = "an inherited descriptor is a number, and nothing else says that it is ours")]
     // SAFETY: the descriptor is open, as was just seen. Nothing in this process owns it: this runs as the first
-    // statement of main, before the program has opened anything, and each number comes here once.
+    // thing that the program does, before it has opened anything, and each number comes here once.
     let descriptor = unsafe { OwnedFd::from_raw_fd(at) };
     let _ = fcntl_setfd(&descriptor, FdFlags::CLOEXEC);
     Some(descriptor)

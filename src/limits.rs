@@ -29,6 +29,8 @@ pub const LARGE_BUFFERS_MAX: usize = 96;
 pub const HUGE_BUFFERS_MAX: usize = 24;
 /// Bytes of one core's request heads that came in pieces and outgrew a small buffer, until their exchanges end.
 pub const LONG_HEADS_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Bytes of one core's answers that are read whole for filters, until they are sent.
+pub const FILTERED_BODIES_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Engines that run nothing a core keeps for reuse, some 3 KiB each.
 pub const ENGINES_KEPT: usize = 1_024;
 /// Accounts of exchanges a core keeps room for, some 200 bytes each.

@@ -1,25 +1,12 @@
-//! The program: arguments, run, one error printed.
+//! The program: the gateway without filters of anybody's own.
 
-use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
-use gatekeeper::cli::{Cli, Task};
-use gatekeeper::run;
-
-mod inherited;
+use gatekeeper::Gateway;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let inherited = inherited::take();
-    match Cli::parse().task() {
-        Task::Say(said) => said.print(),
-        Task::Run(options) => run::run(&options, inherited).unwrap_or_else(|message| {
-            // Standard error may be closed; the exit code says the same.
-            let _ = writeln!(std::io::stderr(), "gatekeeper: {message}");
-            ExitCode::FAILURE
-        }),
-    }
+    Gateway::new().main()
 }

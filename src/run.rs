@@ -21,6 +21,7 @@ use crate::control::journal::{Journal, Notes};
 use crate::control::systemd::Systemd;
 use crate::control::upgrade::{Inherited, Line, Succession};
 use crate::control::{self, Life, Office, privileges};
+use crate::filter::Registry;
 use crate::ids::WorkerId;
 use crate::limits::{
     CLIENT_DESCRIPTORS_QUARTERS, DESCRIPTORS_ASSUMED, JOURNAL_END_MS, TRACE_FLUSH_GRACE_MS, TRACE_FLUSH_MS,
@@ -42,12 +43,13 @@ use crate::worker::thread::{self, Post};
 ///
 /// # Errors
 /// What kept the gateway from starting, in words for its user.
-pub fn run(options: &cli::Run, inherited: Inherited) -> Result<ExitCode, String> {
+pub fn run(options: &cli::Run, inherited: Inherited, filters: Registry) -> Result<ExitCode, String> {
     let notes = Notes::install();
     refuse_huge_pages();
     // Before anybody can change the working directory or replace the file.
     let succession = succession(options);
-    let loaded = config::load(&options.file).map_err(|faults| describe(&faults))?;
+    let loaded =
+        config::load_with(&options.file, &config::host_name(), &filters).map_err(|faults| describe(&faults))?;
     notes.follow(&loaded.process.logs);
     say_warnings(&loaded.warnings);
     let descriptors = raise_descriptor_limit();
@@ -88,7 +90,7 @@ pub fn run(options: &cli::Run, inherited: Inherited) -> Result<ExitCode, String>
     let links = links.map_err(|error| format!("cannot start a worker: {error}"))?;
     let office = Office {
         file: options.file.clone(),
-        load: Box::new(config::load_if_changed),
+        load: Box::new(move |file, in_force| config::load_if_changed_with(file, in_force, &filters)),
         loaded,
         listening,
         links,
@@ -109,8 +111,7 @@ pub fn run(options: &cli::Run, inherited: Inherited) -> Result<ExitCode, String>
     };
     let outcome = control::run(office).map_err(|error| error.to_string());
     journal.finish(Duration::from_millis(JOURNAL_END_MS + TRACE_FLUSH_MS + TRACE_FLUSH_GRACE_MS));
-    let outcome = outcome?;
-    Ok(if outcome.clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if outcome?.clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Every listener that the files want: those given, and the rest opened.

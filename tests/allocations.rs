@@ -1,5 +1,6 @@
 //! A request on an established connection with a pooled upstream allocates nothing on its core, whether it is traced or
-//! not, by whichever rule its endpoint is chosen, and whatever its service has against endpoints that fail.
+//! not, whether filters look at its heads or not, by whichever rule its endpoint is chosen, and whatever its service has
+//! against endpoints that fail.
 //!
 //! In scope: counting the allocations of worker threads in a gateway that runs in this process. Out of scope:
 //! control and the test's own threads, which allocate as they like.
@@ -8,13 +9,16 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use gatekeeper::Gateway;
 use gatekeeper::cli;
 use gatekeeper::control::upgrade::Inherited;
+use gatekeeper::filter::{HttpFilter, Request, Response, Verdict};
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
@@ -111,6 +115,23 @@ fn connect(port: u16) -> TcpStream {
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     stream.set_nodelay(true).unwrap();
     stream
+}
+
+/// Changes the heads of requests and answers.
+struct Heads;
+
+impl HttpFilter for Heads {
+    fn on_request(&self, request: &mut Request<'_>) -> Verdict {
+        let from = if request.client().is_loopback() { "near" } else { "far" };
+        request.set("x-asked", from)?;
+        Ok(request.remove("accept")?)
+    }
+
+    fn on_response(&self, request: &Request<'_>, response: &mut Response<'_>) -> Verdict {
+        assert_eq!(request.path(), b"/filtered/a");
+        let status = if response.status() == 200 { "well" } else { "else" };
+        Ok(response.add("x-answered", status)?)
+    }
 }
 
 /// A service whose endpoint is chosen by this rule, with all that belongs to it.
@@ -218,6 +239,16 @@ fn a_steady_request_allocates_nothing() {
         [[module.limit]]
         by = "endpoint"
         rate = 1000000
+        [[module]]
+        [module.base]
+        name = "filtered"
+        [[module.match_rule]]
+        rule = "/filtered"
+        [module.load_balance]
+        check_interval = 600000
+        ip_list = "127.0.0.1:{origin}"
+        [[module.filter]]
+        name = "heads"
         "#
     );
     let rules =
@@ -232,7 +263,8 @@ fn a_steady_request_allocates_nothing() {
     std::fs::write(folder.path().join("base.toml"), base).unwrap();
     let file = folder.path().join("module.toml");
     let options = cli::Run { file, cores: Some(1), driver: cli::Driver::Auto, pid_file: None };
-    std::thread::spawn(move || gatekeeper::run::run(&options, Inherited::default()));
+    let filters = Gateway::new().http_filter("heads", |_: BTreeMap<String, String>| Ok(Heads)).into_filters();
+    std::thread::spawn(move || gatekeeper::run::run(&options, Inherited::default(), filters));
 
     let mut client = connect(port);
     let paths = [
@@ -246,6 +278,7 @@ fn a_steady_request_allocates_nothing() {
         "/least_requests",
         "/peak_ewma",
         "/resilient",
+        "/filtered/a",
     ];
     for path in paths.iter().cycle().take(2_000) {
         ask(&mut client, path);

@@ -91,6 +91,12 @@ const fn advice(end: End) -> &'static str {
         End::RateTableFull => {
             "More clients and tenants are below a full bucket at once than the table holds. Raise `rate_keys_max`."
         }
+        End::FilterRefused => "What the service's filters look at is theirs to say; `gatekeeper explain` asks them.",
+        End::FilterTooLarge => "Raise the filter's `body_bytes_max`, or let the service answer with less at once.",
+        End::Unfilterable => "Let the service answer whole, and in gzip, deflate, br or no coding.",
+        End::FilterBusy => {
+            "Many large answers are filtered at once: lower the filters' `body_bytes_max`, or add workers."
+        }
         End::NoEndpoint => "The log says why each endpoint is down; also look at `forbid_list`.",
         End::BreakerOpen => "Come back after `Retry-After`. The log says which breaker opened; look at the service.",
         End::ConcurrencyFull => {
@@ -184,6 +190,20 @@ fn the_page_of_ends_is_up_to_date() {
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(found == ends(), "{} is not up to date: run `UPDATE=1 cargo test --test docs`", path.display());
+}
+
+/// What stands in the blocks of a language on a page.
+fn blocks(page: &str, language: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(root().join(page)).expect("the page");
+    let parts = text.split("\n```").skip(1).step_by(2);
+    parts.filter_map(|part| part.strip_prefix(&format!("{language}\n")).map(str::to_owned)).collect()
+}
+
+#[test]
+fn the_first_filter_of_the_page_is_the_example() {
+    let example = std::fs::read_to_string(root().join("examples/first_filter.rs")).expect("the example");
+    let (_, code) = example.split_once("\n\n").expect("its purpose, and then the code");
+    assert_eq!(blocks("docs/filters.md", "rust"), [code.trim_end()]);
 }
 
 #[test]

@@ -4,12 +4,13 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::said::Said;
-use super::{Fault, Loaded, load};
+use super::{Fault, Loaded, host_name, load_with};
+use crate::filter::Registry;
 
 /// Loads the files and says what was found. Faults go to standard error, the summary to standard output.
 #[must_use]
-pub fn check(module_file: &Path) -> Said {
-    match load(module_file) {
+pub fn check(module_file: &Path, filters: &Registry) -> Said {
+    match load_with(module_file, &host_name(), filters) {
         Ok(loaded) => Said { out: summary(module_file, &loaded), err: listing(&loaded.warnings), code: 0 },
         Err(faults) => Said { out: refusal(module_file, &faults), err: listing(&faults), code: 1 },
     }

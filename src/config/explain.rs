@@ -19,14 +19,16 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use super::said::Said;
-use super::{check, load};
+use super::{check, host_name, load_with};
 use crate::end::End;
+use crate::filter::{Registry, Request};
 use crate::proto::framing::Framed;
 use crate::proto::head::{self, Body, Method, RequestHead};
 use crate::proto::target::canonical;
 use crate::wall::access::{Admission, Decider};
 use crate::wall::attribute::Parts;
 use crate::wall::composition::Taken;
+use crate::wall::filters::narrow;
 use crate::wall::forwarded;
 use crate::wall::limit::Caller;
 use crate::wall::rewrite::RewriteScratch;
@@ -53,7 +55,13 @@ pub struct Question {
 /// Loads the files and tells what would become of the request. Files that do not load are told instead.
 #[must_use]
 pub fn explain(module_file: &Path, question: &Question) -> Said {
-    match load(module_file) {
+    explain_with(module_file, &Registry::default(), question)
+}
+
+/// The same, for a program that has these filters; they are asked too.
+#[must_use]
+pub fn explain_with(module_file: &Path, filters: &Registry, question: &Question) -> Said {
+    match load_with(module_file, &host_name(), filters) {
         Ok(loaded) => {
             let warnings = check::count(loaded.warnings.len(), "warning");
             let err = if loaded.warnings.is_empty() {
@@ -160,6 +168,7 @@ impl<'q> Stages<'q, '_> {
         let (tenant, edits) = self.lists(service, path)?;
         self.rates(service, tenant);
         shape.validation(self.story)?;
+        let filtered = self.filters(service, path, tenant)?;
         self.body(service)?;
         if shape.default_answer(self.story) {
             return Ok(Outcome::Own("the gateway gives the default answer"));
@@ -167,7 +176,7 @@ impl<'q> Stages<'q, '_> {
         let target = self.target(&shape)?;
         let chosen = balance::tell(self.story, service, self.head, path, self.peer.client)?;
         resilience::tell(self.story, self.snapshot, service);
-        self.upstream_head(&shape, chosen, &target, tenant, edits);
+        self.upstream_head(&shape, chosen, &target, tenant, [edits, filtered]);
         Ok(Outcome::Forwarded(service.name.to_string()))
     }
 
@@ -230,6 +239,24 @@ impl<'q> Stages<'q, '_> {
         self.story.lines("rates", &told);
     }
 
+    /// Asks the service's filters. What they change in the head that goes on.
+    fn filters(&mut self, service: &Service, path: &[u8], tenant: Option<&Tenant>) -> Result<Vec<u8>, End> {
+        let Some(filters) = &service.filters else { return Ok(Vec::new()) };
+        let names: Vec<_> = filters.http.iter().map(|enabled| &*enabled.name).collect();
+        let mut edits = Vec::new();
+        narrow(self.head.fields, &mut Vec::new(), &mut edits);
+        let of = (&*service.name, tenant.map(|tenant| &*tenant.app_id));
+        let mut request = Request::new(self.head, path, self.peer.client, of, edits);
+        let verdict = filters.request(&mut request);
+        let mut told = vec![names.join(", ")];
+        if let Err((name, refusal)) = &verdict {
+            told.push(format!("{name} refuses: {} {}", refusal.status(), refusal.text()));
+            self.story.status = Some(refusal.status());
+        }
+        self.story.lines("filters", &told);
+        verdict.map(|()| request.into_edits()).map_err(|_| End::FilterRefused)
+    }
+
     fn body(&mut self, service: &Service) -> Result<(), End> {
         let max = service.body_bytes_max;
         if max == 0 || self.head.body == Body::None {
@@ -274,11 +301,12 @@ impl<'q> Stages<'q, '_> {
         node: &str,
         target: &Target,
         tenant: Option<&Tenant>,
-        mut edits: Vec<u8>,
+        [mut edits, filtered]: [Vec<u8>; 2],
     ) {
         let (service, http) = (shape.service, &self.snapshot.http);
         let host = service.host_for(http, self.head.host, node);
         edits.extend(shape.request_edits(&self.peer, &http.request_id));
+        edits.extend(filtered);
         let onward = request::Onward { http, service, peer: &self.peer, target, edits: &edits, host, tenant };
         let lines: Vec<_> =
             onward.write(self.head).lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();

@@ -8,6 +8,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use crate::filter::Registry;
 use crate::wall::listen::Listen;
 use crate::wall::snapshot::Snapshot;
 use compile::{Page, Pages};
@@ -191,7 +192,8 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Reads the module file and, where present, base.toml, app.toml and GateKeeper's other files beside it.
+/// Reads the module file and, where present, base.toml, app.toml and GateKeeper's other files beside it, for a program
+/// without filters.
 ///
 /// # Errors
 /// Every fault of every file, warnings among them.
@@ -204,9 +206,17 @@ pub fn load(module_file: &Path) -> Result<Loaded, Vec<Fault>> {
 /// # Errors
 /// As `load`.
 pub fn load_on(module_file: &Path, host_name: &str) -> Result<Loaded, Vec<Fault>> {
+    load_with(module_file, host_name, &Registry::default())
+}
+
+/// The same, for a program that has these filters.
+///
+/// # Errors
+/// As `load`.
+pub fn load_with(module_file: &Path, host_name: &str, filters: &Registry) -> Result<Loaded, Vec<Fault>> {
     let mut faults = Faults::default();
     let texts = Texts::read(module_file, host_name, &mut faults);
-    finish(texts, host_name, faults)
+    finish(texts, host_name, filters, faults)
 }
 
 /// As `load`, but `None` where the text is the one that this fingerprint stands for; that costs no more than reading
@@ -215,32 +225,51 @@ pub fn load_on(module_file: &Path, host_name: &str) -> Result<Loaded, Vec<Fault>
 /// # Errors
 /// As `load`.
 pub fn load_if_changed(module_file: &Path, in_force: u64) -> Result<Option<Loaded>, Vec<Fault>> {
+    load_if_changed_with(module_file, in_force, &Registry::default())
+}
+
+/// The same, for a program that has these filters.
+///
+/// # Errors
+/// As `load`.
+pub fn load_if_changed_with(
+    module_file: &Path,
+    in_force: u64,
+    filters: &Registry,
+) -> Result<Option<Loaded>, Vec<Fault>> {
     let host_name = host_name();
     let mut faults = Faults::default();
     let mut texts = Texts::read(module_file, &host_name, &mut faults);
     if texts.may_name_lists() {
         let pages = pages(&mut texts, &mut faults);
         let same = texts.fingerprint() == in_force && !faults.any_error();
-        return if same { Ok(None) } else { compile(&texts, pages, &host_name, faults).map(Some) };
+        return if same { Ok(None) } else { compile(&texts, pages, (&host_name, filters), faults).map(Some) };
     }
     if texts.fingerprint() == in_force && !faults.any_error() {
         return Ok(None);
     }
-    finish(texts, &host_name, faults).map(Some)
+    finish(texts, &host_name, filters, faults).map(Some)
 }
 
-fn host_name() -> String {
+/// This machine's host name.
+#[must_use]
+pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// Makes a configuration of texts.
-fn finish(mut texts: Texts, host_name: &str, mut faults: Faults) -> Result<Loaded, Vec<Fault>> {
+fn finish(mut texts: Texts, host_name: &str, filters: &Registry, mut faults: Faults) -> Result<Loaded, Vec<Fault>> {
     let pages = pages(&mut texts, &mut faults);
-    compile(&texts, pages, host_name, faults)
+    compile(&texts, pages, (host_name, filters), faults)
 }
 
-fn compile(texts: &Texts, pages: Option<Pages>, host_name: &str, mut faults: Faults) -> Result<Loaded, Vec<Fault>> {
-    let compiled = pages.map(|pages| compile::compile(&pages, host_name, &mut faults));
+fn compile(
+    texts: &Texts,
+    pages: Option<Pages>,
+    (host_name, filters): (&str, &Registry),
+    mut faults: Faults,
+) -> Result<Loaded, Vec<Fault>> {
+    let compiled = pages.map(|pages| compile::compile(&pages, host_name, filters, &mut faults));
     let stops = faults.any_error();
     let warnings = faults.sorted(&texts.files);
     match compiled {

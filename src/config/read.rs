@@ -6,8 +6,9 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use serde::Deserialize;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeTable, DeValue, Deserializer};
 
 use super::schema::{File, Key, Kind, Preset, Shape, Status, Table, Zero};
 use super::section::{Found, Item, Section, Value};
@@ -108,6 +109,7 @@ impl Reader<'_> {
     fn sections(&mut self, table: &'static Table, path: &str, at: usize, value: &DeValue<'_>) -> Vec<Section> {
         match (table.shape, value) {
             (Shape::One, DeValue::Table(found)) => return vec![self.section(table, path, found, at)],
+            (Shape::Free, DeValue::Table(found)) => return vec![self.free(table, found, at)],
             (Shape::Many, DeValue::Array(found)) => {
                 return found
                     .iter()
@@ -129,9 +131,20 @@ impl Reader<'_> {
         // Read on as what was meant, so that what is in it is judged too.
         match (table.shape, value) {
             (Shape::Many, DeValue::Table(found)) => vec![self.section(table, path, found, at)],
-            (Shape::One, _) => vec![Section::absent(table, at)],
+            (Shape::One | Shape::Free, _) => vec![Section::absent(table, at)],
             _ => Vec::new(),
         }
+    }
+
+    /// A table that is somebody else's to judge.
+    fn free(&mut self, table: &'static Table, found: &DeTable<'_>, at: usize) -> Section {
+        let mut section = Section::absent(table, at);
+        let found = Spanned::new(at..at, found.clone());
+        match toml::Table::deserialize(Deserializer::from(found)) {
+            Ok(free) => section.free = free,
+            Err(error) => self.error(at, error.message(), ""),
+        }
+        section
     }
 
     fn item(&mut self, table: &'static Table, path: &str, at: usize, value: &DeValue<'_>) -> Option<Section> {

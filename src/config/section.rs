@@ -42,17 +42,19 @@ pub(super) struct Section {
     pub(super) values: Vec<Option<Found>>,
     /// One list for each table of the table.
     pub(super) sections: Vec<Vec<Section>>,
+    /// What stands in a table that the schema leaves free.
+    pub(super) free: toml::Table,
 }
 
 impl Section {
     /// The section of a table that no file has.
     pub(super) fn absent(table: &'static Table, at: usize) -> Self {
         let sections = table.tables.iter().map(|table| match table.shape {
-            Shape::One => vec![Section::absent(table, at)],
+            Shape::One | Shape::Free => vec![Section::absent(table, at)],
             Shape::Many | Shape::Named => Vec::new(),
         });
         let values = table.keys.iter().map(|_| None).collect();
-        Section { table, at, values, sections: sections.collect() }
+        Section { table, at, values, sections: sections.collect(), free: toml::Table::new() }
     }
 
     fn index(&self, name: &str) -> usize {

@@ -3,7 +3,7 @@
 //! An edit is a word, two lengths and the ready line, so that many edits are one buffer of the core's, reading them
 //! allocates nothing, and none of them costs one comparison. The last word on a name holds: what is set or deleted
 //! takes away the message's own fields of that name and edits that came before. In scope: the form, and asking it.
-//! Out of scope: whose edits (`worker/dressing`, `worker/headers`), names that must not be touched
+//! Out of scope: whose edits (`worker/dressing`, `worker/headers`, `worker/filters`), names that must not be touched
 //! (`field::may_be_edited`).
 
 /// What is done with a name.
@@ -71,6 +71,12 @@ impl<'a> Edits<'a> {
     #[must_use]
     pub const fn new(pushed: &'a [u8]) -> Self {
         Self(pushed)
+    }
+
+    /// As they were pushed.
+    #[must_use]
+    pub const fn bytes(self) -> &'a [u8] {
+        self.0
     }
 
     /// Whether a message's own field of this name must not go on.

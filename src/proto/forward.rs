@@ -90,7 +90,7 @@ pub fn request(out: &mut Vec<u8>, head: &Framed<RequestHead<'_>>, onward: &Onwar
         let before = if head.version == Version::Http11 { b"Via: 1.1 " } else { b"Via: 1.0 " };
         put_line(out, before, name);
     }
-    if !onward.request_id.is_empty() {
+    if !onward.request_id.is_empty() && !onward.edits.take_away(b"didi-header-rid") {
         put_line(out, b"didi-header-rid: ", onward.request_id);
     }
     if let Some(TraceOnward { parent, .. }) = onward.trace {
@@ -98,7 +98,9 @@ pub fn request(out: &mut Vec<u8>, head: &Framed<RequestHead<'_>>, onward: &Onwar
         put_line(out, b"didi-header-spanid: ", &parent.parent.text());
     }
     for (name, value) in onward.added {
-        put(out, name.as_bytes(), value);
+        if !onward.edits.take_away(name.as_bytes()) {
+            put(out, name.as_bytes(), value);
+        }
     }
     onward.edits.put(out);
     out.extend_from_slice(b"\r\n");
@@ -224,7 +226,8 @@ fn final_fields(out: &mut Vec<u8>, head: &ResponseHead<'_>, back: &Back<'_>) {
         ResponseBody::UntilClose => {}
         // To HEAD and with 304 the length is that of the body which is not sent (RFC 9110 section 8.6).
         ResponseBody::None => {
-            if let Some(length) = head.content_length.filter(|_| head.status != 204) {
+            let untold = head.status == 204 || back.edits.take_away(b"content-length");
+            if let Some(length) = head.content_length.filter(|_| !untold) {
                 put_length(out, length);
             }
         }

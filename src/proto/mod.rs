@@ -3,8 +3,9 @@
 //! In scope: the syntax and the rules of HTTP/1.1 as a strict intermediary keeps them: heads
 //! ([`head`], [`field`], [`target`], [`authority`]), the one certain length of a message
 //! ([`framing`]), chunks ([`chunked`]), the heads we send on ([`forward`]), our own answers
-//! ([`reply`]), form text ([`form`]) and cookies ([`cookie`]). Out of scope: sockets, clocks, waiting, routes, and the heap
-//! beyond a caller's `Vec<u8>` (and the few bytes of trailers a decoder keeps).
+//! ([`reply`]), form text ([`form`]), cookies ([`cookie`]) and content codings ([`coding`]). Out of scope: sockets, clocks,
+//! waiting, routes, and the heap beyond a caller's `Vec<u8>` (and what decoders keep: a few bytes of trailers, the window
+//! of a content coding).
 //!
 //! The rule above all: no framing byte that was received is ever sent on. Heads and chunk lines are
 //! written anew from what was understood.
@@ -12,6 +13,7 @@
 pub mod authority;
 pub mod authorization;
 pub mod chunked;
+pub mod coding;
 pub mod cookie;
 pub mod edits;
 pub mod field;

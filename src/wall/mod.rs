@@ -18,6 +18,7 @@ pub mod default_answer;
 pub mod ejection;
 pub mod epoch;
 pub mod expression;
+pub mod filters;
 pub mod forwarded;
 pub mod headers;
 pub mod health;

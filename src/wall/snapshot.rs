@@ -16,6 +16,7 @@ use super::balance::Balance;
 use super::calendar::Calendar;
 use super::cors::Cors;
 use super::default_answer::DefaultAnswer;
+use super::filters::Filters;
 use super::headers::HeaderRules;
 use super::issuer::Issuer;
 use super::jwt::Jwt;
@@ -232,6 +233,8 @@ pub struct Service {
     pub tcp: Option<TcpRules>,
     /// Where copies of its requests go.
     pub mirror: Option<Box<MirrorRules>>,
+    /// What sees its requests, answers or connections; `None` is nothing.
+    pub filters: Option<Box<Filters>>,
     /// It is switched off.
     pub down: bool,
     /// A share of its requests goes elsewhere.

@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::net::IpAddr;
 
+use super::filters::Said;
 use super::log::Note;
 use super::plan::Terms;
 use super::request_id::RequestId;
@@ -156,7 +157,7 @@ pub fn begin(shard: &Shard, tab: &mut Tab, peer: IpAddr) {
 
 /// What is over comes by here, once, whatever it was: it is counted and logged. Gives the room back.
 pub fn settle(shard: &Shard, tab: &mut Tab, kind: Kind) {
-    let Sheet { account, note } = tab.sheet();
+    let Sheet { account, note, said } = tab.sheet();
     account.timing.end_us = shard.clock.now_us();
     shard.meter.settle(kind, account);
     if let Some(noted) = note {
@@ -164,13 +165,14 @@ pub fn settle(shard: &Shard, tab: &mut Tab, kind: Kind) {
     }
     if kind != Kind::Switch {
         *note = None;
+        *said.get_mut() = Said::default();
         shard.accounts.take_back(tab);
     }
 }
 
 /// An attempt failed and is followed by another, at this endpoint. It is recorded where its trace is.
 pub fn attempt_failed(shard: &Shard, tab: &mut Tab, end: End, next: &str) {
-    let Sheet { account, note } = tab.sheet();
+    let Sheet { account, note, .. } = tab.sheet();
     let Some(note) = note else { return };
     if account.trace.is_some_and(|trace| trace.is_sampled()) {
         let timing = Timing { end_us: shard.clock.now_us(), ..account.timing };
@@ -220,6 +222,7 @@ impl Accounts {
 struct Sheet {
     account: Account,
     note: Option<Note>,
+    said: RefCell<Said>,
 }
 
 /// Where the account in hand is; empty while nothing is.
@@ -239,9 +242,23 @@ impl Tab {
         &mut self.sheet().note
     }
 
+    /// What filters have said of it.
+    #[inline]
+    pub fn said(&mut self) -> &mut Said {
+        self.sheet().said.get_mut()
+    }
+
+    /// Room for what is noted and what filters say while the request is looked at.
+    #[inline]
+    pub fn notes(&mut self) -> (&mut Option<Note>, &RefCell<Said>) {
+        let Sheet { note, said, .. } = self.sheet();
+        (note, said)
+    }
+
     #[inline]
     fn sheet(&mut self) -> &mut Sheet {
-        self.0.get_or_insert_with(|| Box::new(Sheet { account: Account::begun(0), note: None }))
+        self.0
+            .get_or_insert_with(|| Box::new(Sheet { account: Account::begun(0), note: None, said: RefCell::default() }))
     }
 }
 

@@ -4,6 +4,8 @@
 //! cleanly at the client. One buffer in hand, the next receive only when it was sent, so a slow client slows
 //! the upstream. Out of scope: the request (`upload`).
 
+mod whole;
+
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
@@ -12,6 +14,7 @@ use std::task::Poll;
 use super::buffer::{Class, Lease};
 use super::converse::Talk;
 use super::deadline::Deadline;
+use super::filters::Wish;
 use super::io::{Received, Receiver, Sender};
 use super::shard::ShardEpoch;
 use super::upload::put_chunk;
@@ -23,7 +26,8 @@ use crate::limits::{
 use crate::proto::chunked::{Decoder, put_last_chunk};
 use crate::proto::edits::Edits;
 use crate::proto::forward::{self, Back};
-use crate::proto::head::{self, Asked, Body, ResponseBody, Storage, Version};
+use crate::proto::framing::Framed;
+use crate::proto::head::{self, Asked, Body, ResponseBody, ResponseHead, Storage, Version};
 use crate::proto::reply::CONTINUE;
 
 /// The way an answer takes.
@@ -70,6 +74,8 @@ struct Shape {
     trailers: bool,
     reusable: bool,
     peer_timeout_ms: u64,
+    /// The body is read whole before it goes down; so the head is still as it came.
+    wish: Option<Wish>,
 }
 
 /// Relays the answer.
@@ -88,17 +94,29 @@ pub async fn answer_half(
     }
     talk.first_us.set(talk.shard.clock.now_us());
     talk.status.set(shape.status);
-    talk.sends_head(&out);
     // A relayed body keeps only what it needs.
     *epoch = None;
+    if let Some((wish, filters)) = shape.wish.as_ref().zip(talk.filters.as_ref()) {
+        // Few answers are, so that no session carries room for it.
+        let clean = Box::pin(way.relay_whole(&shape, wish, (out, lease), talk, filters)).await?;
+        return Ok(shape.relayed(clean));
+    }
+    talk.sends_head(&out);
     if shape.status == 101 {
         talk.begun.set(true);
         way.send(out, talk).await?;
         return Ok(Answered::Upgraded { early: Some(lease).filter(|lease| !lease.is_empty()) });
     }
-    let Shape { close, peer_timeout_ms, reusable, .. } = shape;
     let clean = way.relay_body(&shape, lease, out, talk).await?;
-    Ok(Answered::Whole { close, reusable: reusable && clean, peer_timeout_ms })
+    Ok(shape.relayed(clean))
+}
+
+impl Shape {
+    /// The answer has gone down.
+    fn relayed(&self, clean: bool) -> Answered {
+        let Self { close, peer_timeout_ms, .. } = *self;
+        Answered::Whole { close, reusable: self.reusable && clean, peer_timeout_ms }
+    }
 }
 
 impl Way<'_> {
@@ -291,26 +309,29 @@ fn roomier(out: Lease, talk: &Talk<'_>) -> Lease {
     out.moved_to(talk.shard.buffers.lease(Class::Large))
 }
 
-/// Parses a head and renders it as it goes down. `None` while it is incomplete.
+/// Parses a head and renders it as it goes down, unless its body is read first. `None` while it is incomplete.
 fn read_head(lease: &Lease, out: &mut Lease, talk: &Talk<'_>) -> Result<Option<Shape>, End> {
     let asked = Asked { method: talk.terms.method, upgrade_websocket: talk.terms.upgrade_websocket };
     let mut storage = Storage::new();
     let Some(head) = head::parse_response(lease.bytes(), &asked, RESPONSE_HEAD_BYTES_MAX, &mut storage)? else {
         return Ok(None);
     };
-    let to = head.body.onward(talk.terms.version);
+    let worn = talk.dressing.worn();
+    let wish = match &talk.filters {
+        Some(filters) if !head.is_interim() => Some(filters.head(&head, talk.shard, talk.terms, worn.edits())?),
+        _ => None,
+    };
+    let whole = wish.as_ref().and_then(|wish| wish.whole);
+    // Of a body that filters read the length is known when they have.
+    let to = if whole.is_some() { ResponseBody::Length(0) } else { head.body.onward(talk.terms.version) };
     let unread = !talk.uploaded.get() && !matches!(talk.terms.body, Body::None);
     let close = !talk.terms.keep_alive || unread || talk.shard.leaving() || matches!(to, ResponseBody::UntilClose);
-    let worn = talk.dressing.worn();
-    let back = Back {
-        client_version: talk.terms.version,
-        close: close && head.status >= 200,
-        body: to,
-        date: &talk.shard.clock.date(),
-        edits: if head.is_interim() { Edits::default() } else { worn.edits() },
-        upgrade_websocket: head.status == 101,
-    };
-    forward::response(out.vec(), &head, &back);
+    match &wish {
+        Some(Wish { whole: Some(_), .. }) => out.append(&lease.bytes()[..head.head_bytes]),
+        Some(Wish { edits, .. }) => render(out, &head, (to, close), Edits::new(edits.bytes()), talk),
+        None if head.is_interim() => render(out, &head, (to, close), Edits::default(), talk),
+        None => render(out, &head, (to, close), worn.edits(), talk),
+    }
     Ok(Some(Shape {
         head_bytes: head.head_bytes,
         status: head.status,
@@ -322,7 +343,27 @@ fn read_head(lease: &Lease, out: &mut Lease, talk: &Talk<'_>) -> Result<Option<S
         peer_timeout_ms: head
             .keep_alive_timeout_s
             .map_or(0, |seconds| u64::from(seconds).saturating_sub(1).max(1) * 1_000),
+        wish: wish.filter(|wish| wish.whole.is_some()),
     }))
+}
+
+/// Writes a head as it goes down.
+fn render(
+    out: &mut Lease,
+    head: &Framed<ResponseHead<'_>>,
+    (body, close): (ResponseBody, bool),
+    edits: Edits<'_>,
+    talk: &Talk<'_>,
+) {
+    let back = Back {
+        client_version: talk.terms.version,
+        close: close && head.status >= 200,
+        body,
+        date: &talk.shard.clock.date(),
+        edits,
+        upgrade_websocket: head.status == 101,
+    };
+    forward::response(out.vec(), head, &back);
 }
 
 /// A body on its way from one framing to another.
@@ -348,6 +389,11 @@ impl Relay {
             ResponseBody::UntilClose => From::UntilClose,
         };
         Self { from, chunked: matches!(shape.to, ResponseBody::Chunked), clean: true }
+    }
+
+    /// How many bytes are still to come, where that is known.
+    fn announces(&self) -> Option<u64> {
+        if let From::Length(remaining) = self.from { Some(remaining) } else { None }
     }
 
     fn is_done(&self) -> bool {

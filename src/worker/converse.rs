@@ -16,6 +16,7 @@ use super::buffer::{Class, Lease};
 use super::deadline::Deadline;
 use super::downstream::{Downstream, Switched};
 use super::dressing::Dressing;
+use super::filters::Answering;
 use super::io::{Connection, SendFault};
 use super::pace::Pace;
 use super::plan::Terms;
@@ -60,6 +61,8 @@ pub struct Talk<'t> {
     pub answer_pace: Pace,
     /// What may follow, and who is told.
     pub watch: Watch<'t>,
+    /// For asking the service's filters about the answer, where it has any.
+    pub filters: Option<Answering<'t>>,
 }
 
 /// What the service's rules make of an attempt.
@@ -106,6 +109,7 @@ impl<'t> Talk<'t> {
             body_pace: terms.body_pace(),
             answer_pace: terms.answer_pace(),
             watch,
+            filters: None,
         }
     }
 
@@ -167,7 +171,10 @@ pub async fn attempt(
     let beyond = upload.is_done() && head.bytes().len() > terms.head_bytes + taken;
     down.source.ahead = beyond || terms.upgrade_websocket;
     let watch = Watch { again: again.filter(|_| in_hand), trial };
-    let talk = Talk::new(shard, terms, &down.dressing, (upload.is_done(), taken > 0), watch);
+    let mut talk = Talk::new(shard, terms, &down.dressing, (upload.is_done(), taken > 0), watch);
+    if let Some(epoch) = epoch.as_ref().filter(|_| terms.filtered) {
+        talk.filters = Some(Answering::new(epoch.clone(), head.bytes(), down.peer.address));
+    }
     if let Err(fault) = connection.tx.send(out, &down.writing, down.what_is_left(terms.body_timeout_ms)).await {
         let end = not_taken(fault, reused, down);
         return Err(Failed { end, begun: false, unsent: !fault.partly, replayable });
@@ -191,13 +198,17 @@ pub async fn attempt(
     )
     .await;
     talk.write_down(tab.get());
+    if let Some(filters) = &talk.filters {
+        tab.said().refusal = filters.take_refusal();
+    }
     let answered = answered.map_err(|end| {
         connection.tx.sever();
         Failed { end, begun: talk.begun.get(), unsent: false, replayable: in_hand }
     })?;
 
-    head.advance(terms.head_bytes + taken);
     let uploaded = talk.uploaded.get();
+    drop(talk);
+    head.advance(terms.head_bytes + taken);
     *epoch = None;
     Ok(conclude(shard, down, terms, uploaded, answered, (connection, seat)))
 }

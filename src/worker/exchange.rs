@@ -314,9 +314,10 @@ fn plan_again(
     let Downstream { peer, tab, dressing, turn, .. } = down;
     let (attempts, service) = (tab.get().attempts, tab.get().service);
     let (bytes, body, has_turn) = (head.bytes(), body.map(WholeBody::bytes), turn.is_some());
-    let question = Question { bytes, body, peer, service, tried, attempts, admitted_on, has_turn, dressing };
+    let (note, said) = tab.notes();
+    let question = Question { bytes, body, peer, service, tried, attempts, admitted_on, has_turn, dressing, said };
     let epoch = epoch?;
-    let mut plan = plan(shard, epoch, &question, tab.note())?;
+    let mut plan = plan(shard, epoch, &question, note)?;
     if let Plan::Forward(forward, _) = &mut plan
         && forward.turn.is_some()
     {

@@ -23,6 +23,7 @@ pub mod engine;
 pub mod exchange;
 #[cfg(debug_assertions)]
 pub mod fault;
+pub mod filters;
 pub mod grant;
 mod group;
 pub mod handover;

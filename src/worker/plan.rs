@@ -6,7 +6,7 @@
 
 mod onward;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::rc::Rc;
 
@@ -14,6 +14,7 @@ use super::buffer::Lease;
 use super::concurrency::{self, Entry, Turn};
 use super::downstream::Peer;
 use super::dressing::Dressing;
+use super::filters::{self, Asking, Said};
 use super::grant::{self, Answer, Grant};
 use super::headers::{self, Material};
 use super::limits;
@@ -147,6 +148,8 @@ pub struct Terms {
     pub legacy_status: bool,
     /// As `HttpRules::reason`.
     pub reason: bool,
+    /// The service has filters.
+    pub filtered: bool,
     /// As `Service::trailers`.
     pub trailers: bool,
     /// As `Service::body_bytes_max`.
@@ -195,6 +198,7 @@ impl Terms {
             te_trailers: false,
             legacy_status: rules.legacy_status,
             reason: rules.reason,
+            filtered: false,
             trailers: false,
             body_bytes_max: 0,
             progress_timeout_ms: u64::from(rules.progress_timeout_ms),
@@ -250,6 +254,7 @@ impl Terms {
 
     fn serve(&mut self, service: &Service, head: &RequestHead<'_>) {
         self.trailers = service.trailers && !forward::nominates(head.fields);
+        self.filtered = service.filters.is_some();
         self.body_bytes_max = service.body_bytes_max;
         self.request_timeout_ms = u64::from(service.upstream.request_timeout_ms);
         self.request_timeout_408 = service.upstream.request_timeout_408;
@@ -280,6 +285,8 @@ pub struct Question<'q> {
     pub has_turn: bool,
     /// Where is said what its answer is dressed with.
     pub dressing: &'q Dressing,
+    /// What filters have said of it, and will.
+    pub said: &'q RefCell<Said>,
 }
 
 /// Decides what is done with the request, and notes what the log wants of it. `None` while its head is incomplete.
@@ -436,6 +443,11 @@ impl Desk<'_> {
             && !validation::check(self.shard, rules, self.head, self.question.body)?
         {
             return Ok(Decision::NeedBody(NeedBody { bytes_max: service.read_body_bytes_max, admitted: true }));
+        }
+        if let Some(filters) = service.filters.as_deref().filter(|_| self.question.attempts == 0) {
+            let asking = Asking { head: self.head, path, client, tenant: terms.tenant };
+            let snapshot = self.epoch.snapshot();
+            filters::request(self.shard, (snapshot, service, filters), &asking, self.question.said)?;
         }
         if let Body::Length(length) = self.head.body
             && service.body_bytes_max > 0

@@ -7,6 +7,7 @@ use super::plan::Terms;
 use super::policy::Denied;
 use super::shard::Shard;
 use crate::end::End;
+use crate::filter::{REFUSAL_FIELDS_MAX, Refusal};
 use crate::proto::head::{Method, Version};
 use crate::proto::reply::{self, Content, REASON, Reply};
 use crate::wall::default_answer::DefaultAnswer;
@@ -94,6 +95,11 @@ pub async fn refuse(
     stand_in: Option<&DefaultAnswer>,
     close: bool,
 ) -> Result<(), End> {
+    if denied.end == End::FilterRefused
+        && let Some(refusal) = down.tab.said().refusal.take()
+    {
+        return refuse_by_filter(shard, down, terms, &refusal, close).await;
+    }
     let Some(status) = denied.end.status(terms.legacy_status) else { return Err(denied.end) };
     let status = if denied.end == End::RequestTimeout && terms.request_timeout_408 { 408 } else { status };
     let reason = (REASON, denied.end.code().as_bytes());
@@ -114,6 +120,26 @@ pub async fn refuse(
         Some(answer) => Own { fields: &fields[..usize::from(terms.reason)], ..Own::standing_in(answer, close) },
         None => Own { status, text: denied.end.meaning().text, content: Content::Envelope, fields, close },
     };
+    send(shard, down, terms, &own).await
+}
+
+/// Gives the answer that a filter wants given.
+async fn refuse_by_filter(
+    shard: &Shard,
+    down: &mut Downstream,
+    terms: &Terms,
+    refusal: &Refusal,
+    close: bool,
+) -> Result<(), End> {
+    let reason = (REASON, End::FilterRefused.code().as_bytes());
+    let mut fields = [reason; REFUSAL_FIELDS_MAX + 1];
+    let mut count = usize::from(terms.reason);
+    for (place, field) in fields[count..].iter_mut().zip(refusal.fields()) {
+        *place = field;
+        count += 1;
+    }
+    let content = Content::Envelope;
+    let own = Own { status: refusal.status(), text: refusal.text(), content, fields: &fields[..count], close };
     send(shard, down, terms, &own).await
 }
 

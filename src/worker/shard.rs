@@ -17,6 +17,7 @@ use super::clock::Clock;
 use super::concurrency::Lines;
 use super::deadline::{Deadlines, Early};
 use super::engine::Engines;
+use super::filters::FilteredBodies;
 use super::handover::{Evenness, Handovers};
 use super::io::Pipes;
 use super::log::Log;
@@ -90,6 +91,8 @@ pub struct Shard {
     pub lines: Rc<Lines>,
     /// Room for long request heads.
     pub long_heads: LongHeads,
+    /// Room for answers that filters read whole.
+    pub filtered_bodies: FilteredBodies,
     /// Who is let in.
     pub admission: Admission,
     /// Pipes of tunnels.
@@ -160,6 +163,7 @@ impl Shard {
             engines: Engines::default(),
             lines: Lines::new(worker, shared.handovers.clone()),
             long_heads: LongHeads::default(),
+            filtered_bodies: FilteredBodies::default(),
             pipes: Pipes::default(),
             meter: Meter::new(shared.stats.slot(worker)),
             log: Log::new(worker, shared.journal.clone()),

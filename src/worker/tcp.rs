@@ -10,6 +10,7 @@ use super::account::{Account, Kind, begin, settle};
 use super::buffer::Class;
 use super::downstream::{Caller, Downstream, Switched};
 use super::exchange::report_failed_dial;
+use super::filters;
 use super::io::Connection;
 use super::policy;
 use super::proxied;
@@ -62,6 +63,7 @@ async fn open(shard: &Rc<Shard>, down: &mut Downstream, peer: SocketAddr, name: 
     }
     let spared = policy::admit_connection(shard, service, client.ip().to_canonical(), &mut down.places)?;
     down.tab.get().spared = spared;
+    filters::connection(service, client.ip().to_canonical())?;
     let key = service.upstream.balance.connection_key(client.ip());
     let Leased { mut connection, mut seat, .. } = dial(shard, &epoch, id, key, down).await?;
     connection.tx.guard(rules.keepalive_ms, rules.user_timeout_ms);

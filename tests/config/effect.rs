@@ -21,6 +21,7 @@ fn baseline() -> Text {
     set("module.toml", "module.match_rule", "rule", "\"/unlike\"");
     set("module.toml", "module.load_balance", "ip_list", "\"127.0.0.1:8701,127.0.0.1:8702,127.0.0.1:8703\"");
     set("module.toml", "module.load_balance", "check_method", "\"httpchk\"");
+    set("module.toml", "module.filter", "name", "\"unlike\"");
     set("module.toml", "module.split", "service", "\"another\"");
     set("module.toml", "module.split", "share", "0.25");
     set("module.toml", "module.header", "name", "\"X-Unlike\"");

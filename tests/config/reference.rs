@@ -27,7 +27,7 @@ fn the_reference_loads_and_its_defaults_are_those_of_absent_keys() {
     let full =
         [("module.toml", &*module), ("base.toml", &*part(&schema::BASE_FILE)), ("app.toml", &*part(&schema::APP_FILE))];
     let full = load_files(&full).expect("no fault that stops");
-    let module = "[[module]]\nbase.name = \"orders\"\nmatch_rule = [{}]\nload_balance.ip_list = \"127.0.0.1:8701\"\n\
+    let module = "[[module]]\nbase.name = \"orders\"\nmatch_rule = [{}]\nfilter = [{ name = \"city\" }]\nload_balance.ip_list = \"127.0.0.1:8701\"\n\
                   header = [{ name = \"X-Env\" }]\nvalidation = [{ part = \"query.page\" }]\n\
                   limit = [{ rate = 100 }]\n";
     let app = "[[authirized_apps]]\napp_id = \"shop\"\nsecret = \"change-me-8d1f0c35\"\n";

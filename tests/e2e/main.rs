@@ -13,6 +13,8 @@ mod driver;
 #[cfg(test)]
 mod ends;
 #[cfg(test)]
+mod filters;
+#[cfg(test)]
 mod log;
 #[cfg(test)]
 mod proxy;

@@ -12,6 +12,7 @@ mod calendar;
 mod cors;
 mod default_answer;
 mod filter;
+mod filters;
 mod headers;
 mod http;
 mod limits;
@@ -36,6 +37,7 @@ use super::logs::Logs;
 use super::section::{Item, Section};
 use super::source::{Faults, Source};
 use super::texts::Lists;
+use crate::filter::Registry;
 use crate::ids::EndpointId;
 use crate::wall::access::AddressSet;
 use crate::wall::snapshot::Snapshot;
@@ -108,10 +110,10 @@ impl Desk<'_> {
 }
 
 /// Compiles the files for a machine of this host name.
-pub(super) fn compile(pages: &Pages, host_name: &str, faults: &mut Faults) -> (Snapshot, Process) {
+pub(super) fn compile(pages: &Pages, host_name: &str, filters: &Registry, faults: &mut Faults) -> (Snapshot, Process) {
     let tenants = tenants::compile(&pages.app, pages.base.root.one("http").flag("merge_slashes"), faults);
     let mut http = http::rules(&pages.base, faults);
-    let modules = service::compile(pages, &http, !tenants.all().is_empty(), host_name, faults);
+    let modules = service::compile(pages, &http, !tenants.all().is_empty(), (host_name, filters), faults);
     let process = http::process(&pages.base, faults);
     http.log_sample = process.logs.access.sample;
     let listens = tcp::listens(process.listens, modules.listens, &pages.module, faults);

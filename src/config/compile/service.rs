@@ -6,12 +6,13 @@ use std::sync::Arc;
 use super::lists::{self, Files};
 use super::rules::{self, Rules};
 use super::{
-    Desk, EndpointIds, Page, Pages, address, balance, cors, default_answer, headers, http, limits, resilience, split,
-    tcp, tokens, validation,
+    Desk, EndpointIds, Page, Pages, address, balance, cors, default_answer, filters, headers, http, limits, resilience,
+    split, tcp, tokens, validation,
 };
 use crate::config::section::Section;
 use crate::config::source::Faults;
 use crate::config::suggest;
+use crate::filter::Registry;
 use crate::ids::ServiceId;
 use crate::limits::ENDPOINTS_MAX;
 use crate::wall::access::{Access, PathSet, Precedence};
@@ -34,16 +35,17 @@ pub(super) struct Modules {
 }
 
 /// What a service needs to know of the world around its table.
-struct World<'w> {
+pub(super) struct World<'w> {
     page: &'w Page,
     http: &'w HttpRules,
     files: Files,
     any_tenant: bool,
     host_name: &'w str,
+    pub(super) filters: &'w Registry,
 }
 
 impl World<'_> {
-    fn desk<'d>(&'d self, section: &'d Section, faults: &'d mut Faults) -> Desk<'d> {
+    pub(super) fn desk<'d>(&'d self, section: &'d Section, faults: &'d mut Faults) -> Desk<'d> {
         Desk { source: &self.page.source, section, faults }
     }
 }
@@ -52,12 +54,12 @@ pub(super) fn compile(
     pages: &Pages,
     http: &HttpRules,
     any_tenant: bool,
-    host_name: &str,
+    (host_name, filters): (&str, &Registry),
     faults: &mut Faults,
 ) -> Modules {
     let page = &pages.module;
     let files = lists::files(&pages.lists, faults);
-    let world = World { page, http, files, any_tenant, host_name };
+    let world = World { page, http, files, any_tenant, host_name, filters };
     let mut rules = Rules::new(page, http);
     let mut names = HashMap::new();
     let mut endpoint_ids = EndpointIds::default();
@@ -116,6 +118,7 @@ fn service(world: &World<'_>, module: &Section, ids: &mut EndpointIds, faults: &
     let access = access(world, access_control, is_tcp, faults);
     let limits = limits::limits(&world.page.source, module, world.http.cluster.len(), faults);
     let upstream = upstream(world, module, ids, is_tcp, faults);
+    let filters = filters::compile(world, module, is_tcp, faults);
     let headers = headers::compile(world.page, module, faults);
     let cors = cors::compile(&mut world.desk(module.one("cors"), faults));
     let validation = validation::compile(world.page, module, faults);
@@ -144,6 +147,7 @@ fn service(world: &World<'_>, module: &Section, ids: &mut EndpointIds, faults: &
         down: base.text("status") == "down",
         splits: None,
         mirror: None,
+        filters,
     }
 }
 

@@ -12,6 +12,8 @@ const LABEL_WIDTH: usize = 11;
 #[derive(Debug, Default)]
 pub(super) struct Story {
     pub(super) text: String,
+    /// What a filter answers, where one refuses.
+    pub(super) status: Option<u16>,
 }
 
 impl Story {
@@ -33,7 +35,8 @@ impl Story {
             Ok(Outcome::Forwarded(service)) => self.line("verdict", &format!("forwarded to {service}")),
             Err(end) => {
                 let meaning = end.meaning();
-                let status = end.status(http.legacy_status).map_or("closed".to_owned(), |status| status.to_string());
+                let status = self.status.or(end.status(http.legacy_status));
+                let status = status.map_or("closed".to_owned(), |status| status.to_string());
                 let legacy = if http.legacy_status { " (legacy_status)" } else { "" };
                 self.line("verdict", &format!("{status}{legacy} {}: {}", meaning.code, meaning.text));
             }

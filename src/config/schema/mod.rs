@@ -7,6 +7,7 @@
 
 mod app;
 mod base;
+mod filters;
 mod logs;
 mod module;
 mod other;
@@ -186,6 +187,8 @@ pub enum Shape {
     Many,
     /// `[name.X]`, once for each X of the user's choice.
     Named,
+    /// `[name]`, once; what is in it is not the schema's to say.
+    Free,
 }
 
 /// One table.
@@ -240,7 +243,7 @@ impl Table {
     #[must_use]
     pub fn header(&self, parent: &str) -> String {
         match self.shape {
-            Shape::One => format!("[{}]", self.path(parent)),
+            Shape::One | Shape::Free => format!("[{}]", self.path(parent)),
             Shape::Many => format!("[[{}]]", self.path(parent)),
             Shape::Named => format!("[{}.NAME]", self.path(parent)),
         }

@@ -60,6 +60,7 @@ pub(super) const FILE: Table = Table::one(
     )
     .many()
     .status(Status::New),
+    super::filters::TABLE,
 ])]);
 
 const BASE: &[Key] = &[

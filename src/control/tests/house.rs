@@ -84,6 +84,7 @@ fn service(number: usize, address: Address, check: Check) -> Service {
         },
         tcp: None,
         mirror: None,
+        filters: None,
         down: false,
         splits: None,
     }

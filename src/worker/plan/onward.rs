@@ -49,6 +49,9 @@ impl Desk<'_> {
         edits.clear();
         edits.extend_from_slice(permit.edits());
         headers::edit_request((edits, other, composed), service.headers.as_deref(), id_rules, origin, material.id);
+        if let Some(filtered) = &self.question.said.borrow().edits {
+            edits.extend_from_slice(filtered.bytes());
+        }
         let target = match route.rewrite.composition() {
             Some(composition) => composition.target(&origin(), other, target).ok_or(End::BadRewrite)?,
             None => Target {

@@ -295,6 +295,62 @@ fn client_rate() {
     );
 }
 
+/// A gateway with a filter of the tests in front of the origin.
+fn filtered(origin: &Origin, name: &str, body_bytes_max: usize, options: &str) -> Conf {
+    let service = Service::at("/svc", &[origin]).bounded_filter(name, body_bytes_max, options);
+    Conf::new().service(service).program(&crate::filters::program("filters-of-tests"))
+}
+
+#[test]
+fn filter_refused() {
+    let origin = Origin::ok();
+    let options = "at = \"request\"\nstatus = 403\ntext = \"refused by a filter\"";
+    told(End::FilterRefused, || filtered(&origin, "refuse", 1, options), |gateway| get(gateway, "/svc/a"));
+}
+
+#[test]
+fn filter_too_large() {
+    let origin = Origin::ok();
+    told(End::FilterTooLarge, || filtered(&origin, "capitals", 1, ""), |gateway| get(gateway, "/svc/a"));
+}
+
+#[test]
+fn unfilterable() {
+    let origin = Origin::replying("HTTP/1.1 200 OK\r\nContent-Encoding: zstd\r\nContent-Length: 2\r\n\r\nok");
+    told(End::Unfilterable, || filtered(&origin, "capitals", 9, ""), |gateway| get(gateway, "/svc/a"));
+}
+
+#[test]
+fn filter_busy() {
+    const BODY_BYTES: usize = 40 * 1024 * 1024;
+    let origin = Origin::scripted(|peer| {
+        while peer.request().is_some() {
+            peer.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {BODY_BYTES}\r\n\r\n"));
+            peer.send(vec![b'a'; BODY_BYTES - 1]);
+            peer.until_gone(Duration::from_secs(20));
+        }
+    });
+    told(
+        End::FilterBusy,
+        || filtered(&origin, "capitals", BODY_BYTES, "").cores(1),
+        |gateway| {
+            let mut both = [gateway.connect(), gateway.connect()];
+            both.iter_mut().for_each(|client| client.send(GET));
+            // There is room for the forty mebibytes of one, and the other is told so.
+            let mut said = || both.iter_mut().position(|client| client.wire.fill(Instant::now()).is_ok());
+            let mut first = None;
+            assert!(
+                eventually(|| {
+                    first = said();
+                    first.is_some()
+                }),
+                "neither is answered"
+            );
+            both[first.expect("one of them")].answer()
+        },
+    );
+}
+
 #[test]
 fn no_endpoint() {
     let origin = Origin::ok();

@@ -184,6 +184,17 @@ impl Service {
         self
     }
 
+    /// A `[[module.filter]]` of this name, with the lines of its `options`.
+    pub(crate) fn filter(self, name: &str, options: &str) -> Self {
+        self.bounded_filter(name, 1_048_576, options)
+    }
+
+    /// The same, which may read a body of so many bytes.
+    pub(crate) fn bounded_filter(self, name: &str, body_bytes_max: usize, options: &str) -> Self {
+        let head = format!("name = {}\n    body_bytes_max = {body_bytes_max}", name.toml());
+        self.further(&format!("  [[module.filter]]\n    {head}\n  [module.filter.options]\n{options}"))
+    }
+
     /// A `[[module.limit]]`, as the lines of its table.
     pub(crate) fn limit(mut self, lines: &'static str) -> Self {
         let pairs = lines.split(';').filter_map(|line| line.split_once('='));

@@ -32,7 +32,7 @@ test-needs:
 
 test-unit:
 	$(CARGO) test --workspace --locked --lib --bins --test allocations --test config --test control_signals --test docs \
-		--test fairness --test print --test readme --test screen --test security --test tidy
+		--test fairness --test print --test readme --test screen --test security --test simulation --test tidy
 
 # Most of these tests wait for a deadline: more of them at a time than there are cores.
 test-e2e: export RUST_TEST_THREADS = 4

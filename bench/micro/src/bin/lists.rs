@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use bench_micro::{Candidate, Numbers, compare};
 use gatekeeper::wall::access::{Access, AddressList, AddressSet};
 use gatekeeper::wall::rate::{Owner, Rate, RateTable};
-use gatekeeper::wall::tenants::{Claim, Tenant, Tenants};
+use gatekeeper::wall::tenants::{Claim, Proof, Tenant, Tenants};
 
 const ASKED: usize = 20_000;
 
@@ -39,10 +39,12 @@ fn tenant() -> Tenants {
         app_id: "shop".into(),
         name: "shop".into(),
         secret: "62fda0f2212eaffd90dbf04136768c5a".into(),
+        signing: None,
         allowed: [b"/orders".as_slice().into()].into(),
         white: AddressSet::default(),
         rate: None,
         quota: None,
+        usage_told: false,
         group_id: 0,
     }])
 }
@@ -59,7 +61,7 @@ fn main() -> ExitCode {
 
     let (tenants, rates) = (tenant(), RateTable::new(256 * 1024));
     let rate = Rate::per_second(1_000_000, 1_000_000);
-    let claim = || Claim { app_id: b"shop", sign: b"62fda0f2212eaffd90dbf04136768c5a" };
+    let claim = || Claim { app_id: b"shop", proof: Proof::Secret(b"62fda0f2212eaffd90dbf04136768c5a") };
     let policy = |client: &IpAddr, now_ns: u64| {
         let listed = long.decide(*client, b"/orders/a").is_ok();
         let known = tenants.admit(Some(claim()), *client, b"/orders/a").is_ok();

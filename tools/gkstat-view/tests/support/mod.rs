@@ -88,7 +88,9 @@ pub(crate) fn busy() -> &'static Path {
         write_files(&files, port, origin, &stats);
         let file = files.join("module.toml");
         let options = cli::Run { file, cores: Some(2), driver: cli::Driver::Auto, pid_file: None };
-        thread::spawn(move || gatekeeper::run::run(&options, Inherited::default()));
+        thread::spawn(move || {
+            gatekeeper::run::run(&options, Inherited::default(), gatekeeper::filter::Registry::default())
+        });
         thread::spawn(move || load(port));
         eventually(|| Stats::newest(std::slice::from_ref(&stats)).is_ok_and(|stats| requests(&stats) > 20));
         stats

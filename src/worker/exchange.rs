@@ -317,14 +317,15 @@ fn plan_again(
     let (note, said) = tab.notes();
     let question = Question { bytes, body, peer, service, tried, attempts, admitted_on, has_turn, dressing, said };
     let epoch = epoch?;
-    let mut plan = plan(shard, epoch, &question, note)?;
-    if let Plan::Forward(forward, _) = &mut plan
-        && forward.turn.is_some()
-    {
-        *turn = forward.turn.take();
+    // Written where the caller wants it: a plan is some hundred bytes.
+    let mut planned = plan(shard, epoch, &question, note);
+    if let Some(plan) = &mut planned {
+        if let Plan::Forward(Forward { turn: given @ Some(_), .. }, _) = plan {
+            *turn = given.take();
+        }
+        tab.get().planned(epoch.epoch(), plan.terms(), shard.clock.now_us());
     }
-    tab.get().planned(epoch.epoch(), plan.terms(), shard.clock.now_us());
-    Some(plan)
+    planned
 }
 
 /// What becomes of the connection after an answer of our own: it is kept where no body is, or can be, in

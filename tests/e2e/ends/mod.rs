@@ -2,6 +2,7 @@
 //!
 //! Each test has the name of its end's code, and one test holds that none is missing.
 
+mod access;
 mod client;
 mod complete;
 mod gateway;

@@ -49,6 +49,7 @@ class Scenario:
 
 
 PEAK = "small, 64 connections"
+RULED = "rules on: lists, a tenant, limits, fields, a rewrite"
 WATCHED = "all of it: request log, traces, metrics each second"
 
 
@@ -57,7 +58,7 @@ def small():
     for connections in (64, 1_000, 10_000):
         title = f"small, {connections:,} connections"
         yield Scenario(title, "Small replies", Wrk(connections), EVERY, warm_s=1.0 + connections / 4_000, quick=True,
-                       # What being watched costs is told from nothing.
+                       # What rules and being watched cost is told from nothing.
                        pairs=OURS if title == PEAK else ())
 
 
@@ -119,8 +120,8 @@ def scale():
 
 def rules():
     """What rules cost, beside the plain row of 64 connections. A setting of the gateway for each: its folder in conf/."""
-    for title, setting in (("rules on: lists, a tenant, rates, a rewrite", "rules"),):
-        yield Scenario(title, "Rules", Wrk(64, "/bench/ruled?app_id=bench&sign=benchmark"), OURS, setting, quick=True)
+    for title, setting in ((RULED, "rules"),):
+        yield Scenario(title, "Rules", Wrk(64, "/bench/ruled?app_id=bench&sign=benchmark"), OURS, setting, pairs=OURS, quick=True)
 
 
 def watched():

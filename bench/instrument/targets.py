@@ -7,7 +7,7 @@ why it is missed (docs/performance.md).
 from dataclasses import dataclass
 
 from .figures import CHEAPEST
-from .scenarios import PEAK, WATCHED
+from .scenarios import PEAK, RULED, WATCHED
 
 US, FLOOR = "gatekeeper", "floor"
 
@@ -76,6 +76,7 @@ TARGETS = (
     *bodies(),
     against_floor("tcp 64 B", 1.10), against_floor("websocket 64 B", 1.10),
     Target("5,000 services", 1.10, ("1 service", US)),
+    Target(RULED, 1.10, (PEAK, US)),
     Target(WATCHED, 1.08, (PEAK, US), "worker_cpu_us", "CPU of the worker"),
     Target("48 workers on one core", 1.25, ("2 workers on one core", US)),
     Target("with ten reloads a second", 1.2, ("without reloads", US), "p99_ms", "p99"),

@@ -140,13 +140,14 @@ pub async fn run(shard: &Rc<Shard>, down: &mut Downstream, request: Request) -> 
     let Some(epoch) = shard.epoch() else {
         return Served::Done(Done { outcome: Err(End::Drained), after: After::Close });
     };
-    let mut waited = None;
+    let (mut waited, mut fresh) = (None, false);
+    // In one place from here on, because it is some hundred bytes.
     let mut dispatch = match request {
         Request::Fresh(head) => match decide(shard, down, epoch, head) {
-            Ok(mut dispatch) => match dispatch.gather(shard, down).await {
-                Ok(()) => dispatch,
-                Err(end) => return Served::Done(Box::pin(Box::new(dispatch).refuse_cut(shard, down, end)).await),
-            },
+            Ok(dispatch) => {
+                fresh = true;
+                dispatch
+            }
             Err(served) => return served,
         },
         Request::Ready(dispatch) => *dispatch,
@@ -155,6 +156,9 @@ pub async fn run(shard: &Rc<Shard>, down: &mut Downstream, request: Request) -> 
             *dispatch
         }
     };
+    if fresh && let Err(end) = dispatch.gather(shard, down).await {
+        return Served::Done(Box::pin(Box::new(dispatch).refuse_cut(shard, down, end)).await);
+    }
     dispatch.copy(shard);
     if waited.is_none() {
         match dispatch.start(shard) {

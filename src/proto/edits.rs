@@ -49,6 +49,13 @@ pub fn push(edits: &mut Vec<u8>, edit: Edit, name: &[u8], value: &[u8]) -> bool 
     true
 }
 
+/// Appends an edit as far as it can be said: a field that was to be set, and cannot be, does not stand as it came either.
+pub fn say(edits: &mut Vec<u8>, edit: Edit, name: &[u8], value: &[u8]) {
+    if !push(edits, edit, name, value) && edit == Edit::Set {
+        push(edits, Edit::Delete, name, b"");
+    }
+}
+
 /// Edits that were pushed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Edits<'a>(&'a [u8]);
@@ -208,6 +215,16 @@ mod tests {
                 proptest::prop_assert_eq!(Edits::new(&pushed).take_away(name.as_bytes()), taken);
             }
         }
+    }
+
+    #[test]
+    fn what_cannot_be_set_does_not_stay_as_it_came() {
+        let mut said = Vec::new();
+        say(&mut said, Edit::Set, b"a", &[b'b'; 65_536]);
+        assert!(Edits::new(&said).take_away(b"A") && lines(&said).is_empty());
+        said.clear();
+        say(&mut said, Edit::Add, b"a", &[b'b'; 65_536]);
+        assert!(!Edits::new(&said).take_away(b"a"));
     }
 
     #[test]

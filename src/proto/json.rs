@@ -13,7 +13,7 @@ const DEPTH_MAX: usize = 64;
 pub enum Unreadable {
     /// It breaks the grammar, is no UTF-8 or nests too deep.
     Malformed,
-    /// A name of the path stands twice.
+    /// A name of the path stands twice, or in another case.
     Ambiguous,
 }
 
@@ -51,6 +51,24 @@ struct Reader<'a, 'n> {
     twice: bool,
     /// Room for a name with escapes.
     name: &'n mut Vec<u8>,
+}
+
+/// How a name is to the one that is looked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Alike {
+    Same,
+    ButForCase,
+    Other,
+}
+
+impl Alike {
+    fn of(name: &[u8], wanted: &[u8]) -> Self {
+        match name.eq_ignore_ascii_case(wanted) {
+            true if name == wanted => Self::Same,
+            true => Self::ButForCase,
+            false => Self::Other,
+        }
+    }
 }
 
 /// What is left of the path for a value; `None`: it is not on the path.
@@ -108,9 +126,14 @@ impl Reader<'_, '_> {
         loop {
             self.blank();
             let (start, end) = self.string()?;
-            let inner = rest.and_then(<[S]>::split_first).filter(|(name, _)| self.is_named(start, end, name.as_ref()));
-            if inner.is_some() {
-                self.twice |= std::mem::replace(&mut seen, true);
+            let next = rest.and_then(<[S]>::split_first);
+            let alike = next.map_or(Alike::Other, |(name, _)| self.is_named(start, end, name.as_ref()));
+            let inner = next.filter(|_| alike == Alike::Same);
+            match alike {
+                Alike::Same => self.twice |= std::mem::replace(&mut seen, true),
+                // To parsers that compare without case it is the same name.
+                Alike::ButForCase => self.twice = true,
+                Alike::Other => {}
             }
             self.take(b':')?;
             self.value(inner.map(|(_, rest)| rest), depth + 1)?;
@@ -163,13 +186,13 @@ impl Reader<'_, '_> {
         Some(())
     }
 
-    fn is_named(&mut self, start: usize, end: usize, name: &str) -> bool {
+    fn is_named(&mut self, start: usize, end: usize, name: &str) -> Alike {
         let inside = &self.text[start..end];
         if memchr::memchr(b'\\', inside).is_none() {
-            return inside == name.as_bytes();
+            return Alike::of(inside, name.as_bytes());
         }
         unescape(inside, self.name);
-        self.name == name.as_bytes()
+        Alike::of(self.name, name.as_bytes())
     }
 
     fn number(&mut self) -> Option<()> {
@@ -282,7 +305,7 @@ mod tests {
 
     #[test]
     fn a_name_that_stands_twice_on_the_path_is_ambiguous() {
-        for text in [r#"{"a":1,"a":2}"#, r#"{"a":1,"\u0061":2}"#, r#"{"a":{"b":1},"a":{}}"#] {
+        for text in [r#"{"a":1,"a":2}"#, r#"{"a":1,"\u0061":2}"#, r#"{"a":{"b":1},"a":{}}"#, r#"{"A":{"b":1}}"#] {
             assert_eq!(found(text, &["a", "b"]), Err(Unreadable::Ambiguous), "{text}");
         }
         assert_eq!(value(r#"{"b":1,"b":2,"a":3}"#, &["a"]).as_deref(), Some("3"));

@@ -150,7 +150,8 @@ pub(super) fn escaped(high: u8, low: u8) -> Option<u8> {
 
 /// Whether a segment in its one form would be, or hold, a dot segment for a reader that decodes it (once
 /// or more often), takes encoded slashes and backslashes for separators, or cuts parameters at `;`.
-fn hides_dots(segment: &[u8]) -> bool {
+#[must_use]
+pub fn hides_dots(segment: &[u8]) -> bool {
     let mut dots = Some(0_u8);
     let mut in_parameters = false;
     let mut rest = segment;

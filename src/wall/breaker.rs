@@ -43,6 +43,14 @@ pub struct BreakerRules {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Leave(Option<u64>);
 
+impl Leave {
+    /// Whether it is for a probe of a breaker that is half open.
+    #[must_use]
+    pub fn is_probe(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
 /// What a result did to a breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turned {
@@ -127,7 +135,11 @@ impl Breaker {
             if rules.probe_millionths > 0 && !self.is_in_share(rules.probe_millionths) {
                 return Err(1_000);
             }
-            let until = now_ms + PROBE_LEASE_MS;
+            // Where many pass at once, it names this time of being half open.
+            let until = match State::of(word) {
+                State::HalfOpen(_, until) if rules.probe_millionths > 0 => until,
+                _ => now_ms + PROBE_LEASE_MS,
+            };
             if self.replace(word, State::HalfOpen(good, until)) {
                 return Ok(Leave(Some(until)));
             }
@@ -164,8 +176,8 @@ impl Breaker {
     }
 
     /// An attempt that it gave leave for ended without saying anything of the service.
-    pub fn forget(&self, leave: Leave) {
-        let Some(ticket) = leave.0 else { return };
+    pub fn forget(&self, rules: &BreakerRules, leave: Leave) {
+        let Some(ticket) = leave.0.filter(|_| rules.probe_millionths == 0) else { return };
         let word = self.word.load(SeqCst);
         if let State::HalfOpen(good, until) = State::of(word)
             && until == ticket
@@ -191,18 +203,23 @@ impl Breaker {
         loop {
             let word = self.word.load(SeqCst);
             let State::HalfOpen(good, until) = State::of(word) else { return Turned::No };
-            if rules.probe_millionths == 0 && until != ticket {
+            // Another took the probe over, or it began before the breaker opened again.
+            if until != ticket {
                 return Turned::No;
             }
+            let next_until = if rules.probe_millionths > 0 { until } else { 0 };
             let (next, turned) = match is_good {
                 false => (State::Open(now_ms + rules.open_ms), Turned::Opened),
                 true if good + 1 >= u64::from(rules.probes) => (State::Closed, Turned::Closed),
-                true => (State::HalfOpen(good + 1, 0), Turned::No),
+                true => (State::HalfOpen(good + 1, next_until), Turned::No),
             };
             if turned == Turned::Closed {
                 self.begin_anew();
             }
             if self.replace(word, next) {
+                if turned == Turned::Opened {
+                    self.turn.store(0, SeqCst);
+                }
                 return turned;
             }
         }

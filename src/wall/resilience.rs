@@ -69,6 +69,15 @@ impl PartialEq for Resilience {
 impl Eq for Resilience {}
 
 impl Resilience {
+    /// Whether what is known is the same, not only the rules.
+    #[must_use]
+    pub fn knows_as(&self, other: &Self) -> bool {
+        let (mine, theirs) = (&self.known.endpoints, &other.known.endpoints);
+        Arc::ptr_eq(&self.known.service, &other.known.service)
+            && mine.len() == theirs.len()
+            && mine.iter().zip(theirs).all(|(mine, theirs)| Arc::ptr_eq(mine, theirs))
+    }
+
     /// Goes on with what is known, where the service had any rules before. `mine` are its endpoints, `theirs` those it
     /// had then.
     pub fn go_on(&mut self, mine: &[Endpoint], before: &Self, theirs: &[Endpoint]) {

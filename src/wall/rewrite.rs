@@ -25,7 +25,6 @@ mod scratch;
 mod substitution;
 mod template;
 
-pub(super) use form::climbs;
 pub(super) use form::decoded as match_form;
 use item::{Item, Outcome, Remark, split};
 pub(super) use pattern::from_go;

@@ -58,6 +58,13 @@ impl Timing {
         if self.sent_us > 0 { between(self.sent_us, self.first_us) } else { (self.first_us > 0).then_some(0) }
     }
 
+    /// Whether the endpoint is what is waited for: a connection to it, or its answer to the whole request.
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        let is_dialled = self.dialled_us > 0 && self.connected_us == 0;
+        self.first_us == 0 && (self.sent_us > 0 || is_dialled)
+    }
+
     /// From the first byte to the end (`Ta`).
     #[must_use]
     pub fn total_us(&self) -> Option<u64> {

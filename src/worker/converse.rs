@@ -120,14 +120,15 @@ impl<'t> Talk<'t> {
     }
 
     /// An answer of this status came. That it is a failure is told before the client can see it, so that whatever the
-    /// client does next meets what follows from it.
+    /// client does next meets what follows from it. That it is good is told at once by a probe, for which others wait:
+    /// a stream may not end for hours.
     pub fn answers(&self, status: u16, epoch: Option<&ShardEpoch>) {
-        if trial::is_good(status) {
-            return;
+        let (Some(trial), Some(epoch)) = (self.watch.trial.take(), epoch) else { return };
+        let good = trial::is_good(status);
+        if good && !trial.is_probe() {
+            return self.watch.trial.set(Some(trial));
         }
-        if let (Some(trial), Some(epoch)) = (self.watch.trial.take(), epoch) {
-            trial.end(self.shard, epoch.epoch().id, self.terms.service, Some(false));
-        }
+        trial.end(self.shard, epoch.epoch().id, self.terms.service, Some(good));
     }
 
     /// A head goes to the client.

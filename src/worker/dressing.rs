@@ -46,7 +46,7 @@ impl Dressing {
         let Said { edits, sealed } = &mut *self.0.borrow_mut();
         if !*sealed {
             let lease = edits.get_or_insert_with(|| buffers.lease(Class::Small));
-            edits::push(lease.vec(), edit, name, value);
+            edits::say(lease.vec(), edit, name, value);
         }
     }
 

@@ -430,7 +430,6 @@ async fn attempts(
             Some(leased) => leased,
             None => acquire(shard, down, head, forward, terms, fresh).await,
         };
-        let connected = leased.is_ok();
         let mut failed = match leased {
             Ok(leased) => {
                 down.tab.get().connected(leased.reused, shard.clock.now_us());
@@ -458,7 +457,8 @@ async fn attempts(
                 Failed { end, begun: false, unsent: true, replayable: true }
             }
         };
-        tell(shard, down, forward, terms, trial::failed(failed.end, connected));
+        let says = trial::failed(failed.end, down.tab.get().timing.is_awaited());
+        tell(shard, down, forward, terms, says);
         judge(shard, down, forward, Err(failed.end));
         if !retry::goes_again(shard, down, forward, terms, &mut failed, &mut tried, fresh).await {
             return give_up(shard, down, epoch.as_deref(), head.take(), terms, &failed).await;
@@ -479,17 +479,18 @@ async fn attempts(
 /// nothing of it; that somebody gave up says how long it had not answered.
 fn judge(shard: &Shard, down: &mut Downstream, forward: &Forward, outcome: Result<(), End>) {
     let (Forward { replica, endpoint, .. }, timing) = (forward, &down.tab.get().timing);
-    let is_awaited = timing.sent_us > 0 && timing.first_us == 0;
+    let is_awaited = timing.is_awaited();
     let Err(end) = outcome else {
         let took_us = timing.response_us().filter(|_| timing.sent_us > 0);
         return replica.succeeded(*endpoint, took_us, || shard.clock.now_us());
     };
     let now_us = shard.clock.now_us();
     let Meaning { side, retry, .. } = end.meaning();
+    let is_late = matches!(end, End::RequestTimeout | End::AttemptTimeout);
     let is_to_blame = *side == Side::Upstream && *retry != Retry::Idempotent;
-    if is_to_blame || (end == End::RequestTimeout && is_awaited) {
+    if (is_to_blame && !is_late) || (is_late && is_awaited) {
         replica.failed(*endpoint, now_us.saturating_sub(timing.queued_us), now_us);
-    } else if is_awaited {
+    } else if is_awaited && timing.sent_us > 0 {
         replica.waited(*endpoint, now_us.saturating_sub(timing.sent_us), now_us);
     }
 }

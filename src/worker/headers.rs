@@ -96,7 +96,7 @@ pub fn edit_request<'o>(
     }
     if let Some(rules) = rules.filter(|rules| !rules.request.is_empty()) {
         headers::write(&rules.request, &origin(), (decoded, composed), |edit, name, value| {
-            edits::push(edits, edit, name, value);
+            edits::say(edits, edit, name, value);
         });
     }
 }

@@ -58,7 +58,11 @@ pub fn spend(
         match shard.shared.rates.take(key, limit.rate, now_ns, limit.wait_ns()) {
             Ok(taken) => {
                 *place = Some(key);
-                spent.wait_ns = spent.wait_ns.max(taken.wait_ns);
+                if !limit.dry_run {
+                    spent.wait_ns = spent.wait_ns.max(taken.wait_ns);
+                } else if taken.wait_ns > 0 {
+                    spent.spared = spent.spared.or(Some(limit.by.end()));
+                }
                 fields.left(limit, &taken);
             }
             Err(refused) if limit.dry_run => spent.spared = spent.spared.or(Some(refusal(limit, refused).end)),

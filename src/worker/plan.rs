@@ -27,7 +27,7 @@ use super::request_id::RequestId;
 use super::route::Destination;
 use super::shard::{Scratch, Shard, ShardEpoch};
 use super::trial::{self, Trial};
-use super::upstream::replica::{Replica, Tried};
+use super::upstream::replica::{ATTEMPTS_MAX, Replica, Tried};
 use super::validation;
 use crate::end::End;
 use crate::ids::{ServiceId, TenantId};
@@ -253,7 +253,9 @@ impl Terms {
     }
 
     fn serve(&mut self, service: &Service, head: &RequestHead<'_>) {
-        self.trailers = service.trailers && !forward::nominates(head.fields);
+        // A trailer could say in another's name what the head may not.
+        let owns = service.headers.is_some() || service.jwt.is_some();
+        self.trailers = service.trailers && !owns && !forward::nominates(head.fields);
         self.filtered = service.filters.is_some();
         self.body_bytes_max = service.body_bytes_max;
         self.request_timeout_ms = u64::from(service.upstream.request_timeout_ms);
@@ -444,22 +446,19 @@ impl Desk<'_> {
         {
             return Ok(Decision::NeedBody(NeedBody { bytes_max: service.read_body_bytes_max, admitted: true }));
         }
-        if let Some(filters) = service.filters.as_deref().filter(|_| self.question.attempts == 0) {
+        let first = self.question.attempts == 0 && !self.question.has_turn;
+        if let Some(filters) = service.filters.as_deref().filter(|_| first) {
             let asking = Asking { head: self.head, path, client, tenant: terms.tenant };
             let snapshot = self.epoch.snapshot();
             filters::request(self.shard, (snapshot, service, filters), &asking, self.question.said)?;
         }
-        if let Body::Length(length) = self.head.body
-            && service.body_bytes_max > 0
-            && length > service.body_bytes_max
-        {
+        if service.body_bytes_max > 0 && self.body_bytes() > service.body_bytes_max {
             return Err(End::BodyTooLarge.into());
         }
         if service.default_answer.as_ref().is_some_and(|answer| answer.when == When::Always) {
             return Ok(Decision::Local(Local::Default));
         }
         let replica = self.shard.replica(self.epoch, id);
-        let first = self.question.attempts == 0 && !self.question.has_turn;
         let turn = match concurrency::enter(self.shard, &replica, first) {
             Entry::In(turn) => turn,
             Entry::Wait => return Ok(Decision::Queue(replica)),
@@ -470,6 +469,15 @@ impl Desk<'_> {
         let out = self.render(&passed, replica.node(endpoint), terms)?;
         let copy = service.mirror.as_ref().and_then(|rules| self.copy(rules, &replica, &passed, terms));
         Ok(Decision::Forward(Forward { replica, endpoint, out, trial: Cell::new(trial), turn, copy }))
+    }
+
+    /// How long the body is, as far as it is known: chunks are counted as they go.
+    fn body_bytes(&self) -> u64 {
+        match (self.question.body, self.head.body) {
+            (Some(whole), _) => whole.len() as u64,
+            (None, Body::Length(length)) => length,
+            (None, Body::None | Body::Chunked) => 0,
+        }
     }
 
     /// What decides where the request goes, where it is something of the request.
@@ -501,10 +509,13 @@ impl Desk<'_> {
     ) -> Result<(usize, Option<Trial>), Denied> {
         let mut tried = *self.question.tried;
         let mut refused: Option<Denied> = None;
+        let mut round = 0;
         loop {
-            if let Some(denied) = refused.filter(|_| !tried.may_go_on()) {
+            // Rules of retries may give one again that was tried: rounds are counted, not endpoints.
+            if let Some(denied) = refused.filter(|_| round == ATTEMPTS_MAX) {
                 return Err(denied);
             }
+            round += 1;
             let chosen = trial::choose(replica, &tried, key, &self.shard.clock);
             let (endpoint, trial) = chosen.map_err(|none| refused.unwrap_or(none))?;
             let (node, dressing) = (replica.node(endpoint), self.question.dressing);

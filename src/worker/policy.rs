@@ -105,9 +105,14 @@ impl<'e> Permit<'e> {
         match &self.token {
             Token::Verified(verified) => &verified.edits,
             Token::Anonymous(jwt) => &jwt.anonymous,
-            Token::None if self.credentials == Credentials::Authorization => &AUTHORIZATION_OFF,
             Token::None => &[],
         }
+    }
+
+    /// The same for what proved to this gateway whose request it is.
+    #[must_use]
+    pub fn credentials_off(&self) -> &'static [u8] {
+        if self.credentials == Credentials::Authorization { &AUTHORIZATION_OFF } else { &[] }
     }
 
     /// `app_id` and `sign` are credentials here and must not go on.

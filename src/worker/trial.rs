@@ -92,17 +92,24 @@ pub const fn is_good(status: u16) -> bool {
 
 /// What an attempt that ended early says of its endpoint: that it fails, or nothing.
 #[must_use]
-pub fn failed(end: End, connected: bool) -> Option<bool> {
+pub fn failed(end: End, awaited: bool) -> Option<bool> {
     let fails = match end {
         // It was idle for too long, which is nobody's failure.
         End::UpstreamStale => false,
-        End::RequestTimeout => connected,
+        // Nobody's failure but of whom was waited for: not while the client sent or read slowly, nor in our own queue.
+        End::RequestTimeout | End::AttemptTimeout => awaited,
         _ => end.meaning().side == Side::Upstream,
     };
     fails.then_some(false)
 }
 
 impl Trial {
+    /// Whether a breaker waits for how it ends.
+    #[must_use]
+    pub fn is_probe(&self) -> bool {
+        [&self.of_service, &self.of_endpoint].into_iter().flatten().any(Leave::is_probe)
+    }
+
     /// Tells everybody concerned how the attempt ended; `None` says nothing of the endpoint.
     #[inline(never)]
     pub fn end(mut self, shard: &Shard, epoch: EpochId, service: Option<ServiceId>, good: Option<bool>) {
@@ -140,11 +147,12 @@ fn told(breaker: &Breaker, rules: &BreakerRules, leave: Option<Leave>, good: boo
 impl Drop for Trial {
     fn drop(&mut self) {
         let Some(rules) = &self.replica.upstream.resilience else { return };
+        let Some(breaker) = &rules.breaker else { return };
         if let Some(leave) = self.of_service.take() {
-            rules.known.service.breaker.forget(leave);
+            rules.known.service.breaker.forget(breaker, leave);
         }
         if let Some(leave) = self.of_endpoint.take() {
-            rules.known.endpoints[self.endpoint].breaker.forget(leave);
+            rules.known.endpoints[self.endpoint].breaker.forget(breaker, leave);
         }
     }
 }

@@ -105,7 +105,13 @@ const BASE: &[Key] = &[
     )
     .unit("bytes")
     .ours(),
-    flag("trailers", false, "Pass on trailer fields where the other side takes them. Off, they are dropped.").ours(),
+    flag(
+        "trailers",
+        false,
+        "Pass on trailer fields where the other side takes them. Off, they are dropped; and so they are in a module with \
+         `[[module.header]]` or `[module.jwt]`, where they could say what those forbid.",
+    )
+    .ours(),
     text(
         "host",
         "",

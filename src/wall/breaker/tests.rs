@@ -106,7 +106,7 @@ fn as_many_good_probes_in_a_row_as_are_wanted_close_it() {
 fn a_probe_that_says_nothing_makes_room_for_the_next() {
     let breaker = opened(&RULES);
     let probe = breaker.admit(&RULES, 1_000).expect("the time is over");
-    breaker.forget(probe);
+    breaker.forget(&RULES, probe);
     assert!(breaker.admit(&RULES, 1_001).is_ok());
 }
 
@@ -117,7 +117,7 @@ fn a_probe_that_never_ends_is_not_waited_for() {
     let later = 1_000 + PROBE_LEASE_MS;
     let second = breaker.admit(&RULES, later).expect("the lease is over");
     assert_eq!(breaker.tell(&RULES, lost, true, later), Turned::No, "it speaks for nobody any more");
-    breaker.forget(lost);
+    breaker.forget(&RULES, lost);
     assert!(breaker.admit(&RULES, later).is_err(), "the second is under way");
     assert_eq!(breaker.tell(&RULES, second, true, later), Turned::Closed);
 }
@@ -175,4 +175,21 @@ fn of_all_workers_one_opens_it_and_one_has_the_probe() {
         });
         assert_eq!((opened.into_inner(), probes.into_inner()), (1, 1));
     }
+}
+
+#[test]
+fn a_late_probe_of_an_earlier_time_says_nothing_and_the_first_of_the_next_passes() {
+    let rules = BreakerRules { probe_millionths: 1_000, probes: 2, ..RULES };
+    let breaker = opened(&rules);
+    let hangs = breaker.admit(&rules, 1_000).expect("the first passes");
+    let fails = loop {
+        if let Ok(leave) = breaker.admit(&rules, 1_001) {
+            break leave;
+        }
+    };
+    assert_eq!(breaker.tell(&rules, fails, false, 1_002), Turned::Opened);
+    let good = breaker.admit(&rules, 1_002 + rules.open_ms).expect("the first passes");
+    assert_eq!(breaker.tell(&rules, hangs, false, 1_003 + rules.open_ms), Turned::No);
+    assert_eq!(breaker.tell(&rules, good, true, 1_003 + rules.open_ms), Turned::No);
+    assert_eq!(breaker.standing(), Standing::HalfOpen);
 }

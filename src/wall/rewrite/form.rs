@@ -167,11 +167,6 @@ impl Segment {
     }
 }
 
-/// Whether a segment of the path is, or may be taken for, a dot segment.
-pub(in crate::wall) fn climbs(path: &[u8]) -> bool {
-    path.split(|&byte| byte == b'/').any(|segment| Segment::of(segment) != Segment::Named)
-}
-
 /// RFC 3986 section 5.2.4, in place, on a path that starts with `/`.
 fn remove_dot_segments(path: &mut Vec<u8>) {
     let (mut read, mut kept) = (0, 0);

@@ -27,7 +27,11 @@ pub(super) struct Expressions {
 
 /// The states that a worker knows, and of which set.
 #[derive(Debug, Default)]
-pub(super) struct States(Option<(u64, Box<Cache>)>);
+pub(super) struct States {
+    known: Option<(u64, Box<Cache>)>,
+    /// A bit for each expression that has been judged for the path in hand.
+    judged: Vec<u64>,
+}
 
 impl Expressions {
     /// The set of these expressions, each with its rule, in the order in which rules are tried.
@@ -61,16 +65,25 @@ impl Expressions {
         states: &mut States,
         mut admits: impl FnMut(u32) -> bool,
     ) -> u32 {
-        if states.0.as_ref().is_none_or(|(id, _)| *id != self.id) {
-            states.0 = Some((self.id, Box::new(self.dfa.create_cache())));
+        let States { known, judged } = states;
+        if known.as_ref().is_none_or(|(id, _)| *id != self.id) {
+            *known = Some((self.id, Box::new(self.dfa.create_cache())));
         }
-        let Some((_, cache)) = &mut states.0 else { return best };
+        let Some((_, cache)) = known else { return best };
+        judged.clear();
+        judged.resize(self.ranks.len().div_ceil(64), 0);
         let (input, mut state) = (Input::new(form), OverlappingState::start());
         // An automaton that may forget its states never gives up, and no byte of it is one to give up at.
         while self.dfa.try_search_overlapping_fwd(cache, &input, &mut state).is_ok()
             && let Some(found) = state.get_match()
         {
-            let rank = self.ranks[found.pattern().as_usize()];
+            let expression = found.pattern().as_usize();
+            // One that matches at every byte is asked once what else it demands.
+            let (word, bit) = (&mut judged[expression / 64], 1 << (expression % 64));
+            if std::mem::replace(word, *word | bit) & bit != 0 {
+                continue;
+            }
+            let rank = self.ranks[expression];
             if rank < best && admits(rank) {
                 best = rank;
                 if best == self.least() {

@@ -48,6 +48,7 @@ impl Desk<'_> {
         let id_rules = &self.rules.request_id;
         edits.clear();
         edits.extend_from_slice(permit.edits());
+        edits.extend_from_slice(permit.credentials_off());
         headers::edit_request((edits, other, composed), service.headers.as_deref(), id_rules, origin, material.id);
         if let Some(filtered) = &self.question.said.borrow().edits {
             edits.extend_from_slice(filtered.bytes());

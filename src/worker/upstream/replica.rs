@@ -79,6 +79,9 @@ pub struct Tried {
 impl Tried {
     /// Remembers one. False where there is no room for another.
     pub fn add(&mut self, endpoint: usize) -> bool {
+        if self.holds(endpoint) {
+            return true;
+        }
         let place = self.endpoints.get_mut(usize::from(self.count));
         let (Some(place), Ok(endpoint)) = (place, u16::try_from(endpoint)) else { return false };
         *place = endpoint;
@@ -94,6 +97,14 @@ impl Tried {
     #[must_use]
     pub fn may_go_on(&self) -> bool {
         usize::from(self.count) < ATTEMPTS_MAX
+    }
+}
+
+/// Whether both go by the same breakers, places and budgets, which hold for the whole process.
+fn same_known(before: &Upstream, now: &Upstream) -> bool {
+    match (&before.resilience, &now.resilience) {
+        (Some(before), Some(now)) => before.knows_as(now),
+        (before, now) => before.is_none() && now.is_none(),
     }
 }
 
@@ -137,6 +148,7 @@ impl Replica {
         let states: Box<[_]> = upstream.endpoints.iter().map(|endpoint| epoch.health.of(endpoint.id).clone()).collect();
         if let Some(before) = before
             && before.upstream == *upstream
+            && same_known(&before.upstream, upstream)
             && before.health == states
         {
             return before.clone();

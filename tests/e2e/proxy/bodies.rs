@@ -392,6 +392,20 @@ fn request_trailers_pass_where_the_service_allows_them() {
     assert_eq!(origin.only().body.trailers, [("X-Sum".to_owned(), "6".to_owned())]);
 }
 
+#[test]
+fn trailers_cannot_say_what_header_rules_own() {
+    let origin = Origin::ok();
+    let rule = "[[module.header]]\nname = \"X-User\"\naction = \"delete\"\n";
+    let service = Service::at("/svc", &[&origin]).base("trailers", true).further(rule);
+    let gateway = Gateway::start(&Conf::new().service(service));
+    let answer = gateway.connect().ask(
+        "POST /svc/a HTTP/1.1\r\nHost: gate.test\r\nTransfer-Encoding: chunked\r\n\r\n\
+         3\r\nabc\r\n0\r\nX-User: admin\r\n\r\n",
+    );
+    assert_eq!(answer.status(), 200);
+    assert_eq!(origin.only().body.trailers, []);
+}
+
 const WITH_TRAILERS: &str =
     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 6\r\nSet-Cookie: evil\r\n\r\n";
 

@@ -184,3 +184,43 @@ fn half_open_a_share_of_the_requests_passes() {
     let passed = seen.iter().filter(|status| **status == 200).count();
     assert!((10..=11).contains(&passed), "{seen:?}");
 }
+
+#[test]
+fn a_client_that_sends_its_body_slowly_is_no_failure_of_the_service() {
+    let origin = Origin::ok();
+    let gateway =
+        start(service(&[&origin]).table("breaker", "failures", 1).balance("request_timeout", 500), &[&origin]);
+    for _ in 0..2 {
+        let mut client = gateway.connect();
+        client.send("POST /svc/a HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n");
+        client.answer().expect_end(504, "request_timeout");
+    }
+    assert_eq!(gateway.connect().get("/svc/a").status(), 200);
+}
+
+#[test]
+fn a_probe_is_over_with_a_good_head_however_long_its_answer_lasts() {
+    let well = Arc::new(AtomicBool::new(false));
+    let is_well = well.clone();
+    let origin = Origin::scripted(move |peer| {
+        while let Some(request) = peer.request() {
+            match (is_well.load(Ordering::SeqCst), request.target().contains("stream")) {
+                (false, _) => peer.send("HTTP/1.1 500 Ill\r\nContent-Length: 0\r\n\r\n"),
+                (true, false) => peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+                (true, true) => {
+                    peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n");
+                    peer.until_gone(Duration::from_secs(20));
+                }
+            }
+        }
+    });
+    let tables = service(&[&origin]).table("breaker", "failures", 1).table("breaker", "open_time", 500);
+    let gateway = start(tables, &[]);
+    assert_eq!(gateway.connect().get("/svc/a").status(), 500);
+    gateway.connect().get("/svc/a").expect_end(503, "breaker_open");
+    well.store(true, Ordering::SeqCst);
+    thread::sleep(Duration::from_millis(700));
+    let mut stream = gateway.connect();
+    stream.send("GET /svc/stream HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(eventually(|| gateway.connect().get("/svc/a").status() == 200), "{}", gateway.stderr());
+}

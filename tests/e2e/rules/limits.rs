@@ -274,3 +274,12 @@ fn limits_of_one_service_do_not_touch_another() {
     assert_eq!(served(&mut client, GET, 3), 1);
     assert_eq!(served(&mut client, "GET /other/a HTTP/1.1\r\nHost: a\r\n\r\n", 3), 1);
 }
+
+#[test]
+fn a_limit_in_dry_run_makes_nobody_wait() {
+    let origin = Origin::ok();
+    let gateway = limited(&origin, "rate = 1; burst = 1; wait = 20000; dry_run = true");
+    let begun = Instant::now();
+    assert_eq!(served(&mut gateway.connect(), GET, 8), 8);
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+}

@@ -102,3 +102,26 @@ fn who_may_not_come_in_is_told_that_first() {
     let gateway = Gateway::start(&Conf::new().service(service));
     gateway.connect().get("/svc/a").expect_end(401, "tenant_missing");
 }
+
+#[test]
+fn a_body_that_is_read_first_is_held_to_the_services_bound_too() {
+    let origin = Origin::ok();
+    let service = Service::at("/svc", &[&origin]).base("body_bytes_max", 32).further(AGE);
+    let gateway = Gateway::start(&Conf::new().service(service));
+    let body = format!("{{\"user\":{{\"age\":1}}{}}}", " ".repeat(32));
+    let chunked = format!(
+        "POST /svc/a HTTP/1.1\r\nHost: g\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n\
+         {:x}\r\n{body}\r\n0\r\n\r\n",
+        body.len()
+    );
+    gateway.connect().ask(chunked).expect_end(413, "body_too_large");
+    gateway.connect().ask(post(&body)).expect_end(413, "body_too_large");
+    assert_eq!(origin.requests().len(), 0);
+}
+
+#[test]
+fn a_name_in_another_case_is_not_taken_for_absent() {
+    let origin = Origin::ok();
+    let gateway = gateway(&origin, &AGE.replace("required = true", "required = false"));
+    gateway.connect().ask(post("{\"user\":{\"AGE\":-1}}")).expect_end(400, "invalid");
+}

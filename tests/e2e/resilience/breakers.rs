@@ -204,13 +204,14 @@ fn a_probe_is_over_with_a_good_head_however_long_its_answer_lasts() {
     let is_well = well.clone();
     let origin = Origin::scripted(move |peer| {
         while let Some(request) = peer.request() {
-            match (is_well.load(Ordering::SeqCst), request.target().contains("stream")) {
-                (false, _) => peer.send("HTTP/1.1 500 Ill\r\nContent-Length: 0\r\n\r\n"),
-                (true, false) => peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
-                (true, true) => {
-                    peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n");
-                    peer.until_gone(Duration::from_secs(20));
-                }
+            let streams = request.target().contains("stream");
+            peer.send(match (is_well.load(Ordering::SeqCst), streams) {
+                (false, _) => "HTTP/1.1 500 Ill\r\nContent-Length: 0\r\n\r\n",
+                (true, false) => "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+                (true, true) => "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n",
+            });
+            if streams {
+                let _ = peer.until_gone(Duration::from_secs(20));
             }
         }
     });

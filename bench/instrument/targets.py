@@ -77,7 +77,7 @@ TARGETS = (
     against_floor("tcp 64 B", 1.10), against_floor("websocket 64 B", 1.10),
     Target("5,000 services", 1.10, ("1 service", US)),
     Target(RULED, 1.10, (PEAK, US)),
-    Target(WATCHED, 1.08, (PEAK, US), "worker_cpu_us", "CPU of the worker"),
+    Target(WATCHED, 1.08, (PEAK, US), "worker_cpu_us", "worker"),
     Target("48 workers on one core", 1.25, ("2 workers on one core", US)),
     Target("with ten reloads a second", 1.2, ("without reloads", US), "p99_ms", "p99"),
     # 1.1 KiB.

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::{failing, probed, reloaded, statuses};
-use crate::support::{Conf, Gateway, Origin, Service, eventually};
+use super::{failing, reloaded, statuses};
+use crate::support::{Conf, Gateway, Origin, Service, eventually, probed};
 
 fn service(origins: &[&Origin]) -> Service {
     Service::at("/svc", origins).table("breaker", "failures", 3)

@@ -5,8 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::probed;
-use crate::support::{Conf, Gateway, Origin, Service, eventually};
+use crate::support::{Conf, Gateway, Origin, Service, eventually, probed};
 
 const GET: &str = "GET /svc/a HTTP/1.1\r\nHost: a\r\n\r\n";
 

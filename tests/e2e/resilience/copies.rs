@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::{failing, probed};
-use crate::support::{Conf, Gateway, Origin, Service, eventually};
+use super::failing;
+use crate::support::{Conf, Gateway, Origin, Service, eventually, probed};
 
 fn mirrored(origin: &Origin) -> Service {
     Service::at("/svc", &[origin]).table("mirror", "service", "shadow")

@@ -3,8 +3,8 @@
 use std::thread;
 use std::time::Duration;
 
-use super::{failing, probed, reloaded, statuses};
-use crate::support::{Conf, Gateway, Origin, Service, eventually};
+use super::{failing, reloaded, statuses};
+use crate::support::{Conf, Gateway, Origin, Service, eventually, probed};
 
 fn service(origins: &[&Origin]) -> Service {
     Service::at("/svc", origins).table("ejection", "failures", 2)

@@ -6,22 +6,11 @@ mod copies;
 mod ejection;
 mod retries;
 
-use std::thread;
-use std::time::Duration;
-
-use crate::support::{Conf, Gateway, Origin, eventually};
+use crate::support::{Conf, Gateway, Origin};
 
 /// Answers every request with this status.
 fn failing(status: u16) -> Origin {
     Origin::replying(format!("HTTP/1.1 {status} Failing\r\nContent-Length: 0\r\n\r\n"))
-}
-
-/// Waits until health has looked at each origin, and until that is published.
-fn probed(origins: &[&Origin]) {
-    for origin in origins {
-        assert!(eventually(|| origin.probes() > 0), "no probe came");
-    }
-    thread::sleep(Duration::from_millis(300));
 }
 
 /// The statuses of so many GETs, each on a connection of its own, so that all workers have some.

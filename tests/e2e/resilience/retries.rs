@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{failing, probed, statuses};
-use crate::support::{Conf, Gateway, Origin, Service};
+use super::{failing, statuses};
+use crate::support::{Conf, Gateway, Origin, Service, probed};
 
 const POST: &str = "POST /svc/a HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc";
 const PUT: &str = "PUT /svc/a HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc";

@@ -22,6 +22,15 @@ pub(crate) use wire::Gone;
 /// How long anything that must happen is waited for: generous, because the machine may be busy.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 
+/// Waits until health has looked at each origin, and until that is published.
+#[track_caller]
+pub(crate) fn probed(origins: &[&Origin]) {
+    for origin in origins {
+        assert!(eventually(|| origin.probes() > 0), "no probe came");
+    }
+    std::thread::sleep(Duration::from_millis(300));
+}
+
 /// Waits until the condition holds and says whether it did.
 pub(crate) fn eventually(condition: impl FnMut() -> bool) -> bool {
     within(PATIENCE, condition)

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::support::{Client, Conf, Gateway, Origin, Service, eventually};
+use crate::support::{Client, Conf, Gateway, Origin, Service, eventually, probed};
 
 /// Answers, or closes without an answer while it fails.
 fn failing(fails: &Arc<AtomicBool>) -> Origin {
@@ -20,10 +20,7 @@ fn failing(fails: &Arc<AtomicBool>) -> Origin {
 
 fn start(service: Service, origins: &[&Origin]) -> Gateway {
     let gateway = Gateway::start(&Conf::new().service(service));
-    for origin in origins {
-        assert!(eventually(|| origin.probes() > 0), "no probe came");
-    }
-    thread::sleep(Duration::from_millis(300));
+    probed(origins);
     gateway
 }
 

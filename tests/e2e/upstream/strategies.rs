@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::support::{Client, Conf, Gateway, Origin, Service, eventually};
+use crate::support::{Client, Conf, Gateway, Origin, Service, eventually, probed};
 
 /// Answers at once, but to a target with `slow` in it only when the test lets it.
 fn held(gate: &Arc<AtomicBool>) -> Origin {
@@ -39,10 +39,7 @@ fn service(origins: &[&Origin], strategy: &str) -> Service {
 /// A gateway that knows that every origin is up.
 fn start(service: Service, origins: &[&Origin]) -> Gateway {
     let gateway = Gateway::start(&Conf::new().service(service));
-    for origin in origins {
-        assert!(eventually(|| origin.probes() > 0), "no probe came");
-    }
-    thread::sleep(Duration::from_millis(300));
+    probed(origins);
     gateway
 }
 

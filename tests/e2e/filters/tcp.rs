@@ -4,17 +4,11 @@ use std::net::Ipv4Addr;
 
 use super::gateway;
 use crate::support::gateway::free_port;
-use crate::support::{Client, Conf, Gone, Service};
+use crate::support::{Client, Conf, Gone, Service, saying_hello};
 
 #[test]
 fn a_connection_that_a_filter_does_not_admit_is_closed_without_a_byte() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let node = listener.local_addr().expect("bound").to_string();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let _ = std::io::Write::write_all(&mut &stream, b"hello");
-        }
-    });
+    let node = saying_hello();
     let port = free_port();
     let service = Service::with_nodes("line", vec![node]).base("load_type", "tcp");
     let service = service.base("frontend_addr", format!("127.0.0.1:{port}")).balance("check_method", "tcpchk");

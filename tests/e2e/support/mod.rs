@@ -22,6 +22,18 @@ pub(crate) use wire::Gone;
 /// How long anything that must happen is waited for: generous, because the machine may be busy.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 
+/// A server that says hello to whoever connects, and hangs up; where it is.
+pub(crate) fn saying_hello() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let node = listener.local_addr().expect("bound").to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let _ = std::io::Write::write_all(&mut &stream, b"hello");
+        }
+    });
+    node
+}
+
 /// Waits until health has looked at each origin, and until that is published.
 #[track_caller]
 pub(crate) fn probed(origins: &[&Origin]) {

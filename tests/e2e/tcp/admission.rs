@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Server, connect, greeting, in_front_of, tcp};
 use crate::support::gateway::free_port;
-use crate::support::{Client, Conf, Gateway, Gone, eventually};
+use crate::support::{Client, Conf, Gateway, Gone, eventually, saying_hello};
 
 /// Closed without a byte, and the server never heard of it.
 #[track_caller]
@@ -33,13 +33,7 @@ fn bytes_go_both_ways_and_each_side_may_finish_first() {
 
 #[test]
 fn a_server_that_speaks_first_is_heard() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let node = listener.local_addr().expect("bound").to_string();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let _ = std::io::Write::write_all(&mut &stream, b"hello");
-        }
-    });
+    let node = saying_hello();
     let port = free_port();
     let service = tcp("line", port, &[]).nodes(vec![node]);
     let _gateway = Gateway::start(&Conf::new().service(service));

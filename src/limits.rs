@@ -155,6 +155,8 @@ pub const ADMIN_CUT_MS: u64 = 30_000;
 pub const ADMIN_HEAD_BYTES_MAX: usize = 16 * 1024;
 /// How long a question waits for the control loop.
 pub const ADMIN_PATIENCE_MS: u64 = 5_000;
+/// How long the end of the process waits for questions to the admin listener that are in hand.
+pub const ADMIN_FINISH_MS: u64 = 1_000;
 /// How long the store may be busy with another process before it is tried again later.
 pub const STORE_BUSY_MS: u64 = 1_000;
 /// Between two looks at what tenants with a quota have used, in the store and here.

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -62,7 +63,7 @@ pub(super) async fn turn(office: Office, pace: Pace, (events, mut inbox): Channe
     loop {
         for effect in effects {
             if let Some(end) = hands.perform(effect) {
-                hands.watchers.books.close().await;
+                wind_up(&mut state, &mut hands, &mut inbox).await;
                 return end;
             }
         }
@@ -72,6 +73,27 @@ pub(super) async fn turn(office: Office, pace: Pace, (events, mut inbox): Channe
         };
         effects = state.apply(Instant::now(), event);
     }
+}
+
+/// Whoever looks on is answered still, and what was counted is kept.
+async fn wind_up(state: &mut State, hands: &mut Hands, inbox: &mut mpsc::Receiver<Event>) {
+    let mut answered = pin!(hands.watchers.admin.finish());
+    loop {
+        let question = tokio::select! {
+            () = &mut answered => break,
+            event = inbox.recv() => match event {
+                Some(question @ Event::Watched(_)) => question,
+                // Nothing else matters any more.
+                _ => continue,
+            },
+        };
+        for effect in state.apply(Instant::now(), question) {
+            if let Effect::Show(..) = effect {
+                let _ = hands.perform(effect);
+            }
+        }
+    }
+    hands.watchers.books.close().await;
 }
 
 async fn until(due: Option<Instant>) {

@@ -46,6 +46,10 @@ struct Shared {
     archive: Archive,
     journal: Option<Journal>,
     started: Instant,
+    /// One for each connection.
+    seats: Arc<Semaphore>,
+    /// Connections answer what they have in hand, and end.
+    ending: watch::Sender<bool>,
 }
 
 impl Shared {
@@ -75,7 +79,9 @@ impl Admin {
     /// One that is closed.
     pub(super) fn new(events: mpsc::Sender<Event>, stats: Arc<Stats>, books: &Books, journal: Option<Journal>) -> Self {
         let (page, archive, started) = (books.page(), books.archive(), Instant::now());
-        let shared = Shared { events, token: RwLock::default(), stats, page, archive, journal, started };
+        let (token, seats) = (RwLock::default(), Arc::new(Semaphore::new(limits::ADMIN_CONNECTIONS_MAX)));
+        let ending = watch::Sender::new(false);
+        let shared = Shared { events, token, stats, page, archive, journal, started, seats, ending };
         Self { shared: Arc::new(shared), open: None }
     }
 
@@ -85,7 +91,7 @@ impl Admin {
         let listener = socket.try_clone().and_then(tokio::net::TcpListener::from_std);
         match listener {
             Ok(listener) => {
-                let accepting = tokio::spawn(accept(listener, router(self.shared.clone())));
+                let accepting = tokio::spawn(accept(listener, self.shared.clone()));
                 self.open = Some((socket, accepting));
             }
             Err(error) => error!("the admin listener cannot be served: {error}"),
@@ -101,6 +107,17 @@ impl Admin {
     pub(super) fn close(&mut self) {
         if let Some((_, accepting)) = self.open.take() {
             accepting.abort();
+        }
+    }
+
+    /// The process ends: waits a moment until whoever has asked is answered. Control must answer questions meanwhile.
+    pub(super) fn finish(&mut self) -> impl Future<Output = ()> + 'static {
+        self.close();
+        let shared = self.shared.clone();
+        async move {
+            shared.ending.send_replace(true);
+            let all = u32::try_from(limits::ADMIN_CONNECTIONS_MAX).unwrap_or(u32::MAX);
+            let _ = timeout(Duration::from_millis(limits::ADMIN_FINISH_MS), shared.seats.acquire_many(all)).await;
         }
     }
 
@@ -124,24 +141,24 @@ fn router(shared: Arc<Shared>) -> Router {
         .with_state(shared)
 }
 
-async fn accept(listener: tokio::net::TcpListener, router: Router) {
-    let seats = Arc::new(Semaphore::new(limits::ADMIN_CONNECTIONS_MAX));
-    while let Ok(seat) = Arc::clone(&seats).acquire_owned().await {
+async fn accept(listener: tokio::net::TcpListener, shared: Arc<Shared>) {
+    let router = router(shared.clone());
+    while let Ok(seat) = Arc::clone(&shared.seats).acquire_owned().await {
         let Ok((stream, _)) = listener.accept().await else {
             // Out of descriptors; they come back.
             sleep(Duration::from_millis(limits::EXHAUSTED_PAUSE_MS)).await;
             continue;
         };
-        let router = router.clone();
+        let (router, ending) = (router.clone(), shared.ending.subscribe());
         tokio::spawn(async move {
-            serve(stream, router).await;
+            serve(stream, router, ending).await;
             drop(seat);
         });
     }
 }
 
 /// One connection. What is wrong with it is its client's affair.
-async fn serve(stream: TcpStream, router: Router) {
+async fn serve(stream: TcpStream, router: Router, mut ending: watch::Receiver<bool>) {
     let _ = stream.set_nodelay(true);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(Duration::from_millis(limits::ADMIN_HEAD_MS));
@@ -151,6 +168,7 @@ async fn serve(stream: TcpStream, router: Router) {
     tokio::select! {
         _ = connection.as_mut() => return,
         () = sleep(Duration::from_millis(limits::ADMIN_LIFE_MS)) => {}
+        _ = ending.wait_for(|ending| *ending) => {}
     }
     connection.as_mut().graceful_shutdown();
     let _ = timeout(Duration::from_millis(limits::ADMIN_CUT_MS), connection).await;

@@ -216,3 +216,16 @@ fn an_upgrade_takes_it_along_without_refusing_a_connection() {
     let pid = i32::try_from(new.expect("a number")).ok().and_then(rustix::process::Pid::from_raw).expect("a process");
     rustix::process::kill_process(pid, Signal::TERM).expect("the new one, which this test has had started");
 }
+
+#[test]
+fn a_question_that_is_in_hand_when_the_process_ends_is_answered() {
+    let mut watched = Watched::start(&Conf::of(&Origin::ok()));
+    let mut client = watched.connect();
+    client.send("GET /api/status HTTP/1.1\r\nHost: local");
+    std::thread::sleep(Duration::from_millis(300));
+    watched.gateway.signal(Signal::TERM);
+    assert!(crate::support::eventually(|| watched.gateway.stderr().contains("stopped: ")));
+    client.send("host\r\n\r\n");
+    assert_eq!(client.answer().status(), 200);
+    assert_eq!(watched.gateway.wait(Duration::from_secs(20)).code(), Some(0));
+}

@@ -224,7 +224,7 @@ fn a_question_that_is_in_hand_when_the_process_ends_is_answered() {
     client.send("GET /api/status HTTP/1.1\r\nHost: local");
     std::thread::sleep(Duration::from_millis(300));
     watched.gateway.signal(Signal::TERM);
-    assert!(crate::support::eventually(|| watched.gateway.stderr().contains("stopped: ")));
+    assert!(eventually(|| watched.gateway.stderr().contains("stopped: ")));
     client.send("host\r\n\r\n");
     assert_eq!(client.answer().status(), 200);
     assert_eq!(watched.gateway.wait(Duration::from_secs(20)).code(), Some(0));

@@ -1,12 +1,13 @@
 //! A bound on how many requests of a service are under way at once, true for the whole process, and who waits.
 //!
 //! A named exception to "nothing is shared between workers". **Who writes and reads**: every worker, when a request of a
-//! service that has `[module.concurrency]` begins and when it ends.
+//! service that has `[module.concurrency]` begins and when it ends; control writes how many places there are.
 //!
 //! A request that finds no place waits on its own worker, first in first out, and its worker's bit is set. Whoever gives a
 //! place back looks for the next worker with a bit, in turn, and wakes it (its own at once, another by its doorbell);
 //! nobody who comes later passes those who wait. **Error bound**: none in the number of places. Between a place that
-//! comes free and the one who gets it on another worker lies the ringing of a bell.
+//! comes free and the one who gets it on another worker lies the ringing of a bell. The number is the newest
+//! configuration's, whichever one a request goes by.
 //!
 //! Out of scope: the queue of a worker and the bell (`worker::concurrency`).
 
@@ -30,6 +31,7 @@ pub struct ConcurrencyRules {
 /// Places of one service.
 #[derive(Debug)]
 pub struct Places {
+    max: AtomicU32,
     taken: AtomicU32,
     waiting: AtomicU32,
     /// A bit for each worker on which somebody waits.
@@ -39,6 +41,7 @@ pub struct Places {
 impl Default for Places {
     fn default() -> Self {
         Self {
+            max: AtomicU32::new(u32::MAX),
             taken: AtomicU32::new(0),
             waiting: AtomicU32::new(0),
             workers: std::array::from_fn(|_| AtomicU64::new(0)),
@@ -47,14 +50,20 @@ impl Default for Places {
 }
 
 impl Places {
+    /// From now on there are as many places as these rules say; without any, no bound.
+    pub fn bound(&self, rules: Option<&ConcurrencyRules>) {
+        self.max.store(rules.map_or(u32::MAX, |rules| rules.max), SeqCst);
+    }
+
     /// Takes a place, unless none is free or others wait for one.
-    pub fn enter(&self, rules: &ConcurrencyRules) -> bool {
-        self.waiting.load(SeqCst) == 0 && self.take(rules)
+    pub fn enter(&self) -> bool {
+        self.waiting.load(SeqCst) == 0 && self.take()
     }
 
     /// Takes a place if one is free: for the first of those who wait.
-    pub fn take(&self, rules: &ConcurrencyRules) -> bool {
-        self.taken.fetch_update(SeqCst, SeqCst, |taken| (taken < rules.max).then(|| taken + 1)).is_ok()
+    pub fn take(&self) -> bool {
+        let max = self.max.load(SeqCst);
+        self.taken.fetch_update(SeqCst, SeqCst, |taken| (taken < max).then(|| taken + 1)).is_ok()
     }
 
     /// Gives a place back.
@@ -64,8 +73,8 @@ impl Places {
 
     /// Whether a place is free.
     #[must_use]
-    pub fn has_room(&self, rules: &ConcurrencyRules) -> bool {
-        self.taken.load(SeqCst) < rules.max
+    pub fn has_room(&self) -> bool {
+        self.taken.load(SeqCst) < self.max.load(SeqCst)
     }
 
     /// How many places are taken.
@@ -123,14 +132,34 @@ mod tests {
 
     const RULES: ConcurrencyRules = ConcurrencyRules { max: 3, queue_max: 2, queue_timeout_ms: 0 };
 
+    fn places() -> Places {
+        let places = Places::default();
+        places.bound(Some(&RULES));
+        places
+    }
+
+    #[test]
+    fn another_bound_holds_for_everybody_at_once() {
+        let places = places();
+        assert!((0..3).all(|_| places.enter()) && !places.enter());
+        places.bound(Some(&ConcurrencyRules { max: 4, ..RULES }));
+        assert!(places.enter() && !places.enter());
+        places.bound(Some(&ConcurrencyRules { max: 2, ..RULES }));
+        places.leave();
+        places.leave();
+        assert!(!places.has_room(), "two are under way");
+        places.bound(None);
+        assert!(places.enter());
+    }
+
     #[test]
     fn never_more_than_the_bound_whoever_asks() {
-        let (places, most) = (Places::default(), AtomicU32::new(0));
+        let (places, most) = (places(), AtomicU32::new(0));
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..10_000 {
-                        if places.enter(&RULES) {
+                        if places.enter() {
                             most.fetch_max(places.taken.load(SeqCst), SeqCst);
                             places.leave();
                         }
@@ -139,18 +168,18 @@ mod tests {
             }
         });
         assert!(most.load(SeqCst) <= 3);
-        assert!((0..3).all(|_| places.enter(&RULES)), "every place came back");
-        assert!(!places.enter(&RULES));
+        assert!((0..3).all(|_| places.enter()), "every place came back");
+        assert!(!places.enter());
     }
 
     #[test]
     fn nobody_passes_those_who_wait() {
-        let places = Places::default();
+        let places = places();
         assert!(places.line_up(&RULES));
-        assert!(!places.enter(&RULES));
-        assert!(places.take(&RULES));
+        assert!(!places.enter());
+        assert!(places.take());
         places.step_out();
-        assert!(places.enter(&RULES));
+        assert!(places.enter());
     }
 
     #[test]

@@ -79,12 +79,13 @@ impl Resilience {
     }
 
     /// Goes on with what is known, where the service had any rules before. `mine` are its endpoints, `theirs` those it
-    /// had then.
+    /// had then. Places are bounded anew at once: those who wait under the rules before must not wait for more.
     pub fn go_on(&mut self, mine: &[Endpoint], before: &Self, theirs: &[Endpoint]) {
         let known_of = |address: &Address| {
             let mut all = theirs.iter().zip(&before.known.endpoints);
             all.find(|(endpoint, _)| endpoint.address == *address).map(|(_, known)| Arc::clone(known))
         };
+        before.known.service.places.bound(self.concurrency.as_ref());
         self.known = Known {
             service: Arc::clone(&before.known.service),
             endpoints: mine.iter().map(|endpoint| known_of(&endpoint.address).unwrap_or_default()).collect(),

@@ -52,8 +52,8 @@ pub enum Entry {
 #[must_use]
 pub fn enter(shard: &Shard, replica: &Rc<Replica>, first: bool) -> Entry {
     let Some(resilience) = replica.upstream.resilience.as_deref().filter(|_| first) else { return Entry::In(None) };
-    let Some((rules, places)) = of(resilience) else { return Entry::In(None) };
-    if places.enter(rules) {
+    let Some((_, places)) = of(resilience) else { return Entry::In(None) };
+    if places.enter() {
         return Entry::In(Some(Turn { replica: replica.clone(), lines: shard.lines.clone() }));
     }
     Entry::Wait
@@ -75,7 +75,7 @@ pub async fn wait(
 ) -> Result<Option<Turn>, End> {
     let Some(resilience) = replica.upstream.resilience.as_deref() else { return Ok(None) };
     let Some((rules, _)) = of(resilience) else { return Ok(None) };
-    let place = Place::take(&shard.lines, &resilience.known.service, *rules).ok_or(End::ConcurrencyFull)?;
+    let place = Place::take(&shard.lines, &resilience.known.service, rules).ok_or(End::ConcurrencyFull)?;
     let Downstream { source, writing, whole, .. } = down;
     let unmoving = Cell::new(0);
     writing.arm(rules.queue_timeout_ms);
@@ -145,13 +145,14 @@ impl Drop for Turn {
 struct Place<'l> {
     lines: &'l Lines,
     of: &'l Arc<OfService>,
-    rules: ConcurrencyRules,
     turn: u64,
+    /// It has not looked for a place yet.
+    fresh: Cell<bool>,
 }
 
 impl<'l> Place<'l> {
-    fn take(lines: &'l Lines, of: &'l Arc<OfService>, rules: ConcurrencyRules) -> Option<Self> {
-        if !of.places.line_up(&rules) {
+    fn take(lines: &'l Lines, of: &'l Arc<OfService>, rules: &ConcurrencyRules) -> Option<Self> {
+        if !of.places.line_up(rules) {
             return None;
         }
         let turn = lines.turns.get() + 1;
@@ -163,7 +164,7 @@ impl<'l> Place<'l> {
             None => all.push(Line { of: of.clone(), waiting: [waiting].into() }),
         }
         of.places.mark(lines.worker, true);
-        Some(Self { lines, of, rules, turn })
+        Some(Self { lines, of, turn, fresh: Cell::new(true) })
     }
 
     /// Turns grow from the front to the back.
@@ -176,11 +177,19 @@ impl<'l> Place<'l> {
         let line = all.iter_mut().find(|line| Arc::ptr_eq(&line.of, self.of));
         let Some(line) = line else { return Poll::Pending };
         let is_first = line.waiting.front().is_some_and(|(turn, _)| *turn == self.turn);
-        if is_first && self.of.places.take(&self.rules) {
+        // Who has just come does not take what came free for those who wait on other workers.
+        let elsewhere = || self.of.places.waiting() as usize > line.waiting.len();
+        let lets_pass = self.fresh.replace(false) && elsewhere();
+        if is_first && !lets_pass && self.of.places.take() {
             return Poll::Ready(());
         }
         if let Some(at) = self.position(line) {
             line.waiting[at].1.clone_from(cx.waker());
+        }
+        drop(all);
+        // But who left may have seen none of them.
+        if lets_pass && self.of.places.has_room() {
+            self.lines.pass_on(self.of);
         }
         Poll::Pending
     }
@@ -201,7 +210,7 @@ impl Drop for Place<'_> {
         drop(all);
         self.of.places.step_out();
         // It may have been woken for a place that it no longer wants, or there is more than the one it got.
-        if self.of.places.has_room(&self.rules) {
+        if self.of.places.has_room() {
             self.lines.pass_on(self.of);
         }
     }
@@ -217,16 +226,22 @@ mod tests {
         Lines::new(WorkerId(0), Arc::new(Handovers::new(1).expect("descriptors")))
     }
 
+    fn of_service() -> Arc<OfService> {
+        let of = OfService::default();
+        of.places.bound(Some(&RULES));
+        Arc::new(of)
+    }
+
     fn is_ready(place: &Place<'_>) -> bool {
         place.poll(&Context::from_waker(Waker::noop())).is_ready()
     }
 
     #[test]
     fn first_in_first_out() {
-        let (lines, of) = (lines(), Arc::new(OfService::default()));
-        assert!(of.places.enter(&RULES));
-        let first = Place::take(&lines, &of, RULES).expect("room");
-        let second = Place::take(&lines, &of, RULES).expect("room");
+        let (lines, of) = (lines(), of_service());
+        assert!(of.places.enter());
+        let first = Place::take(&lines, &of, &RULES).expect("room");
+        let second = Place::take(&lines, &of, &RULES).expect("room");
         of.places.leave();
         assert!(!is_ready(&second));
         assert!(is_ready(&first));
@@ -237,15 +252,45 @@ mod tests {
     }
 
     #[test]
+    fn who_has_just_come_lets_those_pass_who_wait_on_other_workers() {
+        let bells = Arc::new(Handovers::new(2).expect("descriptors"));
+        let [here, there] = [0, 1].map(|worker| Lines::new(WorkerId(worker), bells.clone()));
+        let of = of_service();
+        assert!(of.places.enter());
+        let waits = Place::take(&there, &of, &RULES).expect("room");
+        assert!(!is_ready(&waits));
+        of.places.leave();
+        let comes = Place::take(&here, &of, &RULES).expect("room");
+        assert!(!is_ready(&comes));
+        assert!(is_ready(&waits));
+        drop(waits);
+        of.places.leave();
+        assert!(is_ready(&comes));
+    }
+
+    #[test]
+    fn of_two_who_come_at_once_to_a_free_place_one_is_called() {
+        let bells = Arc::new(Handovers::new(2).expect("descriptors"));
+        let [here, there] = [0, 1].map(|worker| Lines::new(WorkerId(worker), bells.clone()));
+        let of = of_service();
+        let [first, second] = [&here, &there].map(|lines| Place::take(lines, &of, &RULES).expect("room"));
+        assert!(!is_ready(&first), "it lets the other pass");
+        assert!(!is_ready(&second), "and so does the other");
+        // Either bell was rung.
+        assert!(is_ready(&first));
+        assert!(!is_ready(&second), "the place is taken");
+    }
+
+    #[test]
     fn those_who_gave_up_leave_nothing_behind() {
-        let (lines, of) = (lines(), Arc::new(OfService::default()));
-        assert!(of.places.enter(&RULES));
+        let (lines, of) = (lines(), of_service());
+        assert!(of.places.enter());
         for _ in 0..100 {
-            drop(Place::take(&lines, &of, RULES).expect("room"));
+            drop(Place::take(&lines, &of, &RULES).expect("room"));
         }
         assert!(lines.lines.borrow().is_empty());
         assert_eq!(of.places.next(WorkerId(0)), None);
         of.places.leave();
-        assert!(of.places.enter(&RULES));
+        assert!(of.places.enter());
     }
 }

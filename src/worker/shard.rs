@@ -197,6 +197,8 @@ impl Shard {
         let next =
             Rc::new(ShardEpoch { epoch: Some(epoch), replicas, reports: self.reports.clone(), worker: self.worker });
         *self.epoch.borrow_mut() = Some(next);
+        // There may be more places than those who wait know of.
+        self.lines.wake();
         self.shared.handovers.adopted(self.worker, id);
         self.meter.adopted(id);
         self.publish_load();

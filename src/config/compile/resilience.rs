@@ -39,6 +39,7 @@ pub(super) fn compile(page: &Page, module: &Section, endpoints: usize, faults: &
         concurrency: concurrency(module.one("concurrency")),
         known,
     };
+    all.known.service.places.bound(all.concurrency.as_ref());
     let any = all.retry.is_some() || all.breaker.is_some() || all.ejection.is_some() || all.concurrency.is_some();
     any.then_some(all)
 }

@@ -99,6 +99,29 @@ fn a_request_waits_so_long_and_no_longer() {
 }
 
 #[test]
+fn those_who_wait_get_the_places_that_a_reload_adds() {
+    let origin = slow(3_000);
+    let of = |max| Conf::new().service(service(&origin, max).table("concurrency", "queue_timeout", 30_000));
+    let gateway = Gateway::start(&of(1));
+    probed(&[&origin]);
+    let mut clients = [gateway.connect(), gateway.connect(), gateway.connect()];
+    for (count, client) in clients.iter_mut().enumerate() {
+        client.send(GET);
+        assert!(eventually(|| origin.heads().len() == 1), "{count} sent");
+    }
+    // Whoever is not among those under way has to be in the line.
+    thread::sleep(Duration::from_millis(200));
+    gateway.rewrite_files(&of(3));
+    let started = Instant::now();
+    assert_eq!(gateway.connect().get("/reload").status(), 200);
+    assert!(eventually(|| origin.heads().len() == 3));
+    assert!(started.elapsed() < Duration::from_millis(2_500), "before the first was answered");
+    for client in &mut clients {
+        assert_eq!(client.answer().status(), 200);
+    }
+}
+
+#[test]
 fn a_client_that_leaves_the_queue_takes_no_place() {
     let origin = slow(1_000);
     let gateway = start(service(&origin, 1).table("concurrency", "queue_timeout", 20_000), &origin);

@@ -227,14 +227,15 @@ impl Shard {
             loads: self.shared.loads,
             origin: self.shared.origin,
             now_us: self.clock.now_us(),
+            // A request that began before a reload must change nothing of what those after it go by.
+            is_current: self.epoch().is_none_or(|current| current.epoch().id == epoch.epoch().id),
         };
         let before = known.get(&definition.name);
         // What a tcp service uses is never idle, and what is kept for HTTP is of no use to it.
         let is_http = definition.tcp.is_none();
         let shelf = |address: &Address| if is_http { self.shelves.of(address) } else { Rc::default() };
         let replica = Replica::build(&definition.upstream, epoch.epoch(), before, core, shelf);
-        // A request that began before a reload must not put the old replica in the new one's place.
-        if self.epoch().is_none_or(|current| current.epoch().id == epoch.epoch().id) {
+        if core.is_current {
             known.insert(definition.name.clone(), replica.clone());
         }
         *place.borrow_mut() = Some(replica.clone());

@@ -57,6 +57,9 @@ pub struct Core {
     pub origin: Instant,
     /// What its clock says.
     pub now_us: u64,
+    /// The replica is of the epoch that new requests run on. One of an epoch before it uses the newer one's pools as
+    /// they are.
+    pub is_current: bool,
 }
 
 /// What to dial.
@@ -158,6 +161,7 @@ impl Replica {
         let pools = upstream.endpoints.iter().map(|endpoint| {
             let row = epoch.rows.endpoint(endpoint.id);
             let pool = match before.and_then(|before| before.pool_of(&endpoint.address)) {
+                Some(pool) if !core.is_current => return pool.clone(),
                 Some(pool) => {
                     pool.rebound(bounds);
                     pool.clone()
@@ -176,7 +180,7 @@ impl Replica {
         let pools: Box<[Rc<Pool>]> = pools.collect();
         let seed = core.now_us << 10 ^ core.number as u64;
         let balancer = Balancer::new(&upstream.balance, &weights, core.number, seed);
-        for (pool, state) in pools.iter().zip(&states) {
+        for (pool, state) in pools.iter().zip(&states).filter(|_| core.is_current) {
             if let Some(since) = state.back_since {
                 let since_us = since.saturating_duration_since(core.origin).as_micros();
                 balancer.is_back(&pool.standing, u64::try_from(since_us).unwrap_or(u64::MAX));

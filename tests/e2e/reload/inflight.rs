@@ -70,6 +70,36 @@ fn a_request_in_a_queue_is_served_after_a_reload() {
 }
 
 #[test]
+fn a_request_from_before_a_reload_does_not_bring_old_bounds_back() {
+    const JSON: &str = "[[module.validation]]\npart = \"json.a\"\nrequired = true\n";
+    const REST: &str = "{\"a\":1}";
+    const HEAD: &str = "POST /svc/a HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n";
+    let (origin, go) = gated();
+    let of = |connections: i64| {
+        let service = Service::at("/svc", &[&origin]).further(JSON).balance("connections_max", connections);
+        Conf::new().service(service.balance("slow_connections_max", 0).balance("queue_max", 0)).cores(1)
+    };
+    let gateway = Gateway::start(&of(1));
+    let mut before = gateway.connect();
+    before.send(format!("{HEAD}Expect: 100-continue\r\n\r\n"));
+    // It was looked at, and its body is wanted.
+    assert_eq!(before.wire.through(b"\r\n\r\n").as_deref(), Ok(b"HTTP/1.1 100 Continue\r\n\r\n".as_slice()));
+    reload(&gateway, &of(3));
+    let mut after = [gateway.connect(), gateway.connect()];
+    after[0].send(format!("{HEAD}\r\n{REST}"));
+    assert!(eventually(|| origin.heads().len() == 1));
+    before.send(REST);
+    assert!(eventually(|| origin.heads().len() == 2));
+    after[1].send(format!("{HEAD}\r\n{REST}"));
+    for _ in 0..3 {
+        go.send(()).expect("the origin waits");
+    }
+    for client in after.iter_mut().chain([&mut before]) {
+        assert_eq!(client.answer().text(), "ok");
+    }
+}
+
+#[test]
 fn a_body_that_flows_is_not_disturbed() {
     let origin = Origin::scripted(|peer| {
         peer.request();

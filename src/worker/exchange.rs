@@ -44,10 +44,8 @@ const STOPPING: &str = "the gateway is stopping";
 pub enum Request {
     /// A request that came: its bytes so far, which begin with its head.
     Fresh(Lease),
-    /// One that was looked at.
+    /// One that was looked at; it may have waited for a connection.
     Ready(Box<Dispatch>),
-    /// One that has waited for a connection.
-    Queued(Box<Dispatch>, Result<Leased, End>),
 }
 
 /// A request that goes to an endpoint. It waits for a connection outside an engine: thousands may.
@@ -57,23 +55,18 @@ pub struct Dispatch {
     body: Option<WholeBody>,
     forward: Forward,
     terms: Terms,
+    /// What came of getting a connection, where that was done before the first attempt.
+    leased: Option<Result<Leased, End>>,
 }
 
 impl Dispatch {
-    /// A kept connection, or leave to dial one, or the queue.
-    fn start(&self, shard: &Shard) -> Start {
+    /// Takes a kept connection, where there is one. False where a new one is not to be had now: it waits its turn.
+    fn start(&mut self, shard: &Shard, down: &mut Downstream) -> bool {
         let pool = &self.forward.replica.pools[self.forward.endpoint];
-        match pool.take_kept(shard.clock.now_ms()) {
-            Some(Kept { connection, seat }) => Start::With(Leased { connection, seat, reused: true }),
-            None if pool.is_full() => Start::Queue,
-            None => Start::Dial,
-        }
-    }
-
-    /// Whether the wait ended so that no attempt may follow.
-    #[must_use]
-    pub fn is_over(waited: &Result<Leased, End>) -> Option<End> {
-        waited.as_ref().err().copied().filter(|end| end.meaning().retry == Retry::No)
+        let Some(Kept { connection, seat }) = pool.take_kept(shard.clock.now_ms()) else { return !pool.is_full() };
+        self.leased = Some(Ok(Leased { connection, seat, reused: true }));
+        begin_attempt(shard, down, &self.forward);
+        true
     }
 
     /// Tells the client that there is no connection for it.
@@ -115,11 +108,14 @@ impl Dispatch {
         give_up(shard, down, None, head, &terms, &failed).await
     }
 
-    /// Waits for the connection, for as long as the client waits for it.
-    pub async fn wait(&mut self, shard: &Shard, down: &mut Downstream) -> Result<Leased, End> {
-        let Self { head, forward, terms, .. } = self;
+    /// Waits for the connection, for as long as the client waits for it. Gives why no attempt may follow.
+    pub async fn wait(&mut self, shard: &Shard, down: &mut Downstream) -> Option<End> {
+        let Self { head, forward, terms, leased, .. } = self;
         down.source.ahead = reaches_ahead(head, terms);
-        acquire(shard, down, head, forward, terms, false).await
+        let waited = acquire(shard, down, head, forward, terms, false).await;
+        let over = waited.as_ref().err().copied().filter(|end| end.meaning().retry == Retry::No);
+        *leased = Some(waited);
+        over
     }
 }
 
@@ -140,66 +136,48 @@ pub async fn run(shard: &Rc<Shard>, down: &mut Downstream, request: Request) -> 
     let Some(epoch) = shard.epoch() else {
         return Served::Done(Done { outcome: Err(End::Drained), after: After::Close });
     };
-    let (mut waited, mut fresh) = (None, false);
+    let fresh = matches!(request, Request::Fresh(_));
     // In one place from here on, because it is some hundred bytes.
     let mut dispatch = match request {
-        Request::Fresh(head) => match decide(shard, down, epoch, head) {
-            Ok(dispatch) => {
-                fresh = true;
-                dispatch
+        Request::Fresh(head) => {
+            let mut terms = Terms::unread(shard, &epoch.snapshot().http);
+            match decide(shard, &epoch, down, &head, &mut terms) {
+                Some(Plan::Forward(forward)) => {
+                    Dispatch { epoch: Some(epoch), head, body: None, forward, terms, leased: None }
+                }
+                Some(planned) => {
+                    return Served::Rare(Box::new(Rare { planned, terms, head, epoch: Some(epoch) }));
+                }
+                None => return Served::Incomplete(head),
             }
-            Err(served) => return served,
-        },
-        Request::Ready(dispatch) => *dispatch,
-        Request::Queued(dispatch, leased) => {
-            waited = Some(leased);
-            *dispatch
         }
+        Request::Ready(dispatch) => *dispatch,
     };
     if fresh && let Err(end) = dispatch.gather(shard, down).await {
         return Served::Done(Box::pin(Box::new(dispatch).refuse_cut(shard, down, end)).await);
     }
     dispatch.copy(shard);
-    if waited.is_none() {
-        match dispatch.start(shard) {
-            Start::With(leased) => {
-                begin_attempt(shard, down, &dispatch.forward);
-                waited = Some(Ok(leased));
-            }
-            Start::Dial => {}
-            Start::Queue => return Served::Queued(Box::new(dispatch)),
-        }
+    if dispatch.leased.is_none() && !dispatch.start(shard, down) {
+        return Served::Queued(Box::new(dispatch));
     }
-    Served::Done(attempts(shard, down, &mut dispatch, waited).await)
+    Served::Done(attempts(shard, down, &mut dispatch).await)
 }
 
-/// How a request gets to its endpoint.
-enum Start {
-    /// By a kept connection.
-    With(Leased),
-    /// By a new one.
-    Dial,
-    /// In its turn.
-    Queue,
-}
-
-fn decide(shard: &Shard, down: &mut Downstream, epoch: Rc<ShardEpoch>, head: Lease) -> Result<Dispatch, Served> {
+fn decide(shard: &Shard, epoch: &ShardEpoch, down: &mut Downstream, head: &Lease, terms: &mut Terms) -> Option<Plan> {
     #[cfg(debug_assertions)]
     super::fault::at("exchange", head.bytes());
 
-    match plan_again(shard, Some(&epoch), down, &head, None, &Tried::default(), None) {
-        Some(Plan::Forward(forward, terms)) => {
-            down.bound_whole(shard, terms.request_timeout_ms);
-            Ok(Dispatch { epoch: Some(epoch), head, body: None, forward, terms })
-        }
-        Some(planned) => Err(Served::Rare(Box::new(Rare { planned, head, epoch: Some(epoch) }))),
-        None => Err(Served::Incomplete(head)),
+    let planned = plan_again(shard, epoch, down, head, &Before::default(), terms);
+    if let Some(Plan::Forward(_)) = planned {
+        down.bound_whole(shard, terms.request_timeout_ms);
     }
+    planned
 }
 
 /// What most requests are not: answered here, or read whole first.
 pub struct Rare {
     planned: Plan,
+    terms: Terms,
     head: Lease,
     epoch: Option<Rc<ShardEpoch>>,
 }
@@ -223,35 +201,35 @@ pub async fn refuse_broken(shard: &Shard, down: &mut Downstream, head: Lease, en
 /// # Errors
 /// What became of it, where it needs none.
 pub async fn serve_rare(shard: &Rc<Shard>, down: &mut Downstream, rare: Rare) -> Result<Dispatch, Done> {
-    let Rare { planned, mut head, epoch } = rare;
-    let (planned, body) = wait_for_more(shard, down, &mut head, epoch.as_deref(), planned).await;
+    let Rare { planned, mut terms, mut head, epoch } = rare;
+    let (planned, body) = wait_for_more(shard, down, &mut head, epoch.as_deref(), planned, &mut terms).await;
     Err(match planned {
-        Plan::Forward(forward, terms) => {
+        Plan::Forward(forward) => {
             // One that waited for its turn was noted before its endpoint was known.
             if let Some(note) = down.tab.note().as_mut().filter(|_| down.turn.is_some()) {
                 note.node(forward.node(), &shard.buffers);
             }
-            return Ok(Dispatch { epoch, head, body, forward, terms });
+            return Ok(Dispatch { epoch, head, body, forward, terms, leased: None });
         }
-        Plan::Local(local, terms) => {
+        Plan::Local(local) => {
             let after = own_after(down, head, &terms);
             let answer = epoch.as_deref().and_then(|epoch| default_answer(epoch, &terms));
             let outcome = answer_locally(shard, down, local, &terms, answer, after).await;
             Done { outcome, after: if outcome.is_ok() { after } else { After::Close } }
         }
-        Plan::Granted(answer, terms) => {
+        Plan::Granted(answer) => {
             let after = own_after(down, head, &terms);
             let outcome = reply::grant(shard, down, &terms, &answer, after != After::Keep).await;
             Done { outcome, after: if outcome.is_ok() { after } else { After::Close } }
         }
-        Plan::Refused(denied, terms) => {
+        Plan::Refused(denied) => {
             // A body that is too large is not read, even where it is here already.
             let too_large = denied.end == End::BodyTooLarge;
             let after = if too_large { After::Linger } else { own_after(down, head, &terms) };
             refuse(shard, down, epoch.as_deref(), &terms, denied, after).await
         }
         // A body in hand is not asked for again, and no turn waited for twice.
-        Plan::NeedBody(_, terms) | Plan::Wait(_, terms) | Plan::Queue(_, terms) => {
+        Plan::NeedBody(_) | Plan::Wait(_) | Plan::Queue(_) => {
             refuse(shard, down, None, &terms, End::Drained.into(), After::Linger).await
         }
     })
@@ -264,72 +242,100 @@ async fn wait_for_more(
     head: &mut Lease,
     epoch: Option<&ShardEpoch>,
     mut planned: Plan,
+    terms: &mut Terms,
 ) -> (Plan, Option<WholeBody>) {
     let mut body = None;
     loop {
-        let (terms, admitted) = match planned {
-            Plan::NeedBody(need, terms) if body.is_none() => {
+        let admitted = match planned {
+            Plan::NeedBody(need) if body.is_none() => {
                 down.bound_whole(shard, terms.request_timeout_ms);
-                match body::read(shard, down, head, &terms, need.bytes_max).await {
+                match body::read(shard, down, head, terms, need.bytes_max).await {
                     Ok(whole) => body = Some(whole),
                     Err(end) => {
-                        return (Plan::Refused(end.into(), Terms { body: Body::Chunked, ..terms }), None);
+                        terms.body = Body::Chunked;
+                        return (Plan::Refused(end.into()), None);
                     }
                 }
-                (terms, need.admitted)
+                need.admitted
             }
-            Plan::Wait(wait_ns, terms) => {
+            Plan::Wait(wait_ns) => {
                 down.bound_whole(shard, terms.request_timeout_ms);
-                down.source.ahead = reaches_ahead(head, &terms);
-                if let Err(end) = limits::wait(shard, down, &terms, wait_ns).await {
-                    return (Plan::Refused(end.into(), terms), body);
+                down.source.ahead = reaches_ahead(head, terms);
+                if let Err(end) = limits::wait(shard, down, terms, wait_ns).await {
+                    return (Plan::Refused(end.into()), body);
                 }
-                (terms, true)
+                true
             }
-            Plan::Queue(replica, terms) => {
+            Plan::Queue(replica) => {
                 if down.whole.is_none() {
                     down.bound_whole(shard, terms.request_timeout_ms);
                 }
-                down.source.ahead = reaches_ahead(head, &terms);
-                match concurrency::wait(shard, down, &terms, &replica).await {
+                down.source.ahead = reaches_ahead(head, terms);
+                match concurrency::wait(shard, down, terms, &replica).await {
                     // What was known of endpoints may have changed meanwhile.
                     Ok(turn) => down.turn = turn,
-                    Err(end) => return (Plan::Refused(end.into(), terms), body),
+                    Err(end) => return (Plan::Refused(end.into()), body),
                 }
-                (terms, true)
+                true
             }
             planned => return (planned, body),
         };
-        let admitted_on = admitted.then_some(&terms);
-        let again = plan_again(shard, epoch, down, head, body.as_ref(), &Tried::default(), admitted_on);
-        planned = again.unwrap_or_else(|| Plan::Refused(End::Drained.into(), terms));
+        let before = *terms;
+        let Some(epoch) = epoch else { return (Plan::Refused(End::Drained.into()), body) };
+        *terms = Terms::unread(shard, &epoch.snapshot().http);
+        let asked = Before { body: body.as_ref(), tried: Tried::default(), admitted_on: admitted.then_some(&before) };
+        let again = plan_again(shard, epoch, down, head, &asked, terms);
+        planned = again.unwrap_or_else(|| Plan::Refused(End::Drained.into()));
     }
+}
+
+/// What was done for a request before it is planned.
+#[derive(Default)]
+struct Before<'b> {
+    /// Its body was read.
+    body: Option<&'b WholeBody>,
+    /// Endpoints failed for it.
+    tried: Tried,
+    /// Policy has admitted it.
+    admitted_on: Option<&'b Terms>,
 }
 
 fn plan_again(
     shard: &Shard,
-    epoch: Option<&ShardEpoch>,
+    epoch: &ShardEpoch,
     down: &mut Downstream,
     head: &Lease,
-    body: Option<&WholeBody>,
-    tried: &Tried,
-    admitted_on: Option<&Terms>,
+    before: &Before<'_>,
+    terms: &mut Terms,
 ) -> Option<Plan> {
+    let Before { body, tried, admitted_on } = before;
     let Downstream { peer, tab, dressing, turn, .. } = down;
     let (attempts, service) = (tab.get().attempts, tab.get().service);
     let (bytes, body, has_turn) = (head.bytes(), body.map(WholeBody::bytes), turn.is_some());
     let (note, said) = tab.notes();
+    let admitted_on = *admitted_on;
     let question = Question { bytes, body, peer, service, tried, attempts, admitted_on, has_turn, dressing, said };
-    let epoch = epoch?;
     // Written where the caller wants it: a plan is some hundred bytes.
-    let mut planned = plan(shard, epoch, &question, note);
+    let mut planned = plan(shard, epoch, &question, note, terms);
     if let Some(plan) = &mut planned {
-        if let Plan::Forward(Forward { turn: given @ Some(_), .. }, _) = plan {
+        if let Plan::Forward(Forward { turn: given @ Some(_), .. }) = plan {
             *turn = given.take();
         }
-        tab.get().planned(epoch.epoch(), plan.terms(), shard.clock.now_us());
+        tab.get().planned(epoch.epoch(), terms, shard.clock.now_us());
     }
     planned
+}
+
+/// Plans the attempt after one that failed, on the terms that hold already.
+fn plan_next(
+    shard: &Shard,
+    epoch: Option<&ShardEpoch>,
+    down: &mut Downstream,
+    head: &Lease,
+    before: &Before<'_>,
+) -> Option<Plan> {
+    let epoch = epoch?;
+    plan_again(shard, epoch, down, head, before, &mut Terms::unread(shard, &epoch.snapshot().http))
 }
 
 /// What becomes of the connection after an answer of our own: it is kept where no body is, or can be, in
@@ -410,13 +416,8 @@ async fn answer_locally(
 }
 
 /// Attempts, until one succeeds or no other is allowed.
-async fn attempts(
-    shard: &Shard,
-    down: &mut Downstream,
-    dispatch: &mut Dispatch,
-    mut waited: Option<Result<Leased, End>>,
-) -> Done {
-    let Dispatch { epoch, head, body, forward, terms } = dispatch;
+async fn attempts(shard: &Shard, down: &mut Downstream, dispatch: &mut Dispatch) -> Done {
+    let Dispatch { epoch, head, body, forward, terms, leased: waited } = dispatch;
     let mut tried = Tried::default();
     let mut fresh = false;
     if let Some(again) = Again::of(&forward.replica, terms, 0) {
@@ -465,8 +466,14 @@ async fn attempts(
         }
         shard.meter.retry(down.tab.get(), failed.end);
         fresh = failed.end.meaning().retry == Retry::Idempotent;
-        match plan_again(shard, epoch.as_deref(), down, head, body.as_ref(), &tried, Some(terms)) {
-            Some(Plan::Forward(next, _)) => {
+        match plan_next(
+            shard,
+            epoch.as_deref(),
+            down,
+            head,
+            &Before { body: body.as_ref(), tried, admitted_on: Some(terms) },
+        ) {
+            Some(Plan::Forward(next)) => {
                 account::attempt_failed(shard, &mut down.tab, failed.end, next.node());
                 *forward = next;
             }

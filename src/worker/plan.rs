@@ -51,35 +51,19 @@ use crate::wall::trace::Trace;
 /// What is done with a request.
 pub enum Plan {
     /// This gateway answers it itself.
-    Local(Local, Terms),
+    Local(Local),
     /// Its body is read first.
-    NeedBody(NeedBody, Terms),
+    NeedBody(NeedBody),
     /// It waits for its turn first: so many nanoseconds.
-    Wait(u64, Terms),
+    Wait(u64),
     /// It waits until fewer requests are under way at this upstream.
-    Queue(Rc<Replica>, Terms),
+    Queue(Rc<Replica>),
     /// It goes to an endpoint.
-    Forward(Forward, Terms),
+    Forward(Forward),
     /// Somebody asked for a token.
-    Granted(Answer, Terms),
+    Granted(Answer),
     /// It is refused.
-    Refused(Denied, Terms),
-}
-
-impl Plan {
-    /// What holds for the exchange.
-    #[must_use]
-    pub fn terms(&self) -> &Terms {
-        match self {
-            Self::Local(_, terms)
-            | Self::NeedBody(_, terms)
-            | Self::Queue(_, terms)
-            | Self::Wait(_, terms)
-            | Self::Forward(_, terms)
-            | Self::Granted(_, terms)
-            | Self::Refused(_, terms) => terms,
-        }
-    }
+    Refused(Denied),
 }
 
 /// A body that a rule looks into: it is read whole, and the request is planned again with `Question::body`.
@@ -291,10 +275,16 @@ pub struct Question<'q> {
     pub said: &'q RefCell<Said>,
 }
 
-/// Decides what is done with the request, and notes what the log wants of it. `None` while its head is incomplete.
-pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>, note: &mut Option<Note>) -> Option<Plan> {
+/// Decides what is done with the request, on what terms, and notes what the log wants of it. `None` while its head is
+/// incomplete. The terms are written in place, because they are some hundred bytes: those of a request unread yet.
+pub fn plan(
+    shard: &Shard,
+    epoch: &ShardEpoch,
+    question: &Question<'_>,
+    note: &mut Option<Note>,
+    terms: &mut Terms,
+) -> Option<Plan> {
     let rules = &epoch.snapshot().http;
-    let mut terms = Terms::unread(shard, rules);
     let limits = HeadLimits {
         head_bytes_max: rules.head_bytes_max,
         uri_bytes_max: rules.uri_bytes_max,
@@ -308,7 +298,7 @@ pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>, note: &m
             if let Some(note) = note {
                 note.line(question.bytes, &shard.buffers);
             }
-            return Some(Plan::Refused(end.into(), terms));
+            return Some(Plan::Refused(end.into()));
         }
     };
     terms.read(&head, shard.leaving());
@@ -334,30 +324,13 @@ pub fn plan(shard: &Shard, epoch: &ShardEpoch, question: &Question<'_>, note: &m
         terms.expects_continue = false;
     }
     let desk = Desk { shard, epoch, rules, question, head: &head, incoming: incoming.as_ref() };
-    let decision = desk.decide(&mut terms);
+    let planned = desk.decide(terms).unwrap_or_else(Plan::Refused);
     if question.attempts == 0
         && let Some(note) = note
     {
-        desk.note(note, &terms, &decision);
+        desk.note(note, terms, &planned);
     }
-    Some(match decision {
-        Ok(Decision::Local(local)) => Plan::Local(local, terms),
-        Ok(Decision::Granted(answer)) => Plan::Granted(answer, terms),
-        Ok(Decision::Wait(wait_ns)) => Plan::Wait(wait_ns, terms),
-        Ok(Decision::NeedBody(need)) => Plan::NeedBody(need, terms),
-        Ok(Decision::Queue(replica)) => Plan::Queue(replica, terms),
-        Ok(Decision::Forward(forward)) => Plan::Forward(forward, terms),
-        Err(denied) => Plan::Refused(denied, terms),
-    })
-}
-
-enum Decision {
-    Local(Local),
-    Granted(Answer),
-    NeedBody(NeedBody),
-    Wait(u64),
-    Queue(Rc<Replica>),
-    Forward(Forward),
+    Some(planned)
 }
 
 /// A request that every rule has let pass, on its way to a service.
@@ -383,13 +356,13 @@ struct Desk<'d> {
 }
 
 impl Desk<'_> {
-    fn decide(&self, terms: &mut Terms) -> Result<Decision, Denied> {
+    fn decide(&self, terms: &mut Terms) -> Result<Plan, Denied> {
         let head = self.head;
         if matches!(head.method, Method::Connect | Method::Trace) {
             return Err(End::MethodNotAllowed.into());
         }
         if head.asterisk || (head.method == Method::Options && head.max_forwards == Some(0)) {
-            return Ok(Decision::Local(Local::Options));
+            return Ok(Plan::Local(Local::Options));
         }
         if forward::via_names(head.fields, self.shard.shared.pseudonym.as_bytes()) {
             return Err(End::Loop.into());
@@ -403,9 +376,9 @@ impl Desk<'_> {
         decision
     }
 
-    fn decide_path(&self, path: &[u8], terms: &mut Terms) -> Result<Decision, Denied> {
+    fn decide_path(&self, path: &[u8], terms: &mut Terms) -> Result<Plan, Denied> {
         if let Some(local) = Local::at(path, self.head, self.question.peer.address, self.rules)? {
-            return Ok(Decision::Local(local));
+            return Ok(Plan::Local(local));
         }
         if let Some(issuer) = self.epoch.snapshot().issuer.as_deref().filter(|issuer| *issuer.path == *path) {
             return self.grant(issuer);
@@ -425,7 +398,7 @@ impl Desk<'_> {
         if let Some(cors) = &service.cors
             && headers::cross(self.shard, cors, self.head, self.question.dressing)? == Crossing::Preflight
         {
-            return Ok(Decision::Local(Local::Preflight));
+            return Ok(Plan::Local(Local::Preflight));
         }
         let (named, spared) = (Cell::new(None), Cell::new(terms.spared));
         let verdict = self.admit(service, path, client, &named, &spared);
@@ -434,17 +407,17 @@ impl Desk<'_> {
             Verdict::Admitted(permit) => permit,
             Verdict::NeedBody => {
                 let bytes_max = service.read_body_bytes_max;
-                return Ok(Decision::NeedBody(NeedBody { bytes_max, admitted: false }));
+                return Ok(Plan::NeedBody(NeedBody { bytes_max, admitted: false }));
             }
         };
         let wait_ns = self.spend(service, &permit, client, terms)?;
         if wait_ns > 0 {
-            return Ok(Decision::Wait(wait_ns));
+            return Ok(Plan::Wait(wait_ns));
         }
         if let Some(rules) = service.validation.as_deref().filter(|_| self.question.attempts == 0)
             && !validation::check(self.shard, rules, self.head, self.question.body)?
         {
-            return Ok(Decision::NeedBody(NeedBody { bytes_max: service.read_body_bytes_max, admitted: true }));
+            return Ok(Plan::NeedBody(NeedBody { bytes_max: service.read_body_bytes_max, admitted: true }));
         }
         let first = self.question.attempts == 0 && !self.question.has_turn;
         if let Some(filters) = service.filters.as_deref().filter(|_| first) {
@@ -456,19 +429,19 @@ impl Desk<'_> {
             return Err(End::BodyTooLarge.into());
         }
         if service.default_answer.as_ref().is_some_and(|answer| answer.when == When::Always) {
-            return Ok(Decision::Local(Local::Default));
+            return Ok(Plan::Local(Local::Default));
         }
         let replica = self.shard.replica(self.epoch, id);
         let turn = match concurrency::enter(self.shard, &replica, first) {
             Entry::In(turn) => turn,
-            Entry::Wait => return Ok(Decision::Queue(replica)),
+            Entry::Wait => return Ok(Plan::Queue(replica)),
         };
         let key = self.key(service, path, client);
         let (endpoint, trial) = self.pick(service, &replica, key, terms)?;
         let passed = Passed { route, service, permit: &permit, path, client, is_copy: false };
         let out = self.render(&passed, replica.node(endpoint), terms)?;
         let copy = service.mirror.as_ref().and_then(|rules| self.copy(rules, &replica, &passed, terms));
-        Ok(Decision::Forward(Forward { replica, endpoint, out, trial: Cell::new(trial), turn, copy }))
+        Ok(Plan::Forward(Forward { replica, endpoint, out, trial: Cell::new(trial), turn, copy }))
     }
 
     /// How long the body is, as far as it is known: chunks are counted as they go.
@@ -507,6 +480,9 @@ impl Desk<'_> {
         key: Option<u32>,
         terms: &mut Terms,
     ) -> Result<(usize, Option<Trial>), Denied> {
+        if service.limits.is_none() {
+            return trial::choose(replica, self.question.tried, key, &self.shard.clock);
+        }
         let mut tried = *self.question.tried;
         let mut refused: Option<Denied> = None;
         let mut round = 0;
@@ -530,10 +506,10 @@ impl Desk<'_> {
 
     /// What the log keeps of the request, whose bytes are at hand only now.
     #[inline(never)]
-    fn note(&self, note: &mut Note, terms: &Terms, decision: &Result<Decision, Denied>) {
+    fn note(&self, note: &mut Note, terms: &Terms, planned: &Plan) {
         let (snapshot, buffers) = (self.epoch.snapshot(), &self.shard.buffers);
-        let node = match decision {
-            Ok(Decision::Forward(forward)) => forward.node(),
+        let node = match planned {
+            Plan::Forward(forward) => forward.node(),
             _ => "",
         };
         let service = terms.service.map_or("", |id| &snapshot.service(id).name);
@@ -542,11 +518,11 @@ impl Desk<'_> {
     }
 
     /// A tenant asks for a token.
-    fn grant(&self, issuer: &Issuer) -> Result<Decision, Denied> {
+    fn grant(&self, issuer: &Issuer) -> Result<Plan, Denied> {
         let tenants = &self.epoch.snapshot().tenants;
         Ok(match grant::ask(self.shard, tenants, issuer, self.head, self.question.body)? {
-            Grant::Answer(answer) => Decision::Granted(answer),
-            Grant::NeedBody => Decision::NeedBody(NeedBody { bytes_max: GRANT_BODY_BYTES_MAX, admitted: false }),
+            Grant::Answer(answer) => Plan::Granted(answer),
+            Grant::NeedBody => Plan::NeedBody(NeedBody { bytes_max: GRANT_BODY_BYTES_MAX, admitted: false }),
         })
     }
 

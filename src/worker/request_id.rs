@@ -43,7 +43,8 @@ impl RequestId {
 
 /// The ids one core makes: unique over processes by a random seed and within one by a count.
 pub struct RequestIds {
-    seed: u64,
+    /// What is the same in all of them.
+    pattern: RequestId,
     count: Cell<u32>,
 }
 
@@ -51,7 +52,12 @@ impl RequestIds {
     /// Ids under a new random seed.
     #[must_use]
     pub fn new() -> Self {
-        Self { seed: RandomState::new().hash_one(std::process::id()), count: Cell::new(0) }
+        let seed = RandomState::new().hash_one(std::process::id());
+        let mut bytes = [0; REQUEST_ID_BYTES_MAX];
+        bytes[14..22].copy_from_slice(&hex((seed >> 32) as u32));
+        bytes[22..30].copy_from_slice(&hex(seed as u32));
+        bytes[30..32].copy_from_slice(b"b0");
+        Self { pattern: RequestId { bytes, length: 32 }, count: Cell::new(0) }
     }
 
     /// A new id: 32 hexadecimal digits, ending as GateKeeper's do.
@@ -59,12 +65,10 @@ impl RequestIds {
     pub fn next(&self, unix_s: u64) -> RequestId {
         let count = self.count.get().wrapping_add(1);
         self.count.set(count);
-        let mut bytes = [0; REQUEST_ID_BYTES_MAX];
-        put_hex(&mut bytes[..8], unix_s);
-        put_hex(&mut bytes[8..16], u64::from(count));
-        put_hex(&mut bytes[16..30], self.seed);
-        bytes[30..32].copy_from_slice(b"b0");
-        RequestId { bytes, length: 32 }
+        let mut id = self.pattern;
+        id.bytes[..8].copy_from_slice(&hex(unix_s as u32));
+        id.bytes[8..16].copy_from_slice(&hex(count));
+        id
     }
 }
 
@@ -74,12 +78,15 @@ impl Default for RequestIds {
     }
 }
 
-/// The low digits of a number, as many as fit.
-fn put_hex(place: &mut [u8], mut value: u64) {
-    for digit in place.iter_mut().rev() {
-        *digit = b"0123456789abcdef"[(value & 15) as usize];
-        value >>= 4;
-    }
+/// The eight digits of a number, made side by side in one word: every request needs sixteen.
+fn hex(value: u32) -> [u8; 8] {
+    let mut digits = u64::from(value);
+    digits = (digits | digits << 16) & 0x0000_FFFF_0000_FFFF;
+    digits = (digits | digits << 8) & 0x00FF_00FF_00FF_00FF;
+    digits = (digits | digits << 4) & 0x0F0F_0F0F_0F0F_0F0F;
+    // A digit above 9 carries into its byte's upper half when 6 is added.
+    let letters = ((digits + 0x0606_0606_0606_0606) >> 4) & 0x0101_0101_0101_0101;
+    (digits + 0x3030_3030_3030_3030 + letters * u64::from(b'a' - b'9' - 1)).to_be_bytes()
 }
 
 #[cfg(test)]
@@ -93,6 +100,13 @@ mod tests {
         assert_ne!(first.bytes(), second.bytes());
         assert!(first.bytes().iter().all(u8::is_ascii_hexdigit) && first.bytes().len() == 32);
         assert!(first.bytes().ends_with(b"b0"));
+    }
+
+    #[test]
+    fn digits_are_those_of_the_number() {
+        for value in [0, 9, 10, 15, 16, 0x0123_4567, 0x89AB_CDEF, 0xFFFF_FFFF, 1_700_000_000] {
+            assert_eq!(hex(value), format!("{value:08x}").as_bytes(), "{value}");
+        }
     }
 
     #[test]

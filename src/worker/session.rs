@@ -12,7 +12,7 @@ use super::arrival::{self, Partial};
 use super::buffer::Class;
 use super::downstream::{Caller, Downstream, Peer};
 use super::engine;
-use super::exchange::{self, Dispatch, Request, Served};
+use super::exchange::{self, Request, Served};
 use super::io::Received;
 use super::proxied;
 use super::shard::Shard;
@@ -110,11 +110,10 @@ async fn serve_further(shard: &Rc<Shard>, mut down: Box<Downstream>, mut served:
                 Err(done) => break done,
             },
             Served::Queued(mut dispatch) => {
-                let waited = dispatch.wait(shard, &mut down).await;
-                if let Some(end) = Dispatch::is_over(&waited) {
+                if let Some(end) = dispatch.wait(shard, &mut down).await {
                     break Box::pin(dispatch.refuse(shard, &mut down, end)).await;
                 }
-                Request::Queued(dispatch, waited)
+                Request::Ready(dispatch)
             }
         };
         (down, served) = engine::serve(shard, down, request).await;

@@ -4,6 +4,7 @@ In scope: how many cores' worth of time went to others, a bounded patience. Out 
 kept; bench/run decides.
 """
 
+import os
 import time
 
 from .processes import CLOCK_TICK_S, read
@@ -13,9 +14,13 @@ FOREIGN_CORES_MAX = 0.10
 
 
 def busy_s():
-    """Seconds that all cores were not idle since the start of the machine, what the hypervisor took included."""
-    user, nice, system, _idle, _wait, irq, softirq, steal = map(int, read("/proc/stat").splitlines()[0].split()[1:9])
-    return (user + nice + system + irq + softirq + steal) * CLOCK_TICK_S
+    """Seconds that all cores were not idle, what the hypervisor took included: differences of two count, nothing else.
+
+    What was not idle, and not the sum of the kinds of work: where one core receives what the other sends, the kernel counts
+    a part of that as system and as softirq time both.
+    """
+    _user, _nice, _system, idle, wait = map(int, read("/proc/stat").splitlines()[0].split()[1:6])
+    return time.monotonic() * os.cpu_count() - (idle + wait) * CLOCK_TICK_S
 
 
 class Patience:

@@ -1,10 +1,12 @@
 //! Filters before admission and on the head of an answer.
 
 use std::net::Ipv4Addr;
+use std::thread;
+use std::time::Duration;
 
 use super::{gateway, gateway_of};
 use crate::support::conf::App;
-use crate::support::{Client, Conf, Gateway, Origin, Service, eventually};
+use crate::support::{Client, Conf, Gateway, Origin, Service, eventually, probed};
 
 #[test]
 fn a_filter_sees_the_request_as_the_rules_do() {
@@ -136,6 +138,26 @@ fn a_request_that_is_tried_again_was_asked_about_once() {
     let asked: Vec<_> =
         kept.requests().iter().flat_map(|request| request.head.field("x-asked").map(str::to_owned)).collect();
     assert_eq!(asked.last(), Some(&last), "{asked:?}");
+}
+
+#[test]
+fn a_request_that_waited_for_its_turn_was_asked_about_once() {
+    let origin = Origin::scripted(|peer| {
+        while peer.request().is_some() {
+            thread::sleep(Duration::from_millis(500));
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        }
+    });
+    let service = Service::at("/svc", &[&origin]).filter("count", "mark = \"one\"").table("concurrency", "max", 1);
+    let gateway = gateway_of(service);
+    probed(&[&origin]);
+    let mut clients = [gateway.connect(), gateway.connect()];
+    clients.iter_mut().for_each(|client| client.send("GET /svc/a HTTP/1.1\r\nHost: a\r\n\r\n"));
+    clients.iter_mut().for_each(|client| assert_eq!(client.answer().status(), 200));
+    let requests = origin.expect_requests(2);
+    let mut asked: Vec<_> = requests.iter().filter_map(|request| request.head.field("x-asked")).collect();
+    asked.sort_unstable();
+    assert_eq!(asked, ["one 1", "one 2"]);
 }
 
 #[test]

@@ -41,6 +41,18 @@ fn a_signed_request_is_its_tenants() {
 }
 
 #[test]
+fn a_signature_stays_here_where_a_token_need_not_be_there() {
+    let origin = Origin::ok();
+    let token = format!("[module.jwt]\nalgorithms = [\"HS256\"]\nsecret = \"{SECRET}\"\nrequired = false\n");
+    let service = Service::at("/svc", &[&origin]).access("open", 1).further(&token);
+    let gateway = Gateway::start(&Conf::new().service(service).app(app()));
+    assert_eq!(gateway.connect().ask(signed("GET", "/svc/a", "").request()).status(), 200);
+    let head = origin.only().head;
+    assert_eq!(head.all("x-gatekeeper-app"), ["shop"]);
+    assert_eq!(head.all("authorization"), [""; 0]);
+}
+
+#[test]
 fn a_signature_covers_method_path_query_and_body() {
     let origin = Origin::ok();
     let gateway = Gateway::start(&conf(&origin));

@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use super::account::Account;
 use super::answer::{self, Answered, Way};
@@ -267,8 +267,7 @@ fn not_taken(fault: SendFault, reused: bool, down: &Downstream) -> End {
     }
 }
 
-/// Runs both halves until the answer is whole or either must end it. The answer is looked at first, and
-/// again when the client's half has just finished sending, because its deadline begins there.
+/// Runs both halves until the answer is whole or either must end it.
 async fn join(
     mut answer: Pin<&mut impl Future<Output = Result<Answered, End>>>,
     mut client: Pin<&mut impl Future<Output = End>>,
@@ -277,28 +276,96 @@ async fn join(
     attempt: Option<&Deadline>,
 ) -> Result<Answered, End> {
     poll_fn(|cx| {
-        loop {
-            if talk.shard.is_cut() {
-                return Poll::Ready(Err(End::Drained));
-            }
-            if whole.is_some_and(|whole| whole.poll(cx).is_ready()) {
-                return Poll::Ready(Err(End::RequestTimeout));
-            }
-            // An attempt is bounded until the head of its answer.
-            if attempt.is_some_and(|attempt| talk.first_us.get() == 0 && attempt.poll(cx).is_ready()) {
-                return Poll::Ready(Err(End::AttemptTimeout));
-            }
-            let before = talk.uploaded.get();
-            if let Poll::Ready(answered) = answer.as_mut().poll(cx) {
-                return Poll::Ready(answered);
-            }
-            if let Poll::Ready(end) = client.as_mut().poll(cx) {
-                return Poll::Ready(Err(end));
-            }
-            if talk.uploaded.get() == before {
-                return Poll::Pending;
-            }
+        if talk.shard.is_cut() {
+            return Poll::Ready(Err(End::Drained));
         }
+        if whole.is_some_and(|whole| whole.poll(cx).is_ready()) {
+            return Poll::Ready(Err(End::RequestTimeout));
+        }
+        // An attempt is bounded until the head of its answer.
+        if attempt.is_some_and(|attempt| talk.first_us.get() == 0 && attempt.poll(cx).is_ready()) {
+            return Poll::Ready(Err(End::AttemptTimeout));
+        }
+        poll_halves(cx, answer.as_mut(), client.as_mut(), (&talk.uploaded, &talk.go))
     })
     .await
+}
+
+/// Both halves once. While the client still sends, its half is looked at first: the last piece may have gone up in the
+/// turn that brought the answer, and then nothing is left unread and the connection may be kept. The answer is looked
+/// at after that, because its deadline begins there, and what it says goes before how the client's half ended.
+fn poll_halves<A>(
+    cx: &mut Context<'_>,
+    mut answer: Pin<&mut impl Future<Output = Result<A, End>>>,
+    mut client: Pin<&mut impl Future<Output = End>>,
+    (uploaded, go): (&Cell<bool>, &Cell<bool>),
+) -> Poll<Result<A, End>> {
+    loop {
+        let (had_uploaded, had_word) = (uploaded.get(), go.get());
+        let sent = if had_uploaded { Poll::Pending } else { client.as_mut().poll(cx) };
+        if let Poll::Ready(answered) = answer.as_mut().poll(cx) {
+            return Poll::Ready(answered);
+        }
+        let ended = if had_uploaded { client.as_mut().poll(cx) } else { sent };
+        if let Poll::Ready(end) = ended {
+            return Poll::Ready(Err(end));
+        }
+        // With word to send the body, there is more to do for the client's half.
+        if go.get() == had_word {
+            return Poll::Pending;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::task::Waker;
+
+    use super::*;
+
+    fn poll<A>(
+        answer: impl Future<Output = Result<A, End>>,
+        client: impl Future<Output = End>,
+        cells: (&Cell<bool>, &Cell<bool>),
+    ) -> Poll<Result<A, End>> {
+        poll_halves(&mut Context::from_waker(Waker::noop()), pin!(answer), pin!(client), cells)
+    }
+
+    #[test]
+    fn an_answer_that_comes_with_the_end_of_the_upload_sees_that_it_has_ended() {
+        let (uploaded, go) = (Cell::new(false), Cell::new(true));
+        let client = poll_fn(|_| {
+            uploaded.set(true);
+            Poll::Pending
+        });
+        let answer = poll_fn(|_| Poll::Ready(Ok(uploaded.get())));
+        assert_eq!(poll(answer, client, (&uploaded, &go)), Poll::Ready(Ok(true)));
+    }
+
+    #[test]
+    fn an_answer_goes_before_a_client_that_ends_at_the_same_time() {
+        for uploaded in [false, true] {
+            let (uploaded, go) = (Cell::new(uploaded), Cell::new(true));
+            let client = poll_fn(|_| Poll::Ready(End::ClientLeft));
+            assert_eq!(poll(poll_fn(|_| Poll::Ready(Ok(7))), client, (&uploaded, &go)), Poll::Ready(Ok(7)));
+            let client = poll_fn(|_| Poll::Ready(End::ClientLeft));
+            assert_eq!(poll(pending::<Result<(), _>>(), client, (&uploaded, &go)), Poll::Ready(Err(End::ClientLeft)));
+        }
+    }
+
+    #[test]
+    fn with_word_to_send_the_body_is_sent_in_the_same_turn() {
+        let (uploaded, go) = (Cell::new(false), Cell::new(false));
+        let client = poll_fn(|_| {
+            uploaded.set(go.get());
+            Poll::Pending
+        });
+        let answer = poll_fn(|_| {
+            go.set(true);
+            Poll::<Result<(), End>>::Pending
+        });
+        assert!(poll(answer, client, (&uploaded, &go)).is_pending());
+        assert!(uploaded.get());
+    }
 }

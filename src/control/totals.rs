@@ -167,6 +167,12 @@ impl Totals {
     pub(crate) fn retain(&mut self, is_known: impl Fn(&Key) -> bool) {
         self.rows.retain(|key, row| row.rate.sum.day > 0 || is_known(key));
     }
+
+    /// Forgets those that are not configured and never had a call: nothing is lost with them, and there is no end to the
+    /// names that come and go.
+    pub(crate) fn drop_unused(&mut self, is_known: impl Fn(&Key) -> bool) {
+        self.rows.retain(|key, row| row.seen > 0 || row.rate.sum != Sum::default() || is_known(key));
+    }
 }
 
 /// How long after the beginning of an hour a look still counts for the one before.
@@ -187,6 +193,16 @@ mod tests {
     fn sum(totals: &Totals) -> (u64, u64) {
         let rate = totals.rates()[&key("a")];
         (rate.sum.day, rate.sum.hour)
+    }
+
+    #[test]
+    fn names_that_come_and_go_without_a_call_are_forgotten_at_once_and_others_are_not() {
+        let mut totals = Totals::default();
+        totals.look(&Calendar::default(), 0, [(key("a"), 0), (key("b"), 0), (key("called"), 7)]);
+        totals.drop_unused(|key| &*key.name == "a");
+        let mut left: Vec<_> = totals.rates().into_keys().map(|key| key.name).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["a".into(), "called".into()] as [Box<str>; 2]);
     }
 
     const HOUR_MS: u64 = 3_600_000;

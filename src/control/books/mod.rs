@@ -249,6 +249,7 @@ impl Keeper {
             self.trouble = None;
         }
         self.settings = subject.store;
+        self.totals.drop_unused(|key| is_known(&subject.epoch.snapshot, key));
         self.epoch = Some(subject.epoch);
     }
 
@@ -369,13 +370,12 @@ impl Keeper {
 
     fn forget(&mut self) {
         self.lately.forgotten = Some(Instant::now());
-        let (Some(store), Some(settings), Some(epoch)) = (&mut self.store, &self.settings, &self.epoch) else {
-            return;
-        };
+        let Some(epoch) = &self.epoch else { return };
+        self.totals.retain(|key| is_known(&epoch.snapshot, key));
+        let (Some(store), Some(settings)) = (&mut self.store, &self.settings) else { return };
         let (today, hour_s) = self.totals.now();
         let first_day = Day((today.0 + 1).saturating_sub(settings.days_kept));
         let first_hour_s = (hour_s + 3_600).saturating_sub(u64::from(settings.hours_kept) * 3_600);
-        self.totals.retain(|key| is_known(&epoch.snapshot, key));
         if let Err(trouble) = self.runtime.block_on(store.forget(first_day, first_hour_s, today)) {
             self.complain(&trouble);
         }

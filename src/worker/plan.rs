@@ -480,9 +480,6 @@ impl Desk<'_> {
         key: Option<u32>,
         terms: &mut Terms,
     ) -> Result<(usize, Option<Trial>), Denied> {
-        if service.limits.is_none() {
-            return trial::choose(replica, self.question.tried, key, &self.shard.clock);
-        }
         let mut tried = *self.question.tried;
         let mut refused: Option<Denied> = None;
         let mut round = 0;

@@ -4,6 +4,7 @@
 //! the median of the ratios of the rounds. Absolute times are printed for people and mean nothing elsewhere.
 
 use std::fmt;
+use std::process::ExitCode;
 use std::time::Instant;
 
 /// How often each candidate has its turn.
@@ -11,17 +12,27 @@ const ROUNDS: usize = 41;
 
 /// One way to do the work: a name, the work done once over everything, the most that it may cost of the first one's time.
 pub struct Candidate<'c> {
-    /// For people.
-    pub name: &'c str,
-    /// Does all of the work once, and gives something that depends on every piece of it.
-    pub work: Box<dyn FnMut() -> usize + 'c>,
+    name: &'c str,
+    work: Box<dyn FnMut() -> usize + 'c>,
     /// Against whom, by place, and the highest ratio allowed.
-    pub bound: Option<(usize, f64)>,
+    bound: Option<(usize, f64)>,
+}
+
+impl<'c> Candidate<'c> {
+    /// One without a bound. `work` does all of the work once, and gives something that depends on every piece of it.
+    pub fn new(name: &'c str, work: impl FnMut() -> usize + 'c) -> Self {
+        Self { name, work: Box::new(work), bound: None }
+    }
+
+    /// The same, which may take so many times as long as the one at that place at most.
+    #[must_use]
+    pub fn at_most(self, ratio: f64, other: usize) -> Self {
+        Self { bound: Some((other, ratio)), ..self }
+    }
 }
 
 /// What was measured of a candidate.
-#[derive(Debug)]
-pub struct Result {
+struct Measured {
     name: String,
     /// The median of the rounds, nanoseconds for each piece of work.
     nanoseconds: f64,
@@ -29,15 +40,14 @@ pub struct Result {
     ratio: Option<(f64, f64)>,
 }
 
-impl Result {
+impl Measured {
     /// Whether the ratio is within its bound.
-    #[must_use]
-    pub fn holds(&self) -> bool {
+    fn holds(&self) -> bool {
         self.ratio.is_none_or(|(ratio, bound)| ratio <= bound)
     }
 }
 
-impl fmt::Display for Result {
+impl fmt::Display for Measured {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{:<52} {:>8.1} ns", self.name, self.nanoseconds)?;
         match self.ratio {
@@ -48,9 +58,16 @@ impl fmt::Display for Result {
     }
 }
 
-/// Lets the candidates take turns; each does `pieces` pieces of work at once.
+/// Lets the candidates take turns, each with so many pieces of work at once, and tells what was measured. A failure where
+/// a ratio is above its bound.
 #[must_use]
-pub fn compare(candidates: &mut [Candidate<'_>], pieces: usize) -> Vec<Result> {
+pub fn judge(mut candidates: Vec<Candidate<'_>>, pieces: usize) -> ExitCode {
+    let all = compare(&mut candidates, pieces);
+    all.iter().for_each(|measured| println!("{measured}"));
+    if all.iter().all(Measured::holds) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn compare(candidates: &mut [Candidate<'_>], pieces: usize) -> Vec<Measured> {
     let mut times = vec![Vec::with_capacity(ROUNDS); candidates.len()];
     for round in 0..=ROUNDS {
         for (candidate, times) in candidates.iter_mut().zip(&mut times) {
@@ -64,7 +81,7 @@ pub fn compare(candidates: &mut [Candidate<'_>], pieces: usize) -> Vec<Result> {
         }
     }
     let ratio = |own: &[f64], other: &[f64]| median(own.iter().zip(other).map(|(own, other)| own / other));
-    let told = candidates.iter().zip(&times).map(|(candidate, own)| Result {
+    let told = candidates.iter().zip(&times).map(|(candidate, own)| Measured {
         name: candidate.name.to_owned(),
         nanoseconds: median(own.iter().copied()),
         ratio: candidate.bound.map(|(other, bound)| (ratio(own, &times[other]), bound)),

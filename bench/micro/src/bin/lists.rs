@@ -6,7 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::ExitCode;
 
-use bench_micro::{Candidate, Numbers, compare};
+use bench_micro::{Candidate, Numbers, judge};
 use gatekeeper::wall::access::{Access, AddressList, AddressSet};
 use gatekeeper::wall::rate::{Owner, Rate, RateTable};
 use gatekeeper::wall::tenants::{Claim, Proof, Tenant, Tenants};
@@ -69,31 +69,15 @@ fn main() -> ExitCode {
         listed && known && rates.take(key, rate, now_ns, 0).is_ok()
     };
     let mut now_ns = 0;
-    let results = compare(
-        &mut [
-            Candidate { name: "on a list of 10", work: Box::new(|| allowed(&short, &of_ten)), bound: None },
-            Candidate {
-                name: "on a list of 100,000",
-                work: Box::new(|| allowed(&long, &of_many)),
-                bound: Some((0, 6.0)),
-            },
-            Candidate { name: "not on a list of 10", work: Box::new(|| allowed(&short, &strangers)), bound: None },
-            Candidate {
-                name: "not on a list of 100,000",
-                work: Box::new(|| allowed(&long, &strangers)),
-                bound: Some((2, 6.0)),
-            },
-            Candidate {
-                name: "list of 100,000, tenant and limit of one request",
-                work: Box::new(|| {
-                    now_ns += 1_000_000_000;
-                    of_ten.iter().filter(|client| policy(client, now_ns)).count()
-                }),
-                bound: None,
-            },
-        ],
-        ASKED,
-    );
-    results.iter().for_each(|result| println!("{result}"));
-    if results.iter().all(bench_micro::Result::holds) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let candidates = vec![
+        Candidate::new("on a list of 10", || allowed(&short, &of_ten)),
+        Candidate::new("on a list of 100,000", || allowed(&long, &of_many)).at_most(6.0, 0),
+        Candidate::new("not on a list of 10", || allowed(&short, &strangers)),
+        Candidate::new("not on a list of 100,000", || allowed(&long, &strangers)).at_most(6.0, 2),
+        Candidate::new("list of 100,000, tenant and limit of one request", || {
+            now_ns += 1_000_000_000;
+            of_ten.iter().filter(|client| policy(client, now_ns)).count()
+        }),
+    ];
+    judge(candidates, ASKED)
 }

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::filter::Registry;
 use crate::wall::listen::Listen;
@@ -42,6 +43,8 @@ pub struct Loaded {
     pub files: Vec<PathBuf>,
     /// Stands for the text it came from: that of the files, their names, the machine's host name.
     pub fingerprint: u64,
+    /// When, in seconds since 1970.
+    pub read_s: u64,
 }
 
 /// What the process itself needs of the configuration.
@@ -275,10 +278,15 @@ fn compile(
     match compiled {
         Some((snapshot, process)) if !stops => {
             let fingerprint = texts.fingerprint();
-            Ok(Loaded { snapshot, process, warnings, files: texts.files.clone(), fingerprint })
+            Ok(Loaded { snapshot, process, warnings, files: texts.files.clone(), fingerprint, read_s: now_s() })
         }
         _ => Err(warnings),
     }
+}
+
+/// Seconds since 1970.
+fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// Reads every text against the schema. `None` where there is no module file to speak of.

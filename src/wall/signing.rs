@@ -15,11 +15,25 @@ use super::secret;
 use crate::end::End;
 use crate::proto::authorization::{SIGNED, Signed, hexadecimal};
 
+/// From reading a configuration until every worker goes by it, at most.
+const LAG_S: u64 = 60;
+
 /// How one tenant signs.
 #[derive(Clone)]
 pub struct Signing {
     key: Key,
     /// How far a timestamp may be from now, either way.
+    window_s: u64,
+    /// What was signed before the window was widened.
+    earlier: Option<Earlier>,
+}
+
+/// Signatures whose nonces may have been spent, and forgotten, by a narrower window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Earlier {
+    /// Their timestamps, up to this one.
+    until_s: u64,
+    /// How far these may be from now.
     window_s: u64,
 }
 
@@ -58,7 +72,25 @@ impl Signing {
     /// Signatures with this secret, no older or newer than this.
     #[must_use]
     pub fn new(secret: &[u8], window_s: u64) -> Self {
-        Self { key: Key::new(HMAC_SHA256, secret), window_s }
+        Self { key: Key::new(HMAC_SHA256, secret), window_s, earlier: None }
+    }
+
+    /// Follows the tenant's configuration before, as of now. Its nonces are remembered for its window only, so a wider one
+    /// holds for what is signed from now on: for timestamps that it did not let in yet.
+    pub fn go_on(&mut self, before: &Self, now_s: u64) {
+        let still = before.earlier.filter(|earlier| now_s <= earlier.until_s.saturating_add(earlier.window_s));
+        let narrower = before.window_s < self.window_s;
+        let widened = narrower.then_some(Earlier { until_s: now_s + before.window_s + LAG_S, window_s: before.window_s });
+        self.earlier = match (widened, still) {
+            (Some(now), Some(still)) => Some(Earlier { window_s: still.window_s.min(now.window_s), ..now }),
+            (widened, still) => widened.or(still),
+        };
+    }
+
+    /// How far this timestamp may be from now.
+    fn window_s(&self, timestamp_s: u64) -> u64 {
+        let earlier = self.earlier.filter(|earlier| timestamp_s <= earlier.until_s);
+        earlier.map_or(self.window_s, |earlier| earlier.window_s.min(self.window_s))
     }
 
     /// Whether the head is signed with the secret, and was a short while ago. Whether its body is the one that was signed
@@ -68,7 +100,7 @@ impl Signing {
     /// `End::SignExpired`, `End::TenantSign`.
     pub fn check(&self, request: &Signable<'_>) -> Result<(), End> {
         let Signable { signed, method, path, query, now_s } = request;
-        if signed.timestamp_s.abs_diff(*now_s) > self.window_s {
+        if signed.timestamp_s.abs_diff(*now_s) > self.window_s(signed.timestamp_s) {
             return Err(End::SignExpired);
         }
         let body = hexadecimal(&signed.body);
@@ -152,6 +184,50 @@ mod tests {
         ] {
             assert_eq!(signing.check(&Signable { now_s, ..right }), outcome, "{now_s}");
         }
+    }
+
+    /// What the signing lets in at this time, of a request signed at `NOW_S`.
+    fn lets_in(signing: &Signing, now_s: u64) -> bool {
+        let text = text(SIGN);
+        signing.check(&Signable { now_s, ..request(Signed::parse(text.as_bytes()).unwrap()) }).is_ok()
+    }
+
+    fn widened(from_s: u64, to_s: u64, at_s: u64) -> Signing {
+        let mut signing = Signing::new(b"s3cret", to_s);
+        signing.go_on(&Signing::new(b"s3cret", from_s), at_s);
+        signing
+    }
+
+    #[test]
+    fn a_wider_window_holds_for_what_is_signed_from_then_on() {
+        // Signed before: by the window that its nonce was remembered for.
+        let signing = widened(60, 300, NOW_S + 10);
+        assert!(lets_in(&signing, NOW_S + 60) && !lets_in(&signing, NOW_S + 61));
+        // By a clock that is ahead.
+        let signing = widened(60, 300, NOW_S - 60);
+        assert!(lets_in(&signing, NOW_S + 60) && !lets_in(&signing, NOW_S + 61));
+        let signing = widened(60, 300, NOW_S - 60 - LAG_S - 1);
+        assert!(lets_in(&signing, NOW_S + 300) && !lets_in(&signing, NOW_S + 301));
+    }
+
+    #[test]
+    fn a_window_that_is_widened_twice_lets_nothing_in_again() {
+        let mut signing = Signing::new(b"s3cret", 900);
+        signing.go_on(&widened(60, 300, NOW_S + 10), NOW_S + 20);
+        assert!(lets_in(&signing, NOW_S + 60) && !lets_in(&signing, NOW_S + 61));
+        let mut signing = Signing::new(b"s3cret", 900);
+        signing.go_on(&widened(60, 300, NOW_S - 200), NOW_S + 20);
+        assert!(lets_in(&signing, NOW_S + 300) && !lets_in(&signing, NOW_S + 301));
+    }
+
+    #[test]
+    fn a_reload_between_keeps_the_bound_and_a_narrower_window_holds_at_once() {
+        let mut signing = Signing::new(b"s3cret", 300);
+        signing.go_on(&widened(60, 300, NOW_S + 10), NOW_S + 20);
+        assert!(!lets_in(&signing, NOW_S + 61));
+        let mut signing = Signing::new(b"s3cret", 30);
+        signing.go_on(&widened(60, 300, NOW_S + 10), NOW_S + 20);
+        assert!(lets_in(&signing, NOW_S + 30) && !lets_in(&signing, NOW_S + 31));
     }
 
     #[test]

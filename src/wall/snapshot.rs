@@ -74,9 +74,10 @@ impl Snapshot {
         }
     }
 
-    /// Goes on with all that outlives a configuration: counts of tenants, what is known of services, keys.
-    pub fn go_on(&mut self, before: &Self) {
-        self.tenants.go_on_counting(&before.tenants);
+    /// Goes on with all that outlives a configuration: what is known of tenants and services, keys. It is now so many
+    /// seconds since 1970.
+    pub fn go_on(&mut self, before: &Self, now_s: u64) {
+        self.tenants.go_on(&before.tenants, now_s);
         self.go_on_knowing(before);
         self.go_on_with_keys(before);
     }

@@ -118,13 +118,15 @@ impl Tenants {
         self.index.get(app_id).map(|&position| &self.tenants[position])
     }
 
-    /// Goes on with the counts of another configuration's tenants, where one of the same `app_id` has a quota.
-    pub fn go_on_counting(&mut self, before: &Self) {
+    /// Goes on with the counts and the signatures of another configuration's tenants of the same `app_id`.
+    pub fn go_on(&mut self, before: &Self, now_s: u64) {
         for tenant in &mut self.tenants {
-            if let Some(quota) = &mut tenant.quota
-                && let Some(known) = before.find(tenant.app_id.as_bytes()).and_then(|known| known.quota.as_ref())
-            {
+            let Some(known) = before.find(tenant.app_id.as_bytes()) else { continue };
+            if let (Some(quota), Some(known)) = (&mut tenant.quota, &known.quota) {
                 quota.count = Arc::clone(&known.count);
+            }
+            if let (Some(signing), Some(known)) = (&mut tenant.signing, &known.signing) {
+                signing.go_on(known, now_s);
             }
         }
     }

@@ -3,9 +3,9 @@
 //! A nonce is not spent and a body not looked at: the question has none.
 
 use std::net::IpAddr;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::story::{self, Story};
+use crate::config::now_s;
 use crate::end::End;
 use crate::proto::authorization::{self, SIGNED, Signed};
 use crate::proto::edits::{self, Edit};
@@ -102,8 +102,4 @@ fn judge<'s>(
     };
     story.line("tenant", &told);
     admitted
-}
-
-pub(super) fn now_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

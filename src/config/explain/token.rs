@@ -1,7 +1,7 @@
 //! What the service asks of tokens, and whether the request's would do.
 
 use super::story::Story;
-use super::tenant::now_s;
+use crate::config::now_s;
 use crate::end::End;
 use crate::proto::authorization;
 use crate::proto::head::RequestHead;

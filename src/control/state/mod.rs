@@ -115,7 +115,7 @@ impl State {
         pace: Pace,
         birth: Birth,
     ) -> (Self, Vec<Effect>) {
-        let Loaded { snapshot, process, warnings: _, files, fingerprint } = loaded;
+        let Loaded { snapshot, process, warnings: _, files, fingerprint, read_s: _ } = loaded;
         let (mut roll, mut duties) = (Roll::default(), Vec::new());
         roll.take_up(&snapshot, EpochId(1), &mut duties);
         let mut rows = RowBook::default();
@@ -455,8 +455,8 @@ impl State {
     }
 
     fn put_in_force(&mut self, now: Instant, loaded: Loaded, opened: Opened) {
-        let Loaded { mut snapshot, process, warnings, files, fingerprint } = loaded;
-        snapshot.go_on(&self.publisher.current().snapshot);
+        let Loaded { mut snapshot, process, warnings, files, fingerprint, read_s } = loaded;
+        snapshot.go_on(&self.publisher.current().snapshot, read_s);
         self.fingerprint = fingerprint;
         self.say_faults(&warnings);
         self.take_up_process(now, process);

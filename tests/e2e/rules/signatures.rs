@@ -135,6 +135,26 @@ fn a_reload_forgets_no_nonce() {
 }
 
 #[test]
+fn a_wider_window_makes_no_spent_nonce_good_again() {
+    let origin = Origin::ok();
+    let of_window = |window_s: i64| {
+        let service = Service::at("/svc", &[&origin]).access("open", 1);
+        Conf::new().service(service).app(app().set("sign_window", window_s))
+    };
+    let gateway = Gateway::start(&of_window(5));
+    let first = signed("GET", "/svc/a", "");
+    assert_eq!(gateway.connect().ask(first.request()).status(), 200);
+    gateway.rewrite_files(&of_window(3_600));
+    assert_eq!(gateway.connect().get("/reload").status(), 200);
+    std::thread::sleep(Duration::from_secs(7));
+    // Its nonce is forgotten by now.
+    gateway.connect().ask(first.request()).expect_end(401, "sign_expired");
+    let mut later = signed("GET", "/svc/a", "");
+    later.timestamp += 1_000;
+    assert_eq!(gateway.connect().ask(later.request()).status(), 200);
+}
+
+#[test]
 fn a_signature_is_good_for_its_window() {
     let origin = Origin::ok();
     let service = Service::at("/svc", &[&origin]).access("open", 1);

@@ -54,6 +54,7 @@ fn main() -> ExitCode {
     let (ten, many) = (addresses(numbers, 10), addresses(numbers, 100_000));
     let strangers = addresses(numbers, ASKED);
     let of_ten: Vec<_> = (0..ASKED).map(|_| ten[numbers.below(ten.len())]).collect();
+    let few_of_many: Vec<_> = (0..ASKED).map(|_| many[numbers.below(ten.len())]).collect();
     let of_many: Vec<_> = (0..ASKED).map(|_| many[numbers.below(many.len())]).collect();
     let (short, long) = (listed(&ten), listed(&many));
     assert_eq!((allowed(&short, &of_ten), allowed(&long, &of_many)), (ASKED, ASKED));
@@ -70,10 +71,11 @@ fn main() -> ExitCode {
     };
     let mut now_ns = 0;
     let candidates = vec![
-        Candidate::new("on a list of 10", || allowed(&short, &of_ten)),
-        Candidate::new("on a list of 100,000", || allowed(&long, &of_many)).at_most(6.0, 0),
-        Candidate::new("not on a list of 10", || allowed(&short, &strangers)),
-        Candidate::new("not on a list of 100,000", || allowed(&long, &strangers)).at_most(6.0, 2),
+        Candidate::new("10 clients, on a list of 10", || allowed(&short, &of_ten)),
+        Candidate::new("10 clients, on a list of 100,000", || allowed(&long, &few_of_many)).at_most(1.25, 0),
+        Candidate::new("20,000 clients, on a list of 100,000", || allowed(&long, &of_many)).at_most(3.0, 0),
+        Candidate::new("20,000 clients, not on a list of 10", || allowed(&short, &strangers)),
+        Candidate::new("20,000 clients, not on a list of 100,000", || allowed(&long, &strangers)).at_most(1.5, 3),
         Candidate::new("list of 100,000, tenant and limit of one request", || {
             now_ns += 1_000_000_000;
             of_ten.iter().filter(|client| policy(client, now_ns)).count()

@@ -44,6 +44,7 @@ fn loaded(nodes: &[&str]) -> Loaded {
         warnings: Vec::new(),
         files: vec!["a.toml".into()],
         fingerprint: 1,
+        read_s: 0,
     }
 }
 

@@ -9,8 +9,9 @@ pub const TINY_BUFFER_BYTES: usize = 512;
 pub const SMALL_BUFFER_BYTES: usize = 4 * 1024;
 /// A leased buffer for a body that does not fit a small one.
 pub const LARGE_BUFFER_BYTES: usize = 64 * 1024;
-/// A leased buffer while much flows, through a tunnel or as a body: per MiB, 64 KiB cost 1.6 times as much.
-pub const HUGE_BUFFER_BYTES: usize = 256 * 1024;
+/// A leased buffer while much flows, through a tunnel or as a body: per MiB, 64 KiB cost 1.6 times as much, and 256 KiB
+/// 1.4 times on the way up.
+pub const HUGE_BUFFER_BYTES: usize = 512 * 1024;
 /// A small buffer that grew to this is freed, not kept: thousands are kept.
 pub const OVERGROWN_SMALL_BUFFER_BYTES: usize = 4 * SMALL_BUFFER_BYTES;
 /// A buffer that grew to this is freed, not kept.
@@ -26,7 +27,7 @@ pub const LARGE_BUFFERS_KEPT: usize = 64;
 /// Large buffers a core has on loan at most; beyond, bodies flow through small ones.
 pub const LARGE_BUFFERS_MAX: usize = 96;
 /// Huge buffers a core has on loan at most; beyond, bodies flow through large ones.
-pub const HUGE_BUFFERS_MAX: usize = 24;
+pub const HUGE_BUFFERS_MAX: usize = 12;
 /// Bytes of one core's request heads that came in pieces and outgrew a small buffer, until their exchanges end.
 pub const LONG_HEADS_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bytes of one core's answers that are read whole for filters, until they are sent.
@@ -109,6 +110,10 @@ pub const CUT_GRACE_MS: u64 = 500;
 pub const SLOW_EXCHANGE_MS: u64 = 1_000;
 /// Bytes that one direction of a tunnel moves before others have their turn.
 pub const TUNNEL_TURN_BYTES: usize = 256 * 1024;
+/// Bytes of a body that a connection brings before others have their turn.
+pub const FLOW_TURN_BYTES: usize = 512 * 1024;
+/// Bytes that are sent at once, while they are in the cache, and not with what others send.
+pub const SENT_AT_ONCE_BYTES_MIN: usize = 32 * 1024;
 /// A pipe that a tunnel's bytes are spliced through.
 pub const PIPE_BYTES: usize = 256 * 1024;
 /// Pipes a core uses at once; tunnels beyond these copy. The kernel grants a user 64 MiB of pipes by default.

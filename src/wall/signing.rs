@@ -80,7 +80,8 @@ impl Signing {
     pub fn go_on(&mut self, before: &Self, now_s: u64) {
         let still = before.earlier.filter(|earlier| now_s <= earlier.until_s.saturating_add(earlier.window_s));
         let narrower = before.window_s < self.window_s;
-        let widened = narrower.then_some(Earlier { until_s: now_s + before.window_s + LAG_S, window_s: before.window_s });
+        let widened =
+            narrower.then_some(Earlier { until_s: now_s + before.window_s + LAG_S, window_s: before.window_s });
         self.earlier = match (widened, still) {
             (Some(now), Some(still)) => Some(Earlier { window_s: still.window_s.min(now.window_s), ..now }),
             (widened, still) => widened.or(still),

@@ -188,7 +188,14 @@ pub(crate) fn load(file: &Path) -> Result<Loaded, Vec<Fault>> {
         }
     }
     let fingerprint = fingerprint(&text);
-    Ok(Loaded { snapshot: snapshot(endpoints), process, warnings: Vec::new(), files: vec![file.into()], fingerprint, read_s: 0 })
+    Ok(Loaded {
+        snapshot: snapshot(endpoints),
+        process,
+        warnings: Vec::new(),
+        files: vec![file.into()],
+        fingerprint,
+        read_s: 0,
+    })
 }
 
 /// The same as control wants it.

@@ -1,17 +1,19 @@
 //! The receiving half of a connection that HTTP runs on: one receive at a time, or a stream of them.
 //!
-//! On a ring a pending receive holds no buffer: the kernel takes a provided one when bytes have come. Only one for a
-//! body that flows brings its own, a large one; so does every one on epoll. A peer that sends little at a time is
-//! received from by a stream, where that is allowed (`Receiver::may_stream`). Out of scope: where buffers come from
+//! On a ring a pending receive holds no buffer: the kernel takes a provided one when bytes have come. A body that flows
+//! is taken into a large one, at once if it is there, else when the socket is readable. On epoll every receive brings its
+//! own. A peer that sends little at a time is received from by a stream, where that is allowed (`Receiver::may_stream`). Out of scope: where buffers come from
 //! (`buffer`, `runtime`).
 
 use std::future::{Future, poll_fn};
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use super::epoll::{Receiving, Source};
-use crate::limits::{CALM_BURSTS_MIN, SMALL_BUFFER_BYTES, TINY_BUFFER_BYTES};
+use super::{Moved, receive_now};
+use crate::limits::{CALM_BURSTS_MIN, FLOW_TURN_BYTES, SMALL_BUFFER_BYTES, TINY_BUFFER_BYTES};
 use crate::worker::buffer::{Buffers, Class, Lease};
 use crate::worker::runtime::{Descriptor, Flow, Group, Operation, Outcome, Streaming, Work};
 
@@ -58,6 +60,8 @@ struct Ringed {
     quiet: bool,
     /// The last receive left something behind: neither is known before the first.
     more: bool,
+    /// Bytes of a body that flows, since others had their turn.
+    turn_bytes: usize,
 }
 
 /// What is in the kernel's hands.
@@ -65,6 +69,8 @@ enum Pending {
     Nothing,
     Once(Operation),
     Stream(Streaming),
+    /// A wait for bytes of a body that flows.
+    Readable(Operation),
 }
 
 /// How large a buffer suits a peer, by what it sent last, so that a receive that may wait for long holds no
@@ -118,6 +124,7 @@ impl Receiver {
             group: Group::Small,
             quiet: false,
             more: false,
+            turn_bytes: 0,
         };
         Self { kind: Kind::Ring(ringed), habit: Habit::new() }
     }
@@ -190,7 +197,7 @@ impl Receiver {
     /// Whether the kernel may hold a buffer of this connection, or one that it filled waits to be taken.
     pub(super) fn is_pending(&self) -> bool {
         match &self.kind {
-            Kind::Ring(ringed) => !matches!(ringed.pending, Pending::Nothing),
+            Kind::Ring(ringed) => !matches!(ringed.pending, Pending::Nothing | Pending::Readable(_)),
             Kind::Epoll(receiving) => receiving.is_pending(),
         }
     }
@@ -206,7 +213,20 @@ impl Ringed {
     fn poll(&mut self, cx: &mut Context<'_>, class: Class, sends_little: bool) -> Poll<Received> {
         loop {
             match &mut self.pending {
-                Pending::Nothing => self.begin(class, sends_little),
+                Pending::Nothing if class >= Class::Large => {
+                    if let Some(received) = self.receive_now(class) {
+                        return Poll::Ready(received);
+                    }
+                }
+                Pending::Nothing => self.begin(sends_little),
+                Pending::Readable(operation) => {
+                    let Poll::Ready(outcome) = Pin::new(operation).poll(cx) else { return Poll::Pending };
+                    self.pending = Pending::Nothing;
+                    self.turn_bytes = 0;
+                    if outcome.result.is_err() {
+                        return Poll::Ready(Received::Broken);
+                    }
+                }
                 Pending::Once(operation) => {
                     let Poll::Ready(outcome) = Pin::new(operation).poll(cx) else { return Poll::Pending };
                     self.pending = Pending::Nothing;
@@ -237,16 +257,37 @@ impl Ringed {
     }
 
     /// Asks the kernel for what comes.
-    fn begin(&mut self, class: Class, sends_little: bool) {
+    fn begin(&mut self, sends_little: bool) {
         let Self { descriptor, buffers, group, quiet, .. } = self;
         let stream = if self.may_stream && sends_little { descriptor.stream(buffers, *group) } else { None };
         self.pending = match stream {
             Some(stream) => Pending::Stream(stream),
-            None => Pending::Once(descriptor.begin(match class {
-                Class::Tiny | Class::Small => Work::Receive { buffers: buffers.clone(), quiet: *quiet, group: *group },
-                Class::Large | Class::Huge => Work::ReceiveInto(buffers.lease(class)),
-            })),
+            None => {
+                let work = Work::Receive { buffers: buffers.clone(), quiet: *quiet, group: *group };
+                Pending::Once(descriptor.begin(work))
+            }
         };
+    }
+
+    /// Takes what has come of a body that flows, so that it is sent on before the next connection's has driven it out of
+    /// the cache; what the ring receives it receives of all connections first. `None` where there is nothing, or others
+    /// are to have their turn: then it is waited for.
+    fn receive_now(&mut self, class: Class) -> Option<Received> {
+        if self.turn_bytes < FLOW_TURN_BYTES {
+            let mut lease = self.buffers.lease(class);
+            match receive_now(self.descriptor.as_fd(), &mut lease) {
+                Moved::Some(bytes) => {
+                    self.turn_bytes += bytes;
+                    self.left(bytes == lease.capacity());
+                    return Some(Received::Data(lease));
+                }
+                Moved::End => return Some(Received::End),
+                Moved::Broken => return Some(Received::Broken),
+                Moved::None => {}
+            }
+        }
+        self.pending = Pending::Readable(self.descriptor.begin(Work::Readable));
+        None
     }
 }
 

@@ -8,12 +8,13 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use rustix::net::{Shutdown, sockopt};
+use rustix::net::{SendFlags, Shutdown, sockopt};
 
 use super::epoll::Half;
 use super::open::Listed;
-use super::shutdown;
 use super::socket::Socket;
+use super::{Moved, send_now, shutdown};
+use crate::limits::SENT_AT_ONCE_BYTES_MIN;
 use crate::worker::buffer::Lease;
 use crate::worker::deadline::Deadline;
 use crate::worker::pace::Pace;
@@ -36,6 +37,8 @@ pub struct Sender {
     sent_bytes: u64,
     /// Nothing is sent after what is sent next.
     last: bool,
+    /// The kernel took less than it was given.
+    full: bool,
 }
 
 enum Kind {
@@ -46,11 +49,11 @@ enum Kind {
 impl Sender {
     pub(super) fn on_ring(descriptor: Rc<Descriptor>) -> Self {
         let listed = Listed::new(descriptor.as_fd().as_raw_fd());
-        Self { listed, kind: Kind::Ring(descriptor), sent_bytes: 0, last: false }
+        Self { listed, kind: Kind::Ring(descriptor), sent_bytes: 0, last: false, full: false }
     }
 
     pub(super) fn on_epoll(half: Half, fd: RawFd) -> Self {
-        Self { listed: Listed::new(fd), kind: Kind::Epoll(Box::new(half)), sent_bytes: 0, last: false }
+        Self { listed: Listed::new(fd), kind: Kind::Epoll(Box::new(half)), sent_bytes: 0, last: false, full: false }
     }
 
     /// Sends everything readable in the lease and gives the lease back. The peer must take some bytes
@@ -127,6 +130,18 @@ impl Sender {
     async fn send_once(&mut self, lease: Lease) -> (io::Result<usize>, Lease) {
         match &mut self.kind {
             Kind::Ring(descriptor) => {
+                let much = lease.bytes().len() >= SENT_AT_ONCE_BYTES_MIN;
+                if much && !std::mem::take(&mut self.full) {
+                    let flags = if self.last { SendFlags::MORE } else { SendFlags::empty() };
+                    match send_now(descriptor.as_fd(), lease.bytes(), flags) {
+                        Moved::Some(bytes) => {
+                            self.full = bytes < lease.bytes().len();
+                            return (Ok(bytes), lease);
+                        }
+                        // The ring says why.
+                        Moved::None | Moved::End | Moved::Broken => {}
+                    }
+                }
                 let work = if self.last { Work::SendLast(lease) } else { Work::Send(lease) };
                 let outcome = descriptor.begin(work).await;
                 (outcome.result, outcome.lease.expect("a send gives its lease back"))

@@ -78,20 +78,12 @@ impl Socket {
 
     /// Appends to the lease what has come, as far as it fits.
     pub fn receive(&self, lease: &mut Lease) -> Moved {
-        match rustix::net::recv(self.descriptor(), spare_capacity(lease.vec()), RecvFlags::DONTWAIT) {
-            Ok((0, _)) => Moved::End,
-            Ok((bytes, _)) => Moved::Some(bytes),
-            Err(errno) => refused(errno),
-        }
+        receive_now(self.descriptor(), lease)
     }
 
     /// Sends of the bytes what the kernel takes.
     pub fn send(&self, bytes: &[u8]) -> Moved {
-        match rustix::net::send(self.descriptor(), bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
-            Ok(0) => Moved::None,
-            Ok(bytes) => Moved::Some(bytes),
-            Err(errno) => refused(errno),
-        }
+        send_now(self.descriptor(), bytes, SendFlags::empty())
     }
 
     /// Fills an empty pipe with what has come.
@@ -149,6 +141,24 @@ impl Socket {
 
     fn descriptor(&self) -> BorrowedFd<'_> {
         self.listed.socket()
+    }
+}
+
+/// Appends to the lease what has come, as far as it fits.
+pub(super) fn receive_now(socket: BorrowedFd<'_>, lease: &mut Lease) -> Moved {
+    match rustix::net::recv(socket, spare_capacity(lease.vec()), RecvFlags::DONTWAIT) {
+        Ok((0, _)) => Moved::End,
+        Ok((bytes, _)) => Moved::Some(bytes),
+        Err(errno) => refused(errno),
+    }
+}
+
+/// Sends of the bytes what the kernel takes.
+pub(super) fn send_now(socket: BorrowedFd<'_>, bytes: &[u8], flags: SendFlags) -> Moved {
+    match rustix::net::send(socket, bytes, flags | SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+        Ok(0) => Moved::None,
+        Ok(bytes) => Moved::Some(bytes),
+        Err(errno) => refused(errno),
     }
 }
 

@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::{Descriptor, Executor, Group, Sizes, Work, sleep, spawn};
-use crate::limits::SMALL_BUFFER_BYTES;
+use crate::limits::{FLOW_TURN_BYTES, LARGE_BUFFER_BYTES, SMALL_BUFFER_BYTES};
 use crate::worker::buffer::{Buffers, Class};
 use crate::worker::driver::Driver;
 use crate::worker::io::{Connection, Received};
@@ -111,6 +111,47 @@ fn a_waiting_receive_holds_no_buffer() {
         assert_eq!(buffers.shelved(Class::Small), 1, "the receive took none");
         peer.write_all(b"now").unwrap();
         assert_eq!(bytes(connection.rx.receive(Class::Small).await), b"now");
+    });
+}
+
+#[test]
+fn a_body_that_flows_and_is_waited_for_holds_no_buffer() {
+    on_best(async {
+        let buffers = Buffers::default();
+        let (mut connection, mut peer) = connection(&buffers);
+        peer.write_all(&[b'x'; SMALL_BUFFER_BYTES]).unwrap();
+        assert_eq!(bytes(connection.rx.receive(Class::Small).await).len(), SMALL_BUFFER_BYTES);
+        {
+            let mut waiting = pin!(connection.rx.receive(Class::Huge));
+            assert!(poll_once(waiting.as_mut()).is_pending());
+            pause(5).await;
+            assert_eq!(buffers.leased(), 0);
+            peer.write_all(&[b'y'; SMALL_BUFFER_BYTES]).unwrap();
+            assert_eq!(bytes(waiting.await).len(), SMALL_BUFFER_BYTES);
+        }
+        assert!(poll_once(pin!(connection.rx.receive(Class::Huge))).is_pending());
+        assert!(connection.into_socket().is_some(), "a wait holds nothing that could be lost");
+    });
+}
+
+#[test]
+fn a_body_that_flows_lets_others_have_their_turn() {
+    on_best(async {
+        let buffers = Buffers::default();
+        let (mut connection, mut peer) = connection(&buffers);
+        let writer = std::thread::spawn(move || while peer.write_all(&[b'x'; 1 << 20]).is_ok() {});
+        let mut longest = 0;
+        for _ in 0..50 {
+            let mut at_once = 0;
+            while let Poll::Ready(received) = poll_once(pin!(connection.rx.receive(Class::Large))) {
+                at_once += bytes(received).len();
+            }
+            longest = longest.max(at_once);
+            let _ = connection.rx.receive(Class::Large).await;
+        }
+        assert!(longest < FLOW_TURN_BYTES + LARGE_BUFFER_BYTES, "{longest}");
+        drop(connection);
+        writer.join().unwrap();
     });
 }
 

@@ -154,14 +154,21 @@ pub struct Access {
     pub tenant_demanded: bool,
     /// Nobody is refused, only noted.
     pub dry_run: bool,
+    /// `white_host_name` names this machine.
+    pub host_listed: bool,
+    /// Whom they name: apart, because most services ask nobody and there may be thousands.
+    pub lists: Box<Lists>,
+}
+
+/// Whom a service's lists name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lists {
     /// `black_list` and `black_list_file`.
     pub black: AddressList,
     /// `white_list` and `white_list_file`.
     pub white: AddressList,
     /// `url_white_list`: whoever asks for these is as good as on the white list.
     pub urls: PathSet,
-    /// `white_host_name` names this machine.
-    pub host_listed: bool,
 }
 
 /// What the lists say of a client.
@@ -228,7 +235,7 @@ impl Access {
         if !self.open {
             return Decider::NotOpen;
         }
-        let black = || self.black.contains(client).then_some(Decider::BlackList);
+        let black = || self.lists.black.contains(client).then_some(Decider::BlackList);
         match self.precedence {
             Precedence::BlackFirst => black()
                 .or_else(|| self.white(client, path))
@@ -236,20 +243,20 @@ impl Access {
                 .unwrap_or(Decider::NoList),
             Precedence::WhiteDecides => match self.white(client, path) {
                 Some(white) => self.passed(white),
-                None if self.white.is_given() => Decider::NotWhite,
+                None if self.lists.white.is_given() => Decider::NotWhite,
                 None => black().unwrap_or_else(|| self.passed(Decider::NotBlack)),
             },
             Precedence::BothPass => black().unwrap_or_else(|| match self.white(client, path) {
                 Some(white) => self.passed(white),
-                None if self.white.is_given() => Decider::NotWhite,
+                None if self.lists.white.is_given() => Decider::NotWhite,
                 None => self.passed(Decider::NotBlack),
             }),
         }
     }
 
     fn white(&self, client: IpAddr, path: &[u8]) -> Option<Decider> {
-        let by_url = || self.urls.covers(path).then_some(Decider::UrlWhiteList);
-        if self.white.contains(client) { Some(Decider::WhiteList) } else { by_url() }
+        let by_url = || self.lists.urls.covers(path).then_some(Decider::UrlWhiteList);
+        if self.lists.white.contains(client) { Some(Decider::WhiteList) } else { by_url() }
     }
 
     fn passed(&self, decider: Decider) -> Decider {
@@ -343,7 +350,8 @@ mod tests {
 
     fn lists(precedence: Precedence, black: &[&str], white: &[&str]) -> Access {
         let list = |items: &[&str]| AddressList { here: set(items), file: None };
-        Access { open: true, precedence, black: list(black), white: list(white), ..Access::default() }
+        let lists = Box::new(Lists { black: list(black), white: list(white), ..Lists::default() });
+        Access { open: true, precedence, lists, ..Access::default() }
     }
 
     #[test]
@@ -371,7 +379,8 @@ mod tests {
     fn a_white_list_that_is_an_empty_file_lets_nobody_in() {
         for precedence in [Precedence::WhiteDecides, Precedence::BothPass] {
             let white = AddressList { here: AddressSet::default(), file: Some(Arc::default()) };
-            let access = Access { white, ..lists(precedence, &[], &[]) };
+            let mut access = lists(precedence, &[], &[]);
+            access.lists.white = white;
             assert_eq!(access.decide(ip("10.0.0.1"), b"/"), Err(End::NotListed));
         }
     }
@@ -389,7 +398,8 @@ mod tests {
     fn a_path_on_the_url_white_list_is_as_a_client_on_the_white_list() {
         let urls = PathSet::new(vec![b"/a/open".as_slice().into()]);
         for (precedence, black) in [(Precedence::BlackFirst, None), (Precedence::WhiteDecides, Some(Ok(())))] {
-            let access = Access { urls: urls.clone(), ..lists(precedence, &["10.0.0.9"], &["10.0.0.2"]) };
+            let mut access = lists(precedence, &["10.0.0.9"], &["10.0.0.2"]);
+            access.lists.urls = urls.clone();
             assert_eq!(access.decider(ip("10.0.0.1"), b"/a/open/x"), Decider::UrlWhiteList);
             assert_ne!(access.decider(ip("10.0.0.1"), b"/a/opened"), Decider::UrlWhiteList);
             let refused = black.unwrap_or(Err(End::BlackListed));

@@ -105,7 +105,7 @@ impl Snapshot {
     #[must_use]
     pub fn tcp_service(&self, name: &str) -> Option<(ServiceId, &TcpRules)> {
         let id = *self.names.get(name)?;
-        Some((id, self.service(id).tcp.as_ref()?))
+        Some((id, self.service(id).tcp.as_deref()?))
     }
 
     /// The service behind a number that this snapshot's own `Routes` gave out.
@@ -201,45 +201,47 @@ impl RequestIdRules {
     }
 }
 
-/// One `[[module]]`.
+/// One `[[module]]`. In this order, what every request asks for comes first: with thousands of services each cache line of
+/// one comes from far.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Service {
-    /// The module's unique name.
-    pub name: Box<str>,
+    /// A share of its requests goes elsewhere.
+    pub splits: Option<Box<Splits>>,
     /// Lists and the tenant demand.
     pub access: Access,
     /// What it asks of tokens.
     pub jwt: Option<Box<Jwt>>,
     /// How often it may be called, by whom; `None` where nobody asks.
     pub limits: Option<Box<Limits>>,
-    /// Largest request body in bytes; 0 is no limit.
-    pub body_bytes_max: u64,
-    /// Largest request body that a rule reads whole before it decides.
-    pub read_body_bytes_max: u64,
-    /// Trailers are passed on where the other side takes them.
-    pub trailers: bool,
-    /// Which `Host` the upstream sees.
-    pub host: HostMode,
     /// Fields that its requests and answers are given or relieved of.
     pub headers: Option<Box<HeaderRules>>,
     /// Which pages of other origins may read its answers.
     pub cors: Option<Box<Cors>>,
     /// What its requests must have.
     pub validation: Option<Box<Validation>>,
-    /// What a client is told where no endpoint is asked, or none has answered.
-    pub default_answer: Option<Box<DefaultAnswer>>,
-    /// Where requests go.
-    pub upstream: Upstream,
-    /// Of a service with `load_type = "tcp"`.
-    pub tcp: Option<TcpRules>,
     /// Where copies of its requests go.
     pub mirror: Option<Box<MirrorRules>>,
     /// What sees its requests, answers or connections; `None` is nothing.
     pub filters: Option<Box<Filters>>,
     /// It is switched off.
     pub down: bool,
-    /// A share of its requests goes elsewhere.
-    pub splits: Option<Box<Splits>>,
+    /// Trailers are passed on where the other side takes them.
+    pub trailers: bool,
+    /// Largest request body in bytes; 0 is no limit.
+    pub body_bytes_max: u64,
+    /// Which `Host` the upstream sees.
+    pub host: HostMode,
+    /// Where requests go.
+    pub upstream: Upstream,
+    /// The module's unique name.
+    pub name: Box<str>,
+    /// Largest request body that a rule reads whole before it decides.
+    pub read_body_bytes_max: u64,
+    /// What a client is told where no endpoint is asked, or none has answered.
+    pub default_answer: Option<Box<DefaultAnswer>>,
+    /// Of a service with `load_type = "tcp"`.
+    pub tcp: Option<Box<TcpRules>>,
 }
 
 impl Service {
@@ -296,15 +298,14 @@ pub enum HostMode {
     Fixed(Box<[u8]>),
 }
 
-/// The endpoints of a service and how to use them.
+/// The endpoints of a service and how to use them. In this order as `Service` is.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub struct Upstream {
+    /// What it has against endpoints that fail; `None` where nothing is configured.
+    pub resilience: Option<Arc<Resilience>>,
     /// In the order of `ip_list`. Never empty.
     pub endpoints: Box<[Endpoint]>,
-    /// How one is chosen.
-    pub balance: Balance,
-    /// Dial deadline.
-    pub connect_timeout_ms: u32,
     /// From the request's head to the end of the answer; 0 is no limit.
     pub request_timeout_ms: u32,
     /// A request that takes longer is answered 408 instead of 504.
@@ -318,6 +319,10 @@ pub struct Upstream {
     pub tunnel_idle_ms: u32,
     /// The longest life of a tunnel; 0 is no limit.
     pub tunnel_life_ms: u32,
+    /// How one is chosen.
+    pub balance: Balance,
+    /// Dial deadline.
+    pub connect_timeout_ms: u32,
     /// Idle connections kept per endpoint over the whole process.
     pub idle_max: u32,
     /// How long an idle connection is kept.
@@ -332,8 +337,6 @@ pub struct Upstream {
     pub queue_max: u32,
     /// How health is found out.
     pub check: Check,
-    /// What it has against endpoints that fail; `None` where nothing is configured.
-    pub resilience: Option<Arc<Resilience>>,
 }
 
 /// One address of one service.

@@ -33,13 +33,14 @@ pub trait Field {
 
 /// One core's chooser for one service.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Balancer {
-    balance: Balance,
     weights: Box<[u32]>,
-    rotation: RefCell<Rotation>,
-    dice: Dice,
     /// Some endpoint may be below its full level; while none is, nobody looks at standings.
     ailing: Cell<bool>,
+    balance: Balance,
+    rotation: RefCell<Rotation>,
+    dice: Dice,
 }
 
 /// The endpoints as one request finds them.
@@ -102,6 +103,10 @@ impl Balancer {
     /// The endpoint for a request, with its key where there is one. The time is asked for where it matters.
     pub fn pick(&self, field: &impl Field, key: Option<u32>, now_us: impl FnOnce() -> u64) -> Option<usize> {
         let view = self.view(field, now_us);
+        // Nobody to choose among, and so nothing to count.
+        if self.weights.len() == 1 {
+            return field.may_take(0).then_some(0);
+        }
         match (&self.balance.strategy, key) {
             (Strategy::Random, _) => random::pick(&view, &self.dice),
             (Strategy::LeastRequests, _) => least::pick(&view, &mut self.rotation.borrow_mut()),

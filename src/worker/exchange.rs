@@ -62,7 +62,7 @@ pub struct Dispatch {
 impl Dispatch {
     /// Takes a kept connection, where there is one. False where a new one is not to be had now: it waits its turn.
     fn start(&mut self, shard: &Shard, down: &mut Downstream) -> bool {
-        let pool = &self.forward.replica.pools[self.forward.endpoint];
+        let pool = self.forward.replica.pool(self.forward.endpoint);
         let Some(Kept { connection, seat }) = pool.take_kept(shard.clock.now_ms()) else { return !pool.is_full() };
         self.leased = Some(Ok(Leased { connection, seat, reused: true }));
         begin_attempt(shard, down, &self.forward);
@@ -545,7 +545,7 @@ async fn acquire(
             Poll::Ready(Err(End::AttemptTimeout))
         }
         Poll::Pending => {
-            if replica.pools[*endpoint].is_crowded() {
+            if replica.pool(*endpoint).is_crowded() {
                 head.fit();
                 out.fit();
             }
@@ -558,7 +558,7 @@ async fn acquire(
 /// Another connection is wanted.
 fn begin_attempt(shard: &Shard, down: &mut Downstream, forward: &Forward) {
     let endpoint = forward.replica.upstream.endpoints[forward.endpoint].id;
-    let row = forward.replica.pools[forward.endpoint].row_id();
+    let row = forward.replica.pool(forward.endpoint).row_id();
     down.tab.get().begin_attempt(endpoint, row, shard.clock.now_us());
     shard.meter.attempt(row);
 }

@@ -30,7 +30,7 @@ use super::trace::TraceIds;
 use super::upstream::pool::Pool;
 use super::upstream::replica::{Core, Replica};
 use super::upstream::shelf::Shelves;
-use crate::ids::{ServiceId, WorkerId};
+use crate::ids::{EpochId, ServiceId, WorkerId};
 use crate::wall::addresses::Addresses;
 use crate::wall::epoch::Epoch;
 use crate::wall::journal::Journal;
@@ -115,6 +115,8 @@ pub struct Shard {
     pub evenness: Evenness,
     epoch: RefCell<Option<Rc<ShardEpoch>>>,
     replicas: RefCell<HashMap<Box<str>, Rc<Replica>>>,
+    /// The epoch whose services the replicas were held against.
+    swept: Cell<Option<EpochId>>,
     shelves: Shelves,
     leaving: Cell<bool>,
     goes_on: Cell<bool>,
@@ -175,6 +177,7 @@ impl Shard {
             evenness: Evenness::new(worker),
             epoch: RefCell::default(),
             replicas: RefCell::default(),
+            swept: Cell::default(),
             shelves: Shelves::default(),
             leaving: Cell::new(false),
             goes_on: Cell::new(false),
@@ -247,14 +250,17 @@ impl Shard {
     pub fn sweep(&self) -> bool {
         let now_ms = self.clock.now_ms();
         let Some(epoch) = self.epoch() else { return false };
-        let snapshot = epoch.snapshot();
-        self.replicas.borrow_mut().retain(|name, replica| {
-            let kept = snapshot.has_service(name);
-            if !kept {
-                replica.pools.iter().for_each(Pool::clear);
-            }
-            kept
-        });
+        // Only an epoch in force makes replicas, so each is looked through once.
+        if self.swept.replace(Some(epoch.epoch().id)) != Some(epoch.epoch().id) {
+            let snapshot = epoch.snapshot();
+            self.replicas.borrow_mut().retain(|name, replica| {
+                let kept = snapshot.has_service(name);
+                if !kept {
+                    replica.pools().for_each(Pool::clear);
+                }
+                kept
+            });
+        }
         self.shelves.sweep(now_ms) > 0
     }
 
@@ -263,8 +269,8 @@ impl Shard {
     pub fn last_words(&self) -> String {
         let mut upstream = 0;
         for replica in self.replicas.borrow().values() {
-            replica.pools.iter().for_each(Pool::clear);
-            upstream += replica.pools.iter().map(|pool| pool.open()).sum::<usize>();
+            replica.pools().for_each(Pool::clear);
+            upstream += replica.pools().map(|pool| pool.open()).sum::<usize>();
         }
         let Open { idle, exchanges, tunnels } = self.open();
         format!(
@@ -279,7 +285,7 @@ impl Shard {
     /// Lets go of the epoch and of idle upstream connections: this worker serves no more.
     pub fn let_go(&self) {
         self.epoch.take();
-        self.replicas.take().values().flat_map(|replica| &replica.pools).for_each(Pool::clear);
+        self.replicas.take().values().flat_map(|replica| replica.pools()).for_each(Pool::clear);
     }
 
     /// Whether this worker is about to end: it may still accept, but wants no connection kept and no request sent.

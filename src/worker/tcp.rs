@@ -96,7 +96,7 @@ async fn dial(
             note.node(replica.node(endpoint), &shard.buffers);
         }
         let account = down.tab.get();
-        let row = replica.pools[endpoint].row_id();
+        let row = replica.pool(endpoint).row_id();
         account.begin_attempt(replica.upstream.endpoints[endpoint].id, row, shard.clock.now_us());
         shard.meter.attempt(row);
         let timing = &mut account.timing;

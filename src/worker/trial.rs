@@ -81,7 +81,7 @@ fn open(wait_ms: u64) -> Denied {
 /// Why there is no endpoint.
 fn none(replica: &Replica, rules: &Resilience, now_ms: u64) -> Denied {
     let refuses = |index: usize| !replica.breaker_admits(rules, index, now_ms);
-    if (0..replica.pools.len()).any(refuses) { open(1_000) } else { End::NoEndpoint.into() }
+    if (0..replica.pools().len()).any(refuses) { open(1_000) } else { End::NoEndpoint.into() }
 }
 
 /// Whether an answer of this status says that its endpoint works.

@@ -30,7 +30,7 @@ fn every_value_of_gatekeepers_module_file_arrives() {
     let [catalogue, redis, bare, orders] = &*snapshot.services else { panic!("four services") };
     assert_eq!(catalogue.limits.as_ref().expect("a limit").each[0].rate.burst, 30);
     assert!(catalogue.access.open && catalogue.access.host_listed);
-    assert!(catalogue.access.white.contains("10.200.0.1".parse().expect("address")));
+    assert!(catalogue.access.lists.white.contains("10.200.0.1".parse().expect("address")));
     assert_eq!(catalogue.host, HostMode::Default);
     let upstream = &catalogue.upstream;
     let endpoints: Vec<_> = upstream.endpoints.iter().map(|e| (e.id.0, &*e.node, e.weight, e.forbidden)).collect();

@@ -15,7 +15,7 @@ use crate::config::suggest;
 use crate::filter::Registry;
 use crate::ids::ServiceId;
 use crate::limits::ENDPOINTS_MAX;
-use crate::wall::access::{Access, PathSet, Precedence};
+use crate::wall::access::{Access, Lists, PathSet, Precedence};
 use crate::wall::listen::Listen;
 use crate::wall::rate::Rate;
 use crate::wall::routes::Routes;
@@ -113,7 +113,7 @@ fn service(world: &World<'_>, module: &Section, ids: &mut EndpointIds, faults: &
     if !is_tcp && !base.text("frontend_addr").is_empty() {
         desk.warn("frontend_addr", "frontend_addr has no effect: only tcp modules have a listener".into(), "");
     }
-    let tcp = is_tcp.then(|| tcp::rules(&mut desk, access_control));
+    let tcp = is_tcp.then(|| Box::new(tcp::rules(&mut desk, access_control)));
     let host = host_mode(&mut desk);
     let access = access(world, access_control, is_tcp, faults);
     let limits = limits::limits(&world.page.source, module, world.http.cluster.len(), faults);
@@ -178,9 +178,11 @@ fn access(world: &World<'_>, section: &Section, is_tcp: bool, faults: &mut Fault
         },
         tenant_demanded: section.flag("tenant_demanded") && !is_tcp,
         dry_run: section.flag("dry_run"),
-        black: lists::list(&mut desk, "black_list", "black_list_file", &world.files),
-        white: lists::list(&mut desk, "white_list", "white_list_file", &world.files),
-        urls: PathSet::new(desk.each("url_white_list", |text| rules::prefix(text, merge_slashes))),
+        lists: Box::new(Lists {
+            black: lists::list(&mut desk, "black_list", "black_list_file", &world.files),
+            white: lists::list(&mut desk, "white_list", "white_list_file", &world.files),
+            urls: PathSet::new(desk.each("url_white_list", |text| rules::prefix(text, merge_slashes))),
+        }),
         host_listed: hosts.iter().any(|item| item.text == world.host_name),
     };
     for key in ["client_connections_max", "service_connections_max"] {
@@ -196,7 +198,8 @@ fn access(world: &World<'_>, section: &Section, is_tcp: bool, faults: &mut Fault
         );
     }
     let strict = access.open && access.precedence == Precedence::BlackFirst;
-    let lets_in = access.white.is_given() || access.urls != PathSet::default() || access.host_listed;
+    let Lists { white, urls, .. } = &*access.lists;
+    let lets_in = white.is_given() || *urls != PathSet::default() || access.host_listed;
     let nobody = strict && !lets_in && section.text("white_list").is_empty();
     if access.open && nobody && is_tcp {
         let message = "open = 1 with an empty white_list: this tcp service refuses everybody".into();

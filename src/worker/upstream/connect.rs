@@ -35,7 +35,7 @@ pub async fn acquire(
     buffers: &Buffers,
     timing: &mut Timing,
 ) -> Result<Leased, End> {
-    let pool = &replica.pools[endpoint];
+    let pool = replica.pool(endpoint);
     loop {
         match pool.acquire(deadline).await? {
             Grant::Kept(Kept { connection, seat }) if fresh => {

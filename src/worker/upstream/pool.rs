@@ -32,38 +32,41 @@ use crate::worker::meter::PoolMeter;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
     /// Open connections, idle ones included.
-    pub connections: usize,
+    pub connections: u32,
     /// Further ones for slow exchanges.
-    pub slow: usize,
+    pub slow: u32,
     /// Idle ones kept.
-    pub idle: usize,
+    pub idle: u32,
     /// How long an idle one is kept; 0 is for ever.
-    pub idle_timeout_ms: u64,
+    pub idle_timeout_ms: u32,
     /// Waiting requests.
-    pub queue: usize,
+    pub queue: u32,
     /// How long one waits.
-    pub queue_timeout_ms: u64,
+    pub queue_timeout_ms: u32,
 }
 
-/// The pool of one endpoint on one core.
+/// The pool of one endpoint on one core. In this order, so that a request with a kept connection touches the first two or
+/// three cache lines of it: with thousands of services each of them comes from far.
+#[repr(C)]
 pub struct Pool {
-    /// What this core has learned of the endpoint.
-    pub standing: Standing,
     bounds: Cell<Bounds>,
     /// Where its requests are counted for all workers, if they are.
     gauge: Cell<Option<&'static Gauge>>,
-    meter: PoolMeter,
     shelf: Rc<Shelf>,
+    meter: PoolMeter,
     state: RefCell<State>,
+    /// What this core has learned of the endpoint.
+    pub standing: Standing,
 }
 
 #[derive(Default)]
+#[repr(C)]
 struct State {
     /// How many on the shelf count here.
-    idle: usize,
+    idle: u32,
     /// Connections under the bound: idle, in use and being dialled.
-    open: usize,
-    slow: usize,
+    open: u32,
+    slow: u32,
     waiting: Slab<Waiting>,
     queue: VecDeque<(usize, u64)>,
     turn: u64,
@@ -115,12 +118,12 @@ impl Pool {
     #[must_use]
     pub fn new(bounds: Bounds, shelf: Rc<Shelf>, meter: PoolMeter) -> Rc<Self> {
         Rc::new(Self {
-            standing: Standing::default(),
             bounds: Cell::new(bounds),
             gauge: Cell::new(None),
-            meter,
             shelf,
+            meter,
             state: RefCell::default(),
+            standing: Standing::default(),
         })
     }
 
@@ -221,7 +224,7 @@ impl Pool {
     async fn wait(self: &Rc<Self>, deadline: &Deadline) -> Result<Grant, End> {
         let bounds = self.bounds.get();
         let place = Place::take(self, bounds.queue).ok_or(End::QueueFull)?;
-        deadline.arm(bounds.queue_timeout_ms);
+        deadline.arm(u64::from(bounds.queue_timeout_ms));
         let granted = deadline.bound(pin!(poll_fn(|cx| place.poll(cx)))).await;
         deadline.disarm();
         granted.ok_or_else(|| {
@@ -249,7 +252,7 @@ impl Pool {
             return;
         }
         state.idle += 1;
-        let kept_ms = shorter(bounds.idle_timeout_ms, peer_timeout_ms);
+        let kept_ms = shorter(u64::from(bounds.idle_timeout_ms), peer_timeout_ms);
         let until_ms = if kept_ms == 0 { u64::MAX } else { now_ms + kept_ms };
         self.meter.idle(1);
         self.shelf.put(Idle { connection, until_ms, owner: self.clone() });
@@ -282,7 +285,7 @@ impl Pool {
     #[must_use]
     pub fn open(&self) -> usize {
         let state = self.state.borrow();
-        state.open + state.slow
+        (state.open + state.slow) as usize
     }
 
     /// Lets go of every idle connection.
@@ -344,9 +347,9 @@ struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    fn take(pool: &'a Rc<Pool>, queue_max: usize) -> Option<Self> {
+    fn take(pool: &'a Rc<Pool>, queue_max: u32) -> Option<Self> {
         let mut state = pool.state.borrow_mut();
-        if state.waiting.len() >= queue_max {
+        if state.waiting.len() >= queue_max as usize {
             return None;
         }
         state.turn += 1;
@@ -392,11 +395,11 @@ impl Drop for Place<'_> {
 mod tests {
     use super::*;
 
-    fn bounds(connections: usize) -> Bounds {
+    fn bounds(connections: u32) -> Bounds {
         Bounds { connections, slow: 1, idle: 1, idle_timeout_ms: 0, queue: 8, queue_timeout_ms: 0 }
     }
 
-    fn pool(connections: usize) -> Rc<Pool> {
+    fn pool(connections: u32) -> Rc<Pool> {
         let stats = crate::wall::slot::StatsFile::anonymous(1).unwrap();
         let meter = crate::worker::meter::Meter::new(stats.slot(crate::ids::WorkerId(0)));
         Pool::new(bounds(connections), Rc::default(), PoolMeter::new(meter, RowId::NONE))

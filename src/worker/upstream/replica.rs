@@ -27,19 +27,26 @@ use crate::worker::mirror::Copies;
 /// Endpoints tried for one request at most, where no rules of the service say otherwise.
 pub const ATTEMPTS_MAX: usize = 3;
 
-/// One core's replica of one upstream.
+/// One core's replica of one upstream. In this order, what every request asks for comes first, as in `Service`.
+#[repr(C)]
 pub struct Replica {
+    /// One place per endpoint, in the upstream's order.
+    places: Box<[Place]>,
+    balancer: Balancer,
     /// What it was built from.
     pub upstream: Upstream,
-    /// One pool per endpoint, in the upstream's order.
-    pub pools: Box<[Rc<Pool>]>,
     health: Box<[EndpointHealth]>,
-    balancer: Balancer,
     /// Which of a name's addresses is dialled next.
     dials: Cell<usize>,
-    any_up: bool,
     /// Copies of its requests.
     pub copies: Rc<Copies>,
+}
+
+/// What a request looks at of an endpoint.
+struct Place {
+    pool: Rc<Pool>,
+    /// It is up, or not probed yet where no other is up; and not forbidden.
+    takes_traffic: bool,
 }
 
 /// The core that a replica is for.
@@ -117,8 +124,8 @@ fn is_out(rules: &Resilience, index: usize, now_ms: u64) -> bool {
 }
 
 /// A core's share of a number that holds for the whole process: rounded up, so that only none gives none.
-fn share(whole: u32, workers: usize) -> usize {
-    (whole as usize).div_ceil(workers)
+fn share(whole: u32, workers: usize) -> u32 {
+    whole.div_ceil(u32::try_from(workers).unwrap_or(u32::MAX))
 }
 
 fn bounds(upstream: &Upstream, workers: usize) -> Bounds {
@@ -126,9 +133,9 @@ fn bounds(upstream: &Upstream, workers: usize) -> Bounds {
         connections: share(upstream.connections_max, workers),
         slow: share(upstream.slow_connections_max, workers),
         idle: share(upstream.idle_max, workers),
-        idle_timeout_ms: u64::from(upstream.idle_timeout_ms),
+        idle_timeout_ms: upstream.idle_timeout_ms,
         queue: share(upstream.queue_max, workers),
-        queue_timeout_ms: u64::from(upstream.queue_timeout_ms),
+        queue_timeout_ms: upstream.queue_timeout_ms,
     }
 }
 
@@ -177,21 +184,27 @@ impl Replica {
             .iter()
             .zip(&states)
             .any(|(endpoint, state)| !endpoint.forbidden && state.verdict == Verdict::Up);
-        let pools: Box<[Rc<Pool>]> = pools.collect();
+        let wanted = if any_up { Verdict::Up } else { Verdict::Unprobed };
+        let takes_traffic = upstream
+            .endpoints
+            .iter()
+            .zip(&states)
+            .map(|(endpoint, state)| !endpoint.forbidden && state.verdict == wanted);
+        let places: Box<[Place]> =
+            pools.zip(takes_traffic).map(|(pool, takes_traffic)| Place { pool, takes_traffic }).collect();
         let seed = core.now_us << 10 ^ core.number as u64;
         let balancer = Balancer::new(&upstream.balance, &weights, core.number, seed);
-        for (pool, state) in pools.iter().zip(&states).filter(|_| core.is_current) {
+        for (Place { pool, .. }, state) in places.iter().zip(&states).filter(|_| core.is_current) {
             if let Some(since) = state.back_since {
                 let since_us = since.saturating_duration_since(core.origin).as_micros();
                 balancer.is_back(&pool.standing, u64::try_from(since_us).unwrap_or(u64::MAX));
             }
         }
         Rc::new(Self {
-            pools,
+            places,
             health: states,
             balancer,
             dials: Cell::new(core.number),
-            any_up,
             copies: before.map(|before| before.copies.clone()).unwrap_or_default(),
             upstream: upstream.clone(),
         })
@@ -199,7 +212,18 @@ impl Replica {
 
     fn pool_of(&self, address: &Address) -> Option<&Rc<Pool>> {
         let index = self.upstream.endpoints.iter().position(|endpoint| endpoint.address == *address)?;
-        self.pools.get(index)
+        self.places.get(index).map(|place| &place.pool)
+    }
+
+    /// The pool of an endpoint.
+    #[must_use]
+    pub fn pool(&self, endpoint: usize) -> &Rc<Pool> {
+        &self.places[endpoint].pool
+    }
+
+    /// One pool per endpoint, in the upstream's order.
+    pub fn pools(&self) -> impl ExactSizeIterator<Item = &Rc<Pool>> {
+        self.places.iter().map(|place| &place.pool)
     }
 
     /// The endpoint for a request, of those that may take it and were not tried for it. `key` is what
@@ -212,17 +236,17 @@ impl Replica {
     /// An attempt at an endpoint went well; its answer took so long, where that is known.
     #[inline]
     pub fn succeeded(&self, endpoint: usize, took_us: Option<u64>, now_us: impl FnOnce() -> u64) {
-        self.balancer.succeeded(&self.pools[endpoint].standing, took_us, now_us);
+        self.balancer.succeeded(&self.pool(endpoint).standing, took_us, now_us);
     }
 
     /// An attempt was given up for another reason, when its answer had not come for so long.
     pub fn waited(&self, endpoint: usize, for_us: u64, now_us: u64) {
-        self.balancer.waited(&self.pools[endpoint].standing, for_us, now_us);
+        self.balancer.waited(&self.pool(endpoint).standing, for_us, now_us);
     }
 
     /// An attempt at an endpoint failed after so long, and it is to blame.
     pub fn failed(&self, endpoint: usize, took_us: u64, now_us: u64) {
-        self.balancer.failed(&self.pools[endpoint].standing, took_us, now_us);
+        self.balancer.failed(&self.pool(endpoint).standing, took_us, now_us);
     }
 
     /// Whether the endpoint has no breaker that refuses it.
@@ -241,16 +265,10 @@ impl Replica {
         let Some(ejection) = &rules.ejection else { return false };
         let all = self.upstream.endpoints.iter().enumerate().filter(|(_, endpoint)| !endpoint.forbidden);
         let (total, left) = all.fold((0_u64, 0_u64), |(total, left), (index, _)| {
-            let stays = self.takes_traffic(index) && !is_out(rules, index, now_ms);
+            let stays = self.places[index].takes_traffic && !is_out(rules, index, now_ms);
             (total + 1, left + u64::from(stays))
         });
         left * 1_000_000 < total * u64::from(ejection.panic_millionths)
-    }
-
-    /// Up, or not probed yet where no other is up; and not forbidden.
-    fn takes_traffic(&self, index: usize) -> bool {
-        let wanted = if self.any_up { Verdict::Up } else { Verdict::Unprobed };
-        !self.upstream.endpoints[index].forbidden && self.health[index].verdict == wanted
     }
 
     /// What to dial for an endpoint now.
@@ -298,15 +316,15 @@ impl Field for Sight<'_> {
     #[inline]
     fn may_take(&self, endpoint: usize) -> bool {
         let passes = self.watched.as_ref().is_none_or(|watched| watched.may_take(self.replica, endpoint));
-        passes && !self.tried.holds(endpoint) && self.replica.takes_traffic(endpoint)
+        passes && !self.tried.holds(endpoint) && self.replica.places[endpoint].takes_traffic
     }
 
     fn load(&self, endpoint: usize) -> u32 {
-        self.replica.pools[endpoint].load()
+        self.replica.pool(endpoint).load()
     }
 
     #[inline]
     fn standing(&self, endpoint: usize) -> &Standing {
-        &self.replica.pools[endpoint].standing
+        &self.replica.pool(endpoint).standing
     }
 }

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::process::ExitCode;
 
 use bench_micro::{Candidate, Numbers, judge};
-use gatekeeper::wall::access::{Access, AddressList, AddressSet};
+use gatekeeper::wall::access::{Access, AddressList, AddressSet, Lists};
 use gatekeeper::wall::rate::{Owner, Rate, RateTable};
 use gatekeeper::wall::tenants::{Claim, Proof, Tenant, Tenants};
 
@@ -25,12 +25,13 @@ fn addresses(numbers: &mut Numbers, count: usize) -> Vec<IpAddr> {
 /// A service whose white list has these addresses.
 fn listed(addresses: &[IpAddr]) -> Access {
     let here = AddressSet::new(addresses.iter().map(|address| (*address).into()).collect());
-    Access { open: true, white: AddressList { here, file: None }, ..Access::default() }
+    let lists = Lists { white: AddressList { here, file: None }, ..Lists::default() };
+    Access { open: true, lists: Box::new(lists), ..Access::default() }
 }
 
 /// How many are on the list.
 fn allowed(access: &Access, asked: &[IpAddr]) -> usize {
-    let white = |address: &&IpAddr| access.white.contains(**address);
+    let white = |address: &&IpAddr| access.lists.white.contains(**address);
     asked.iter().filter(white).count()
 }
 

@@ -81,7 +81,9 @@ impl Reader<'_> {
                 self.note_unused(key.status, name.span().start, || {
                     format!("`{}` in {}", key.name, header(table, path))
                 });
-                section.values[index] = self.value(key, value);
+                if let Some(found) = self.value(key, value) {
+                    section.give(index, found);
+                }
             } else if let Some(index) = table.tables.iter().position(|table| table.name == name.get_ref()) {
                 let table = &table.tables[index];
                 let path = table.path(path);
@@ -89,7 +91,7 @@ impl Reader<'_> {
                 self.note_unused(table.status, at, || header(table, &path));
                 let outer = self.quiet;
                 self.quiet |= !table.status.is_live();
-                section.sections[index] = self.sections(table, &path, at, value.get_ref());
+                section.give_tables(index, self.sections(table, &path, at, value.get_ref()));
                 self.quiet = outer;
             } else {
                 self.unknown(table, path, name);
@@ -141,7 +143,7 @@ impl Reader<'_> {
         let mut section = Section::absent(table, at);
         let found = Spanned::new(at..at, found.clone());
         match toml::Table::deserialize(Deserializer::from(found)) {
-            Ok(free) => section.free = free,
+            Ok(free) => section.give_free(free),
             Err(error) => self.error(at, error.message(), ""),
         }
         section

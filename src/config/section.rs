@@ -3,9 +3,10 @@
 //! In scope: looking values up by key, with their places. Out of scope: how they were read (`read`), what
 //! they mean (`compile`).
 
+use std::cell::OnceCell;
 use std::ops::Range;
 
-use super::schema::{Key, Preset, Shape, Table, Zero};
+use super::schema::{Key, Preset, Table, Zero};
 use super::source::Source;
 
 /// A value that has the type and range its key demands.
@@ -32,29 +33,47 @@ pub(super) struct Found {
     pub(super) span: Range<usize>,
 }
 
-/// One table of a file: what it says, and the schema's defaults for what it does not.
+/// One table of a file: what it says, and the schema's defaults for what it does not. A file of thousands of modules says
+/// little of what it could in each, so what it does not say takes no room.
 #[derive(Debug)]
 pub(super) struct Section {
     table: &'static Table,
     /// Where it stands; where its parent stands if it is absent.
     pub(super) at: usize,
-    /// One for each key of the table.
-    pub(super) values: Vec<Option<Found>>,
-    /// One list for each table of the table.
-    pub(super) sections: Vec<Vec<Section>>,
+    /// What is given, by the key's place among those of the table.
+    values: Vec<(usize, Found)>,
+    /// The tables that are given, by their place among those of the table.
+    sections: Vec<(usize, Vec<Section>)>,
+    /// Those that are not and stand once, made where one is asked for: one for each table, in order.
+    absent: OnceCell<Box<[Section]>>,
     /// What stands in a table that the schema leaves free.
-    pub(super) free: toml::Table,
+    free: Option<Box<toml::Table>>,
 }
 
 impl Section {
     /// The section of a table that no file has.
     pub(super) fn absent(table: &'static Table, at: usize) -> Self {
-        let sections = table.tables.iter().map(|table| match table.shape {
-            Shape::One | Shape::Free => vec![Section::absent(table, at)],
-            Shape::Many | Shape::Named => Vec::new(),
-        });
-        let values = table.keys.iter().map(|_| None).collect();
-        Section { table, at, values, sections: sections.collect(), free: toml::Table::new() }
+        Section { table, at, values: Vec::new(), sections: Vec::new(), absent: OnceCell::new(), free: None }
+    }
+
+    /// The file gives the key at this place of the table.
+    pub(super) fn give(&mut self, key: usize, found: Found) {
+        self.values.push((key, found));
+    }
+
+    /// The file gives the table at this place of the table: so many times.
+    pub(super) fn give_tables(&mut self, table: usize, given: Vec<Section>) {
+        self.sections.push((table, given));
+    }
+
+    /// The file says this in a table that the schema leaves free.
+    pub(super) fn give_free(&mut self, said: toml::Table) {
+        self.free = Some(Box::new(said));
+    }
+
+    /// What the file says in a table that the schema leaves free.
+    pub(super) fn free(&self) -> toml::Table {
+        self.free.as_deref().cloned().unwrap_or_default()
     }
 
     fn index(&self, name: &str) -> usize {
@@ -64,7 +83,8 @@ impl Section {
 
     fn found(&self, name: &str) -> (&'static Key, Option<&Found>) {
         let index = self.index(name);
-        (&self.table.keys[index], self.values[index].as_ref())
+        let given = self.values.iter().find(|(key, _)| *key == index);
+        (&self.table.keys[index], given.map(|(_, found)| found))
     }
 
     /// Whether the file gives the key a value that could be taken.
@@ -74,7 +94,7 @@ impl Section {
 
     /// Whether the file gives any key of the table a value.
     pub(super) fn gives_any(&self) -> bool {
-        self.values.iter().any(Option::is_some)
+        !self.values.is_empty()
     }
 
     /// Where to point for this key: its value, or the table.
@@ -157,19 +177,23 @@ impl Section {
         }
     }
 
-    fn list(&self, name: &str) -> &[Section] {
+    fn list(&self, name: &str) -> (usize, &[Section]) {
         let index = self.table.tables.iter().position(|table| table.name == name);
-        &self.sections[index.expect("compile asks for tables of the schema")]
+        let index = index.expect("compile asks for tables of the schema");
+        let given = self.sections.iter().find(|(table, _)| *table == index);
+        (index, given.map_or(&[], |(_, given)| given))
     }
 
     /// A table that stands once; absent it holds the defaults.
     pub(super) fn one(&self, name: &str) -> &Section {
-        &self.list(name)[0]
+        let (index, given) = self.list(name);
+        let absent = || self.table.tables.iter().map(|table| Section::absent(table, self.at)).collect();
+        given.first().unwrap_or_else(|| &self.absent.get_or_init(absent)[index])
     }
 
     /// A table that stands any number of times.
     pub(super) fn many(&self, name: &str) -> &[Section] {
-        self.list(name)
+        self.list(name).1
     }
 }
 

@@ -5,6 +5,7 @@
 //! hands in the links, and how one that died is replaced). A control that is stuck stops no traffic.
 
 mod admin;
+mod aside;
 pub mod bind;
 mod books;
 pub mod desk;
@@ -114,5 +115,5 @@ pub fn run(office: Office) -> io::Result<Outcome> {
     outcome
 }
 
-/// Threads for loads, drops of old snapshots and reads of the hosts file.
+/// Threads for what waits: binding, reads of the hosts file and of tokens; and for what others wait for, such as metrics.
 const HELPER_THREADS_MAX: usize = 8;

@@ -1,4 +1,4 @@
-//! Reading the configuration again, on a helper thread.
+//! Reading the configuration again, aside of the workers.
 //!
 //! In scope: running the load. Out of scope: who asked and what they are told (`state::reload`), what the
 //! text means and whether it is the one in force (`config`).
@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
-use tokio::task::spawn_blocking;
 
 use super::Load;
+use super::aside::aside;
 use super::state::{Event, Reading};
 use crate::config::Fault;
 
@@ -30,8 +30,8 @@ impl Reader {
         let (file, load) = (self.file.clone(), Arc::clone(&self.load));
         let named = self.file.clone();
         tokio::spawn(async move {
-            let reading = spawn_blocking(move || read(&file, &*load, in_force)).await;
-            let reading = reading.unwrap_or_else(|panic| broken(named, &panic.to_string()));
+            let reading = aside(move || read(&file, &*load, in_force)).await;
+            let reading = reading.unwrap_or_else(|why| broken(named, &why));
             let _ = events.send(Event::Loaded(reading)).await;
         });
     }

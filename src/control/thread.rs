@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, spawn_blocking};
 use tracing::{debug, error, info, warn};
 
+use super::aside::aside;
 use super::bind::Wanted;
 use super::dns::Names;
 use super::health::Checkers;
@@ -263,7 +264,7 @@ impl Hands {
 /// A snapshot of thousands of services takes milliseconds to drop: not here.
 fn free(epoch: Arc<Epoch>) {
     if let Some(last) = Arc::into_inner(epoch) {
-        spawn_blocking(move || drop(last));
+        tokio::spawn(aside(move || drop(last)));
     }
 }
 

@@ -26,10 +26,10 @@ pub(super) fn compile(world: &World<'_>, module: &Section, is_tcp: bool, faults:
             desk.warn("body_bytes_max", "body_bytes_max has no effect: a tcp service has no bodies".into(), "");
         }
         if is_tcp {
-            let made = world.filters.tcp(name).map(|make| make(section.one("options").free.clone()));
+            let made = world.filters.tcp(name).map(|make| make(section.one("options").free()));
             tcp.extend(taken(&mut desk, world, made, is_tcp));
         } else {
-            let made = world.filters.http(name).map(|make| make(section.one("options").free.clone()));
+            let made = world.filters.http(name).map(|make| make(section.one("options").free()));
             http.extend(taken(&mut desk, world, made, is_tcp));
         }
     }
@@ -47,7 +47,7 @@ fn taken<F: ?Sized>(
     match made {
         Some(Ok(filter)) => Some(Enabled {
             name: name.into(),
-            options: options.free.to_string().into(),
+            options: options.free().to_string().into(),
             body_bytes_max: desk.section.count("body_bytes_max"),
             filter,
         }),

@@ -78,7 +78,9 @@ impl Signing {
     /// Follows the tenant's configuration before, as of now. Its nonces are remembered for its window only, so a wider one
     /// holds for what is signed from now on: for timestamps that it did not let in yet.
     pub fn go_on(&mut self, before: &Self, now_s: u64) {
-        let still = before.earlier.filter(|earlier| now_s <= earlier.until_s.saturating_add(earlier.window_s));
+        // Until the last of its timestamps is out of every window that would let it in.
+        let window_s = before.window_s.min(self.window_s);
+        let still = before.earlier.filter(|earlier| now_s <= earlier.until_s.saturating_add(window_s));
         let narrower = before.window_s < self.window_s;
         let widened =
             narrower.then_some(Earlier { until_s: now_s + before.window_s + LAG_S, window_s: before.window_s });
@@ -217,7 +219,7 @@ mod tests {
         signing.go_on(&widened(60, 300, NOW_S + 10), NOW_S + 20);
         assert!(lets_in(&signing, NOW_S + 60) && !lets_in(&signing, NOW_S + 61));
         let mut signing = Signing::new(b"s3cret", 900);
-        signing.go_on(&widened(60, 300, NOW_S - 200), NOW_S + 20);
+        signing.go_on(&widened(60, 300, NOW_S - 600), NOW_S + 20);
         assert!(lets_in(&signing, NOW_S + 300) && !lets_in(&signing, NOW_S + 301));
     }
 
@@ -226,6 +228,9 @@ mod tests {
         let mut signing = Signing::new(b"s3cret", 300);
         signing.go_on(&widened(60, 300, NOW_S + 10), NOW_S + 20);
         assert!(!lets_in(&signing, NOW_S + 61));
+        let mut signing = Signing::new(b"s3cret", 300);
+        signing.go_on(&widened(60, 300, NOW_S - 60), NOW_S + LAG_S + 61);
+        assert!(!lets_in(&signing, NOW_S + LAG_S + 61), "what the narrower window has forgotten");
         let mut signing = Signing::new(b"s3cret", 30);
         signing.go_on(&widened(60, 300, NOW_S + 10), NOW_S + 20);
         assert!(lets_in(&signing, NOW_S + 30) && !lets_in(&signing, NOW_S + 31));

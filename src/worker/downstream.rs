@@ -107,6 +107,12 @@ impl Peer {
         Self { address, text, length }
     }
 
+    /// The client that it brings: mostly itself, whose text is made once for a connection.
+    #[must_use]
+    pub fn behind(&self, client: IpAddr) -> Self {
+        if client == self.address { *self } else { Self::new(client) }
+    }
+
     /// The address as text.
     #[must_use]
     pub fn text(&self) -> &[u8] {

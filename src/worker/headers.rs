@@ -4,8 +4,6 @@
 //! In scope: whose edits there are, what composed values may take from a request, and a request's id where it goes by
 //! another name. Out of scope: the rules (`wall/headers`), how edits are written into a head (`proto/edits`).
 
-use std::net::IpAddr;
-
 use super::downstream::Peer;
 use super::dressing::Dressing;
 use super::plan::without_credentials;
@@ -26,7 +24,7 @@ pub struct Material<'a> {
     /// Its normalised path, and the rule that took it.
     pub taken: Taken<'a>,
     /// The client, as far as proxies in between are trusted.
-    pub client: IpAddr,
+    pub client: &'a Peer,
     /// Its id.
     pub id: &'a RequestId,
 }
@@ -34,14 +32,14 @@ pub struct Material<'a> {
 impl Material<'_> {
     /// What may be taken from it.
     #[must_use]
-    pub fn origin<'o>(&'o self, query: &'o [u8], client: &'o Peer) -> Origin<'o> {
+    pub fn origin<'o>(&'o self, query: &'o [u8]) -> Origin<'o> {
         Origin {
             path: self.taken.path,
             query,
             fields: self.head.fields,
             method: self.head.method_text,
             host: self.head.host,
-            client: client.text(),
+            client: self.client.text(),
             request_id: self.id.bytes(),
             params: &self.taken,
         }
@@ -62,8 +60,7 @@ pub fn dress(
     let Scratch { query: stripped, other, composed, .. } = &mut *shard.scratch.borrow_mut();
     let query = material.head.query.unwrap_or_default();
     let query = if hides_credentials { without_credentials(query, stripped) } else { query };
-    let client = Peer::new(material.client);
-    headers::write(&rules.response, &material.origin(query, &client), (other, composed), |edit, name, value| {
+    headers::write(&rules.response, &material.origin(query), (other, composed), |edit, name, value| {
         dressing.say(&shard.buffers, edit, name, value);
     });
 }

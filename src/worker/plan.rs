@@ -392,7 +392,8 @@ impl Desk<'_> {
         let client = self.client();
         if let Some(rules) = service.headers.as_deref() {
             let taken = Taken { route, path };
-            let material = Material { head: self.head, taken, client, id: &terms.request_id };
+            let behind = self.question.peer.behind(client);
+            let material = Material { head: self.head, taken, client: &behind, id: &terms.request_id };
             headers::dress(self.shard, rules, &material, service.access.open, self.question.dressing);
         }
         if let Some(cors) = &service.cors

@@ -11,7 +11,6 @@ use crate::proto::trace_context::TraceOnward;
 use crate::wall::composition::{Taken, Target};
 use crate::wall::mirror::MirrorRules;
 use crate::worker::buffer::{Class, Lease};
-use crate::worker::downstream::Peer;
 use crate::worker::group::Group;
 use crate::worker::headers::{self, Material};
 use crate::worker::mirror::{self, Copy};
@@ -41,10 +40,10 @@ impl Desk<'_> {
             count += 1;
         }
         let peer = self.question.peer;
-        let behind = if *client == peer.address { *peer } else { Peer::new(*client) };
+        let behind = peer.behind(*client);
         let taken = Taken { route, path };
-        let material = Material { head, taken, client: *client, id: &terms.request_id };
-        let origin = || material.origin(query.unwrap_or_default(), &behind);
+        let material = Material { head, taken, client: &behind, id: &terms.request_id };
+        let origin = || material.origin(query.unwrap_or_default());
         let id_rules = &self.rules.request_id;
         edits.clear();
         edits.extend_from_slice(permit.edits());

@@ -3,11 +3,12 @@
 //! A worker is pinned to every core, so whatever control computes for long it takes from one of them. In scope: loads, and
 //! drops of what thousands of services were. Out of scope: what waits instead of computing (tokio's own threads do that).
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
 use tokio::sync::oneshot;
+
+use crate::wall::link::cause;
 
 /// How much nicer it is than workers: whoever shares a processor with one then gets a tenth of what it could use
 /// (sched(7)), so that where every core is busy a load of thousands of services takes longer instead of delaying requests.
@@ -22,16 +23,10 @@ pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + '
     let begun = thread::Builder::new().name("gk-aside".to_owned()).spawn(move || {
         // On Linux niceness is a thread's own. Without it the work is done all the same.
         let _ = rustix::process::nice(NICENESS);
-        let _ = done.send(catch_unwind(AssertUnwindSafe(work)).map_err(|panic| said(&*panic)));
+        let _ = done.send(catch_unwind(AssertUnwindSafe(work)).map_err(|panic| cause(&*panic)));
     });
     begun.map_err(|error| error.to_string())?;
     result.await.unwrap_or_else(|_| Err("its thread is gone".to_owned()))
-}
-
-/// What a panic says.
-fn said(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("panicked: {}", text.unwrap_or("without a word"))
 }
 
 #[cfg(test)]
@@ -52,8 +47,8 @@ mod tests {
 
     #[test]
     fn what_breaks_down_says_why() {
-        assert_eq!(result(|| panic!("on purpose")), Err::<(), _>("panicked: on purpose".to_owned()));
+        assert_eq!(result(|| panic!("on purpose")), Err::<(), _>("panic: on purpose".to_owned()));
         let number = 7;
-        assert_eq!(result(move || panic!("for {number}")), Err::<(), _>("panicked: for 7".to_owned()));
+        assert_eq!(result(move || panic!("for {number}")), Err::<(), _>("panic: for 7".to_owned()));
     }
 }

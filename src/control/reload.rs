@@ -1,4 +1,4 @@
-//! Reading the configuration again, aside of the workers.
+//! Reading the configuration again, on a thread that gives way to workers.
 //!
 //! In scope: running the load. Out of scope: who asked and what they are told (`state::reload`), what the
 //! text means and whether it is the one in force (`config`).

@@ -5,6 +5,7 @@
 //! second ring, so a write that would block is dropped. Out of scope: what anybody does with an order
 //! or a report.
 
+use std::any::Any;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
@@ -147,6 +148,14 @@ pub enum Report {
         /// Why.
         cause: String,
     },
+}
+
+/// What a panic says, as a cause.
+#[must_use]
+pub fn cause(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("panic: {}", text.unwrap_or("it says nothing"))
 }
 
 /// What was noticed, and of whom.

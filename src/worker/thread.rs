@@ -4,7 +4,6 @@
 //! is whole but for the task that panicked, before the death is reported and another worker takes its place.
 //! Out of scope: what the shard does (`accept`, `orders`, `session`).
 
-use std::any::Any;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::JoinHandle;
@@ -14,7 +13,7 @@ use super::io;
 use super::orders::{self, AcceptLoops};
 use super::runtime::{self, Runtime};
 use super::shard::{Shard, Shared};
-use crate::wall::link::{Open, Report, WorkerEnd};
+use crate::wall::link::{Open, Report, WorkerEnd, cause};
 
 /// What a worker is started with.
 pub struct Post {
@@ -43,7 +42,7 @@ pub fn spawn(post: Post) -> std::io::Result<JoinHandle<()>> {
         reports.send(match ended {
             Ok(Ok(report)) => report,
             Ok(Err(error)) => died(error.to_string()),
-            Err(panic) => died(told(&*panic)),
+            Err(panic) => died(cause(&*panic)),
         });
     })
 }
@@ -73,7 +72,7 @@ fn serve(post: Post) -> std::io::Result<Report> {
     let cause = match ended {
         Ok(Ok(cut)) => return Ok(Report::Drained { worker, cut, summary: shard.last_words() }),
         Ok(Err(error)) => error.to_string(),
-        Err(panic) => told(&*panic),
+        Err(panic) => cause(&*panic),
     };
     shard.shared.handovers.publish(worker, None);
     // The tasks of its connections are whole: they end in the same runtime, and give their descriptors back.
@@ -83,13 +82,6 @@ fn serve(post: Post) -> std::io::Result<Report> {
         io::sever_all();
     }
     Ok(Report::Died { worker, cause })
-}
-
-/// What a panic says.
-fn told(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("panic: {}", text.unwrap_or("it says nothing"))
 }
 
 fn build(first: Driver, may_descend: bool) -> std::io::Result<(Driver, Runtime)> {

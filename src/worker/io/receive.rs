@@ -2,8 +2,8 @@
 //!
 //! On a ring a pending receive holds no buffer: the kernel takes a provided one when bytes have come. A body that flows
 //! is taken into a large one, at once if it is there, else when the socket is readable. On epoll every receive brings its
-//! own. A peer that sends little at a time is received from by a stream, where that is allowed (`Receiver::may_stream`). Out of scope: where buffers come from
-//! (`buffer`, `runtime`).
+//! own. A peer that sends little at a time is received from by a stream, where that is allowed (`Receiver::may_stream`).
+//! Out of scope: where buffers come from (`buffer`, `runtime`).
 
 use std::future::{Future, poll_fn};
 use std::os::fd::AsFd;

@@ -6,6 +6,8 @@
 //! Out of scope: whose edits (`worker/dressing`, `worker/headers`, `worker/filters`), names that must not be touched
 //! (`field::may_be_edited`).
 
+use super::scan::ends_line;
+
 /// What is done with a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Edit {
@@ -35,8 +37,7 @@ const PREFIX_BYTES: usize = 4;
 pub fn push(edits: &mut Vec<u8>, edit: Edit, name: &[u8], value: &[u8]) -> bool {
     let line_bytes = name.len() + value.len() + 4;
     let (Ok(name_bytes), Ok(line_bytes)) = (u8::try_from(name.len()), u16::try_from(line_bytes)) else { return false };
-    let ends_line = |byte: &u8| matches!(byte, b'\r' | b'\n' | 0);
-    if name.is_empty() || name.iter().any(ends_line) || value.iter().any(ends_line) {
+    if name.is_empty() || ends_line(name) || ends_line(value) {
         return false;
     }
     edits.push(edit.word());

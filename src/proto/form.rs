@@ -9,13 +9,32 @@ use super::target::escaped;
 /// content is replaced. A pair without `=` has the empty value.
 #[must_use]
 pub fn find<'a>(text: &'a [u8], name: &[u8], out: &'a mut Vec<u8>) -> Option<&'a [u8]> {
-    let value = text.split(|&byte| byte == b'&').map(halves).find(|(key, _)| is(key, name))?.1;
+    let [value] = first(text, [name]);
+    value.map(|value| plain(value, out))
+}
+
+/// The first value of each name, as it stands in the text.
+#[must_use]
+pub fn first<'a, const N: usize>(text: &'a [u8], names: [&[u8]; N]) -> [Option<&'a [u8]>; N] {
+    let mut values = [None; N];
+    for (key, value) in text.split(|&byte| byte == b'&').map(halves) {
+        for (place, name) in values.iter_mut().zip(names) {
+            if place.is_none() && is(key, name) {
+                *place = Some(value);
+            }
+        }
+    }
+    values
+}
+
+/// A value decoded: itself where it needs no decoding, else in `out`, whose content is replaced.
+pub fn plain<'a>(value: &'a [u8], out: &'a mut Vec<u8>) -> &'a [u8] {
     if memchr::memchr2(b'%', b'+', value).is_none() {
-        return Some(value);
+        return value;
     }
     out.clear();
     out.extend(Decoded(value));
-    Some(out)
+    out
 }
 
 /// Looks at every value of a name, decoded; `out` is room.
@@ -43,16 +62,20 @@ pub fn strip(text: &[u8], names: &[&[u8]], out: &mut Vec<u8>) {
     }
 }
 
-/// A name and its value; a pair without `=` has the empty one.
+/// A name and its value; a pair without `=` has the empty one. Names are too short for a search by vectors to pay.
 pub(super) fn halves(pair: &[u8]) -> (&[u8], &[u8]) {
-    match memchr::memchr(b'=', pair) {
+    match pair.iter().position(|&byte| byte == b'=') {
         Some(at) => (&pair[..at], &pair[at + 1..]),
         None => (pair, b""),
     }
 }
 
 fn is(key: &[u8], name: &[u8]) -> bool {
-    decoded(key).eq(name.iter().copied())
+    // Decoding makes no text longer.
+    if key.len() < name.len() {
+        return false;
+    }
+    if key.iter().any(|byte| matches!(byte, b'%' | b'+')) { decoded(key).eq(name.iter().copied()) } else { key == name }
 }
 
 /// The bytes of a text with `+` and escapes decoded.
@@ -105,6 +128,19 @@ mod tests {
     fn what_is_no_escape_stands_for_itself() {
         assert_eq!(found("a=%zz%4", "a").unwrap(), b"%zz%4");
         assert_eq!(found("a=%00%0A", "a").unwrap(), b"\0\n");
+    }
+
+    #[test]
+    fn a_name_with_a_space_is_found_as_it_is_written() {
+        assert_eq!(found("a+b=1", "a b").unwrap(), b"1");
+        assert_eq!(found("a%20b=1", "a b").unwrap(), b"1");
+        assert_eq!((found("a+b=1", "a+b"), found("%61=1", "%61")), (None, None));
+    }
+
+    #[test]
+    fn several_names_are_found_in_one_look_the_first_value_of_each() {
+        let text = b"sign=1&app_id=a%20b&sign=2&x";
+        assert_eq!(first(text, [b"app_id", b"sign", b"y"]), [Some(b"a%20b".as_slice()), Some(b"1"), None]);
     }
 
     #[test]

@@ -18,6 +18,12 @@ pub(super) fn has_underscore(name: &[u8]) -> bool {
     any(name, |byte| byte == b'_')
 }
 
+/// Whether a text holds a byte that a field's line cannot go on after: CR, LF or NUL.
+#[inline]
+pub(super) fn ends_line(text: &[u8]) -> bool {
+    any(text, |byte| (byte == b'\r') | (byte == b'\n') | (byte == 0))
+}
+
 /// Whether a path holds an escape, a byte that no path may hold, a dot after a slash or, if slashes are
 /// to be merged, a slash after a slash.
 #[inline]
@@ -90,10 +96,13 @@ mod tests {
             finds(byte, has_illegal);
         }
         finds(b'_', has_underscore);
+        for byte in *b"\r\n\0" {
+            finds(byte, ends_line);
+        }
         for byte in (0..=b' ').chain(0x7f..=0xff).chain(*b"#%?\\") {
             finds(byte, |path| is_unsettled(path, true));
         }
-        assert!(!has_illegal(b"") && !has_underscore(b"") && !is_unsettled(b"", true));
+        assert!(!has_illegal(b"") && !has_underscore(b"") && !ends_line(b"") && !is_unsettled(b"", true));
     }
 
     #[test]

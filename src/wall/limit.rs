@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 
 use super::attribute::{Attribute, Parts};
-use super::rate::{Owner, Rate, Taken};
+use super::rate::{Owner, Rate, Scope, Taken};
 use crate::end::End;
 
 /// Every limit of a service.
@@ -22,8 +22,10 @@ pub struct Limits {
 /// One limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limit {
-    /// Unique in its service: with that, whose buckets these are.
+    /// Unique in its service.
     pub name: Box<str>,
+    /// What keeps its buckets apart from those of every other limit.
+    pub scope: Scope,
     /// Whom it counts.
     pub by: By,
     /// How often.
@@ -141,8 +143,9 @@ fn put_number(out: &mut Vec<u8>, key: &[u8], number: u64) {
 
 /// What is told of a bucket from which a request was taken: how many are left, and in how many seconds one more is.
 #[must_use]
-pub const fn standing(taken: &Taken) -> (u64, u64) {
-    (taken.left, taken.more_ms.div_ceil(1_000))
+pub fn standing(taken: &Taken) -> (u64, u64) {
+    let (left, more_ms) = taken.standing();
+    (left, more_ms.div_ceil(1_000))
 }
 
 #[cfg(test)]
@@ -153,7 +156,8 @@ mod tests {
 
     fn limit(name: &str, by: By) -> Limit {
         let rate = Rate { requests: 100, window_s: 60, burst: 10 };
-        Limit { name: name.into(), by, rate, wait_ms: 0, dry_run: false, told: true }
+        let scope = Scope::of_limit("s", name, rate);
+        Limit { name: name.into(), scope, by, rate, wait_ms: 0, dry_run: false, told: true }
     }
 
     #[test]

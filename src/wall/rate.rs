@@ -21,7 +21,7 @@
 //!
 //! Out of scope: which rate applies to whom, the clock, and the answer to a refusal.
 
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
 use std::net::IpAddr;
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -66,6 +66,25 @@ impl Rate {
     }
 }
 
+/// Which limit of which service. It is made when a configuration is read, so that no request hashes names. A limit that
+/// changes has other buckets, full ones: what was taken of an hour's rate says nothing of a second's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scope(u64);
+
+impl Scope {
+    /// The rates of tenants, which are of no service.
+    const TENANTS: Self = Self(0);
+
+    /// The limit of this name.
+    #[must_use]
+    pub fn of_limit(service: &str, limit: &str, rate: Rate) -> Self {
+        // Names are the operator's, so nobody chooses them to collide: no seed.
+        let mut hasher = DefaultHasher::new();
+        (service, limit, rate).hash(&mut hasher);
+        Self(hasher.finish().max(1))
+    }
+}
+
 /// Whose bucket: a hash under this process's own seed. Those of different services, limits and kinds of owner are never
 /// the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,17 +106,24 @@ pub enum Owner<'a> {
 }
 
 impl Hash for Owner<'_> {
+    /// One word, which tells the kind and how much follows it; a hasher costs by the call.
     fn hash<H: Hasher>(&self, state: &mut H) {
-        match self {
-            Self::Service => 's'.hash(state),
+        let mut word = |kind: u8, rest: u64| state.write_u64(u64::from(kind) << 56 | rest);
+        let follows = match self {
+            Self::Service => return word(b's', 0),
             Self::Client(address) => match address.to_canonical() {
-                IpAddr::V4(address) => ('4', address.to_bits()).hash(state),
-                IpAddr::V6(address) => ('6', (address.to_bits() >> 64) as u64).hash(state),
+                IpAddr::V4(address) => return word(b'4', address.to_bits().into()),
+                IpAddr::V6(address) => {
+                    word(b'6', 0);
+                    return state.write_u64((address.to_bits() >> 64) as u64);
+                }
             },
-            Self::Endpoint(node) => ('e', node).hash(state),
-            Self::Tenant(app_id) => ('t', app_id).hash(state),
-            Self::Value(value) => ('v', value).hash(state),
-        }
+            Self::Endpoint(node) => (b'e', node.as_bytes()),
+            Self::Tenant(app_id) => (b't', app_id.as_bytes()),
+            Self::Value(value) => (b'v', *value),
+        };
+        word(follows.0, follows.1.len() as u64);
+        state.write(follows.1);
     }
 }
 
@@ -106,10 +132,21 @@ impl Hash for Owner<'_> {
 pub struct Taken {
     /// How long the request has to wait for its turn; 0 unless it came over the rate and has patience.
     pub wait_ns: u64,
-    /// How many more may come at once.
-    pub left: u64,
-    /// Until there is one more than that; at least 1.
-    pub more_ms: u64,
+    /// How far from full the bucket is now.
+    debt: u64,
+    rate: Rate,
+}
+
+impl Taken {
+    /// How many more may come at once, and in how many milliseconds there is one more than that; at least 1. Worked out
+    /// for who tells it, as a division costs.
+    #[must_use]
+    pub fn standing(&self) -> (u64, u64) {
+        let (interval, tolerance) = (self.rate.interval(), self.rate.tolerance());
+        let left = tolerance.saturating_sub(self.debt) / interval;
+        let more = (self.debt + (left + 1).saturating_mul(interval)).saturating_sub(tolerance);
+        (left, more.div_ceil(UNITS_PER_MS).max(1))
+    }
 }
 
 /// Why a request is not admitted.
@@ -161,21 +198,19 @@ impl RateTable {
         Self { slots: (0..slots).map(|_| AtomicU128::new(0)).collect(), seed: RandomState::new() }
     }
 
-    /// The bucket of somebody under a service's limit of this name. A limit that changes has other buckets, full ones:
-    /// what was taken of an hour's rate says nothing of a second's.
+    /// The bucket of somebody under a limit.
     #[must_use]
-    pub fn limit_key(&self, service: &str, limit: &str, rate: Rate, owner: Owner<'_>) -> RateKey {
-        self.key(("limit", service, limit, rate, owner))
+    pub fn limit_key(&self, scope: Scope, owner: Owner<'_>) -> RateKey {
+        let mut hasher = self.seed.build_hasher();
+        hasher.write_u64(scope.0);
+        owner.hash(&mut hasher);
+        RateKey(hasher.finish().clamp(NEVER_USED + 1, VACANT - 1))
     }
 
     /// The bucket of a tenant.
     #[must_use]
     pub fn tenant_key(&self, app_id: &str) -> RateKey {
-        self.key(("tenant", app_id))
-    }
-
-    fn key(&self, name: impl Hash) -> RateKey {
-        RateKey(self.seed.hash_one(name).clamp(NEVER_USED + 1, VACANT - 1))
+        self.limit_key(Scope::TENANTS, Owner::Tenant(app_id))
     }
 
     /// As `take`, without patience, where nobody asks what is left.
@@ -288,10 +323,7 @@ fn charged(tat: u64, rate: Rate, now: u64, patience: u64) -> Result<(u64, Taken)
     if early > patience {
         return Err(Refused::Limited { retry_after_ms: early.div_ceil(UNITS_PER_MS) });
     }
-    let left = tolerance.saturating_sub(debt) / interval;
-    let more = (debt + (left + 1).saturating_mul(interval)).saturating_sub(tolerance);
-    let taken = Taken { wait_ns: early.div_ceil(UNITS_PER_NS), left, more_ms: more.div_ceil(UNITS_PER_MS).max(1) };
-    Ok((next, taken))
+    Ok((next, Taken { wait_ns: early.div_ceil(UNITS_PER_NS), debt, rate }))
 }
 
 /// Gives a slot up if the key still has it; its TAT.

@@ -58,8 +58,9 @@ pub fn dress(
         return;
     }
     let Scratch { query: stripped, other, composed, .. } = &mut *shard.scratch.borrow_mut();
+    let composes = rules.response.iter().any(|rule| rule.value.constant().is_none());
     let query = material.head.query.unwrap_or_default();
-    let query = if hides_credentials { without_credentials(query, stripped) } else { query };
+    let query = if hides_credentials && composes { without_credentials(query, stripped) } else { query };
     headers::write(&rules.response, &material.origin(query), (other, composed), |edit, name, value| {
         dressing.say(&shard.buffers, edit, name, value);
     });

@@ -95,20 +95,19 @@ fn by_signature<'e>(
 fn by_secret<'e>(shard: &Shard, snapshot: &'e Snapshot, applicant: &Applicant<'_>) -> Result<&'e Tenant, End> {
     let Scratch { value, other, .. } = &mut *shard.scratch.borrow_mut();
     let form = applicant.body.filter(|_| applicant.may_name_in_form());
-    let places = [form, applicant.head.query];
-    let Some(app_id) = credential(places, b"app_id", value) else { return Err(End::TenantMissing) };
-    let sign = credential(places, b"sign", other).unwrap_or_default();
-    admit(snapshot, applicant, Claim { app_id, proof: Proof::Secret(sign) })
+    let mut found = [None; 2];
+    for place in [form, applicant.head.query].into_iter().flatten() {
+        for (found, value) in found.iter_mut().zip(form::first(place, [b"app_id", b"sign"])) {
+            *found = found.or(value);
+        }
+    }
+    let [Some(app_id), sign] = found else { return Err(End::TenantMissing) };
+    let proof = Proof::Secret(form::plain(sign.unwrap_or_default(), other));
+    admit(snapshot, applicant, Claim { app_id: form::plain(app_id, value), proof })
 }
 
 fn admit<'e>(snapshot: &'e Snapshot, applicant: &Applicant<'_>, claim: Claim<'_>) -> Result<&'e Tenant, End> {
     let (id, tenant) = snapshot.tenants.admit(Some(claim), applicant.client, applicant.path)?;
     applicant.named.set(Some(id));
     Ok(tenant)
-}
-
-/// The first place's value that has the name.
-fn credential<'a>(places: [Option<&'a [u8]>; 2], name: &[u8], decoded: &'a mut Vec<u8>) -> Option<&'a [u8]> {
-    let place = places.into_iter().flatten().find(|place| form::find(place, name, decoded).is_some())?;
-    form::find(place, name, decoded)
 }

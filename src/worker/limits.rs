@@ -54,7 +54,7 @@ pub fn spend(
     let mut denied = None;
     for (limit, place) in limits.each.iter().zip(&mut keys) {
         let Some(owner) = limit.by.owner(caller, decoded) else { continue };
-        let key = shard.shared.rates.limit_key(&service.name, &limit.name, limit.rate, owner);
+        let key = shard.shared.rates.limit_key(limit.scope, owner);
         match shard.shared.rates.take(key, limit.rate, now_ns, limit.wait_ns()) {
             Ok(taken) => {
                 *place = Some(key);
@@ -97,7 +97,7 @@ pub fn spend_endpoint(
     let mut keys = [None; LIMITS_PER_SERVICE_MAX];
     for (limit, place) in limits.endpoint.iter().zip(0..) {
         let owner = Owner::Endpoint(node);
-        let key = shard.shared.rates.limit_key(&service.name, &limit.name, limit.rate, owner);
+        let key = shard.shared.rates.limit_key(limit.scope, owner);
         match shard.shared.rates.take(key, limit.rate, shard.clock.precise_ns(), 0) {
             Ok(_) => keys[place] = Some(key),
             Err(refused) if limit.dry_run => *spared = spared.or(Some(refusal(limit, refused).end)),

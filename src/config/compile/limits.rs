@@ -9,7 +9,7 @@ use crate::config::source::{Faults, Source};
 use crate::limits::LIMITS_PER_SERVICE_MAX;
 use crate::wall::attribute::Attribute;
 use crate::wall::limit::{By, Limit, Limits};
-use crate::wall::rate::Rate;
+use crate::wall::rate::{Rate, Scope};
 
 /// The name of the limit that `client_flow_limit` is.
 const FLOW: &str = "client_flow_limit";
@@ -17,10 +17,11 @@ const FLOW: &str = "client_flow_limit";
 /// The limits of a service in a cluster of so many members; `None` where it has none.
 pub(super) fn limits(source: &Source, module: &Section, members: usize, faults: &mut Faults) -> Option<Box<Limits>> {
     let is_tcp = module.one("base").text("load_type") == "tcp";
-    let mut each: Vec<Limit> = flow(module.one("access_control")).into_iter().collect();
+    let service_name = module.one("base").text("name");
+    let mut each: Vec<Limit> = flow(service_name, module.one("access_control")).into_iter().collect();
     for section in module.many("limit") {
         let mut desk = Desk { source, section, faults: &mut *faults };
-        let Some(limit) = limit(&mut desk, is_tcp, members) else { continue };
+        let Some(limit) = limit(&mut desk, service_name, is_tcp, members) else { continue };
         if each.iter().any(|other| other.name == limit.name) {
             let message = format!("another limit of this service is named `{}`", limit.name);
             desk.error("name", message, "give each a name of its own: name = \"...\"");
@@ -37,13 +38,13 @@ pub(super) fn limits(source: &Source, module: &Section, members: usize, faults: 
 }
 
 /// GateKeeper's own, whose answers say nothing as long as nothing is refused.
-fn flow(access_control: &Section) -> Option<Limit> {
+fn flow(service_name: &str, access_control: &Section) -> Option<Limit> {
     let rate = service::rate(access_control.int_u32(FLOW))?;
-    let dry_run = access_control.flag("dry_run");
-    Some(Limit { name: FLOW.into(), by: By::Client, rate, wait_ms: 0, dry_run, told: false })
+    let (scope, dry_run) = (Scope::of_limit(service_name, FLOW, rate), access_control.flag("dry_run"));
+    Some(Limit { name: FLOW.into(), scope, by: By::Client, rate, wait_ms: 0, dry_run, told: false })
 }
 
-fn limit(desk: &mut Desk<'_>, is_tcp: bool, members: usize) -> Option<Limit> {
+fn limit(desk: &mut Desk<'_>, service_name: &str, is_tcp: bool, members: usize) -> Option<Limit> {
     let section = desk.section;
     let by = by(desk)?;
     if is_tcp && !matches!(by, By::Client | By::Service) {
@@ -67,7 +68,8 @@ fn limit(desk: &mut Desk<'_>, is_tcp: bool, members: usize) -> Option<Limit> {
         desk.warn("dry_run", format!("dry_run: the limit `{name}` refuses nobody"), "");
     }
     let (dry_run, told) = (section.flag("dry_run"), section.flag("fields"));
-    Some(Limit { name: name.into(), by, rate, wait_ms, dry_run, told })
+    let scope = Scope::of_limit(service_name, &name, rate);
+    Some(Limit { name: name.into(), scope, by, rate, wait_ms, dry_run, told })
 }
 
 fn by(desk: &mut Desk<'_>) -> Option<By> {

@@ -16,7 +16,7 @@ const fn rate(per_second: u32, burst: u32) -> Rate {
 }
 
 fn client_key(table: &RateTable, service: &str, client: IpAddr) -> RateKey {
-    table.limit_key(service, "clients", rate(1, 1), Owner::Client(client))
+    table.limit_key(Scope::of_limit(service, "clients", rate(1, 1)), Owner::Client(client))
 }
 
 fn ip(text: &str) -> IpAddr {
@@ -106,7 +106,7 @@ fn a_changed_rate_holds_from_the_next_request_on() {
 #[test]
 fn a_limit_that_changes_has_other_buckets() {
     let table = RateTable::new(64);
-    let key = |rate| table.limit_key("s", "calls", rate, Owner::Service);
+    let key = |rate| table.limit_key(Scope::of_limit("s", "calls", rate), Owner::Service);
     let (hourly, fast) = (Rate { requests: 1, window_s: 3_600, burst: 1 }, rate(100, 100));
     assert_eq!(admitted(&table, key(hourly), hourly, SECOND, 5), 1);
     assert_eq!(admitted(&table, key(fast), fast, SECOND, 200), 100);
@@ -127,12 +127,11 @@ fn windows_of_minutes_and_hours_give_burst_and_rate() {
 fn what_is_left_and_when_there_is_more_is_told() {
     let (table, rate) = (RateTable::new(64), rate(2, 3));
     let key = table.tenant_key("a");
-    let told: Vec<_> =
-        (0..3).map(|_| table.take(key, rate, SECOND, 0).map(|taken| (taken.left, taken.more_ms))).collect();
+    let told: Vec<_> = (0..3).map(|_| table.take(key, rate, SECOND, 0).map(|taken| taken.standing())).collect();
     assert_eq!(told, [Ok((2, 500)), Ok((1, 500)), Ok((0, 500))]);
     assert_eq!(table.take(key, rate, SECOND, 0), Err(Refused::Limited { retry_after_ms: 500 }));
     let later = table.take(key, rate, SECOND + 600 * MS, 0).expect("one more");
-    assert_eq!((later.left, later.more_ms), (0, 400));
+    assert_eq!(later.standing(), (0, 400));
 }
 
 #[test]
@@ -167,6 +166,22 @@ fn a_client_is_an_ipv4_address_or_an_ipv6_64_at_one_service() {
     assert_ne!(key("s", "10.0.0.1"), key("s", "10.0.0.2"));
     assert_ne!(key("s", "10.0.0.1"), key("t", "10.0.0.1"));
     assert_ne!(key("s", "0.0.0.0"), key("s", "::"));
+}
+
+#[test]
+fn owners_of_different_kinds_never_clash() {
+    let (table, scope) = (RateTable::new(64), Scope::of_limit("s", "calls", rate(1, 1)));
+    let owners = [
+        Owner::Service,
+        Owner::Client(ip("0.0.0.0")),
+        Owner::Client(ip("::")),
+        Owner::Endpoint("a"),
+        Owner::Tenant("a"),
+        Owner::Value(b"a"),
+        Owner::Value(b""),
+    ];
+    let keys = owners.map(|owner| table.limit_key(scope, owner).0);
+    assert_eq!(std::collections::HashSet::from(keys).len(), owners.len());
 }
 
 #[test]
@@ -375,7 +390,7 @@ proptest! {
             tokens = tokens.min(one * u128::from(burst));
             let left = tokens.checked_sub(one);
             let taken = table.take(key, rate, now_ns, 0).ok();
-            prop_assert_eq!(taken.map(|taken| u128::from(taken.left)), left.map(|left| left / one));
+            prop_assert_eq!(taken.map(|taken| u128::from(taken.standing().0)), left.map(|left| left / one));
             tokens = left.unwrap_or(tokens);
         }
     }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use bench_micro::{Candidate, Numbers, judge};
 use gatekeeper::wall::access::{Access, AddressList, AddressSet, Lists};
-use gatekeeper::wall::rate::{Owner, Rate, RateTable};
+use gatekeeper::wall::rate::{Owner, Rate, RateTable, Scope};
 use gatekeeper::wall::tenants::{Claim, Proof, Tenant, Tenants};
 
 const ASKED: usize = 20_000;
@@ -63,11 +63,12 @@ fn main() -> ExitCode {
 
     let (tenants, rates) = (tenant(), RateTable::new(256 * 1024));
     let rate = Rate::per_second(1_000_000, 1_000_000);
+    let scope = Scope::of_limit("orders", "client-second", rate);
     let claim = || Claim { app_id: b"shop", proof: Proof::Secret(b"62fda0f2212eaffd90dbf04136768c5a") };
     let policy = |client: &IpAddr, now_ns: u64| {
         let listed = long.decide(*client, b"/orders/a").is_ok();
         let known = tenants.admit(Some(claim()), *client, b"/orders/a").is_ok();
-        let key = rates.limit_key("orders", "client-second", rate, Owner::Client(*client));
+        let key = rates.limit_key(scope, Owner::Client(*client));
         listed && known && rates.take(key, rate, now_ns, 0).is_ok()
     };
     let mut now_ns = 0;

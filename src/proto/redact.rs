@@ -1,21 +1,27 @@
 //! Leaving secrets out of what is written down: targets and URLs without the values that let somebody in.
 //!
 //! In scope: the values of query parameters of certain names, and a user's name and password before `@`. Names are
-//! compared decoded and without regard to case, because who reads them decodes them too. Out of scope: fields
+//! compared decoded, without regard to case, `-`, `_` and `.`, because who reads them decodes them too and spells them in all
+//! these ways. Out of scope: fields
 //! (`Authorization` and cookies are never copied to a log) and bodies (nor are they).
 
 use super::form::{decoded, halves};
 
-/// Names of parameters whose values are secrets, in lower case.
+/// Names of parameters whose values are secrets, in lower case; each stands for every spelling of it: `api_key` for
+/// `apikey`, `api-key` and `apiKey` too.
 pub const SECRETS: &[&str] = &[
     "sign",
     "signature",
     "sig",
+    "app_sign",
     "token",
     "access_token",
     "refresh_token",
     "id_token",
     "auth_token",
+    "session_token",
+    "security_token",
+    "bearer",
     "csrf_token",
     "authorization",
     "auth",
@@ -25,20 +31,23 @@ pub const SECRETS: &[&str] = &[
     "pass",
     "secret",
     "client_secret",
+    "client_assertion",
     "app_secret",
+    "secret_key",
     "api_key",
-    "apikey",
+    "x_api_key",
+    "app_key",
     "access_key",
     "private_key",
     "jwt",
     "session",
-    "sessionid",
     "session_id",
     "sid",
     "credential",
     "credentials",
     "assertion",
     "otp",
+    "code_verifier",
     "x-amz-signature",
     "x-amz-credential",
     "x-amz-security-token",
@@ -89,7 +98,9 @@ fn pairs(text: &[u8], also: &[Box<str>], out: &mut Vec<u8>) {
 
 fn is_secret(name: &[u8], also: &[Box<str>]) -> bool {
     let names = SECRETS.iter().copied().chain(also.iter().map(|name| &**name));
-    let is = |secret: &str| decoded(name).map(|byte| byte.to_ascii_lowercase()).eq(secret.bytes());
+    let counts = |byte: &u8| !matches!(byte, b'-' | b'_' | b'.');
+    let spelt = || decoded(name).filter(counts).map(|byte| byte.to_ascii_lowercase());
+    let is = |secret: &str| spelt().eq(secret.bytes().filter(counts));
     names.into_iter().any(is)
 }
 
@@ -135,6 +146,7 @@ mod tests {
     #[test]
     fn a_name_is_known_however_it_is_spelt() {
         assert_eq!(redacted("/a?SIGN=1&si%67n=2&Access%5FToken=3"), "/a?SIGN=***&si%67n=***&Access%5FToken=***");
+        assert_eq!(redacted("/a?api-key=1&accessToken=2&api.key=3"), "/a?api-key=***&accessToken=***&api.key=***");
     }
 
     #[test]

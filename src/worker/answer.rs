@@ -241,18 +241,11 @@ impl Way<'_> {
         let started_ms = talk.shard.clock.now_ms();
         let mut pending = Some((first, head));
         loop {
-            let (mut lease, mut out) = match pending.take() {
-                Some(pair) => pair,
+            let (lease, head) = match pending.take() {
+                Some((first, head)) => (first, Some(head)),
                 None if relay.is_done() => return Ok(relay.clean),
                 None => match self.receive_body(relay.class(), started_ms, talk).await? {
-                    Received::Data(lease) if relay.passes(&lease) => {
-                        self.send_piece(lease, shape.close && relay.is_done(), talk).await?;
-                        continue;
-                    }
-                    Received::Data(lease) => {
-                        let room = Class::for_bytes(lease.bytes().len() as u64 + 64);
-                        (lease, talk.shard.buffers.lease(room))
-                    }
+                    Received::Data(lease) => (lease, None),
                     Received::End => {
                         let mut out = talk.shard.buffers.lease(Class::Small);
                         relay.end(out.vec())?;
@@ -262,16 +255,12 @@ impl Way<'_> {
                     Received::Broken => return Err(End::ResponseTruncated),
                 },
             };
-            if out.bytes().len() + lease.bytes().len() + 64 > SMALL_BUFFER_BYTES && !relay.is_done() {
-                out = roomier(out, talk);
-            }
-            relay.step(lease.bytes_mut(), out.vec()).map_err(|end| {
-                // What is wrong from the first piece on can still be said.
-                if talk.begun.get() { end } else { End::BadResponse }
-            })?;
+            // What is wrong from the first piece on can still be said.
+            let piece = relay.piece(lease, head, talk);
+            let piece = piece.map_err(|end| if talk.begun.get() { end } else { End::BadResponse })?;
             talk.begun.set(true);
-            if !out.is_empty() {
-                self.send_piece(out, shape.close && relay.is_done(), talk).await?;
+            if !piece.is_empty() {
+                self.send_piece(piece, shape.close && relay.is_done(), talk).await?;
             }
         }
     }
@@ -405,6 +394,23 @@ impl Relay {
             From::Length(remaining) => Class::for_body(remaining),
             _ => Class::Large,
         }
+    }
+
+    /// What goes down of bytes that came, behind the head where that still has to go.
+    fn piece(&mut self, mut lease: Lease, head: Option<Lease>, talk: &Talk<'_>) -> Result<Lease, End> {
+        // The shorter of the two is copied, where there is room for it.
+        let fits = head.as_ref().is_none_or(|head| head.bytes().len() <= lease.bytes().len().min(lease.front_bytes()));
+        if fits && self.passes(&lease) {
+            head.iter().for_each(|head| lease.precede(head.bytes()));
+            return Ok(lease);
+        }
+        let bytes = lease.bytes().len() + 64;
+        let mut out = head.unwrap_or_else(|| talk.shard.buffers.lease(Class::for_bytes(bytes as u64)));
+        if out.bytes().len() + bytes > SMALL_BUFFER_BYTES && !self.is_done() {
+            out = roomier(out, talk);
+        }
+        self.step(lease.bytes_mut(), out.vec())?;
+        Ok(out)
     }
 
     /// Whether the whole lease goes down as it is; it is counted then.

@@ -204,9 +204,22 @@ impl Lease {
         self.start == self.bytes.len()
     }
 
-    /// Appends what another lease holds, moving to the front first so that growth stays bounded.
+    /// How much `precede` has room for.
+    #[must_use]
+    pub fn front_bytes(&self) -> usize {
+        self.start
+    }
+
+    /// Puts these bytes, `front_bytes` at most, in front of what is readable.
+    pub fn precede(&mut self, front: &[u8]) {
+        let start = self.start - front.len();
+        self.bytes[start..self.start].copy_from_slice(front);
+        self.start = start;
+    }
+
+    /// Appends what another lease holds, moving to the front first where that spares growing.
     pub fn append(&mut self, more: &[u8]) {
-        if self.start > 0 {
+        if self.start > 0 && self.bytes.len() + more.len() > self.bytes.capacity() {
             self.bytes.drain(..self.start);
             self.start = 0;
         }
@@ -269,9 +282,7 @@ impl Lease {
     /// The lease with the vector that was on loan to the kernel.
     pub(super) fn adopt(mut self, bytes: Vec<u8>) -> Self {
         self.bytes = bytes;
-        if !std::mem::replace(&mut self.counted, true) {
-            self.home.0.borrow_mut().leased += 1;
-        }
+        self.regain();
         self
     }
 }
@@ -347,6 +358,17 @@ mod tests {
         lease.vec().reserve_exact(LARGE_BUFFER_BYTES - 1);
         drop(lease);
         assert!(buffers.0.borrow().small.is_empty());
+    }
+
+    #[test]
+    fn what_precedes_takes_the_room_of_what_was_read() {
+        let buffers = Buffers::default();
+        let mut lease = buffers.lease(Class::Small);
+        lease.append(b"a head, a body");
+        lease.advance(8);
+        assert_eq!(lease.front_bytes(), 8);
+        lease.precede(b"HEAD, ");
+        assert_eq!((lease.bytes(), lease.front_bytes()), (&b"HEAD, a body"[..], 2));
     }
 
     #[test]

@@ -289,9 +289,7 @@ impl Ring {
             let Work::Receive { buffers, group, .. } = &flight.work else { return None };
             let provided = &mut provided[*group as usize];
             if result > 0 && matches!(flight.stage, Stage::Under(_)) {
-                let bytes = provided.bytes(buffer, result.unsigned_abs() as usize);
-                let mut lease = buffers.lease(Class::holding(bytes.len()));
-                lease.append(bytes);
+                let lease = provided.filled(buffer, result.unsigned_abs() as usize).into_lease(buffers);
                 flight.work = Work::ReceiveInto(lease);
             }
             provided.give(buffer);
@@ -320,8 +318,8 @@ impl Ring {
         if let (Some(buffer), Some(provided)) = (cqueue::buffer_select(completion.flags()), provided) {
             let provided = &mut provided[stream.group() as usize];
             if let (Stage::Under(_), 1..) = (&stage, result) {
-                let bytes = provided.bytes(buffer, result.unsigned_abs() as usize);
-                stream.bring(bytes, cqueue::sock_nonempty(completion.flags()));
+                let filled = provided.filled(buffer, result.unsigned_abs() as usize);
+                stream.bring(filled, cqueue::sock_nonempty(completion.flags()));
             }
             provided.give(buffer);
         }
@@ -430,9 +428,9 @@ impl Outcome {
         let lease = match work {
             Work::ReceiveInto(mut lease) => {
                 // What came by a provided buffer is in the lease already.
-                if let (Ok(count), true) = (&count, lease.is_empty()) {
-                    // SAFETY: the kernel was given the spare room of this vector and its length, and says that it has
-                    // filled the first `count` bytes of it.
+                if let (Ok(count), true) = (&count, lease.vec().is_empty()) {
+                    // SAFETY: the vector is empty, so that its spare room is all of it; the kernel was given that and its
+                    // length, and says that it has filled the first `count` bytes of it.
                     unsafe { lease.vec().set_len(*count) };
                 }
                 lease.regain();

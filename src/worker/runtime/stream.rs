@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 
 use rustix::io::Errno;
 
+use super::provided::Filled;
 use super::ring::Group;
 use crate::worker::buffer::{Buffers, Class, Lease};
 
@@ -65,21 +66,23 @@ impl Stream {
         self.group
     }
 
-    /// These bytes came, and the socket holds more or not.
-    pub(super) fn bring(&mut self, bytes: &[u8], more: bool) {
+    /// This came, and the socket holds more or not.
+    pub(super) fn bring(&mut self, filled: Filled<'_>, more: bool) {
+        let bytes = filled.bytes();
         self.more = more;
         self.floods = self.came.is_some() || bytes.len() == self.group.buffer_bytes();
-        match self.later.as_mut().and_then(|later| later.back_mut()).or(self.came.as_mut()) {
-            Some(last) if last.bytes().len() + bytes.len() <= last.capacity() => return last.append(bytes),
-            _ => {}
-        }
-        // A flood is gathered in few large pieces, because each is sent on by itself.
-        let class = if self.came.is_some() { Class::Large } else { Class::holding(bytes.len()) };
-        let mut lease = self.buffers.lease(class);
-        lease.append(bytes);
-        match &self.came {
-            Some(_) => self.later.get_or_insert_default().push_back(lease),
-            None => self.came = Some(lease),
+        let Some(first) = &mut self.came else {
+            self.came = Some(filled.into_lease(&self.buffers));
+            return;
+        };
+        match self.later.as_mut().and_then(|later| later.back_mut()).unwrap_or(first) {
+            last if last.bytes().len() + bytes.len() <= last.capacity() => last.append(bytes),
+            _ => {
+                // A flood is gathered in few large pieces, because each is sent on by itself.
+                let mut lease = self.buffers.lease(Class::Large);
+                lease.append(bytes);
+                self.later.get_or_insert_default().push_back(lease);
+            }
         }
     }
 

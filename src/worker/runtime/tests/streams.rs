@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::{RINGS, bytes, connection, eventually, everything, flights, on_best, pause, poll_once, run};
-use crate::limits::SMALL_BUFFER_BYTES;
+use crate::limits::{LARGE_BUFFERS_MAX, SMALL_BUFFER_BYTES};
 use crate::worker::buffer::{Buffers, Class};
 use crate::worker::driver::Driver;
 use crate::worker::io::{Connection, Received};
@@ -150,5 +150,51 @@ fn more_streams_than_buffers_starve_nobody() {
             }
             eventually(|| served.get() == 100 * (usize::from(round) + 1)).await;
         }
+    });
+}
+
+/// An answer as large as these is taken with the buffer that it came in, of which there are as many as before.
+#[test]
+fn large_answers_come_in_order_with_room_for_a_head_however_many_are_held() {
+    for driver in RINGS {
+        run(driver, Sizes { buffers: [4, 4], ..Sizes::default() }, async {
+            let buffers = Buffers::default();
+            let (mut connection, mut peer) = streaming(&buffers);
+            connection.rx.expect_answers();
+            let mut held = Vec::new();
+            for round in 0..LARGE_BUFFERS_MAX + 20 {
+                let answer: Vec<u8> = (0..16_000).map(|at| ((round + at) % 251) as u8).collect();
+                peer.write_all(&answer).unwrap();
+                let mut came = Vec::new();
+                while came.len() < answer.len() {
+                    let Received::Data(lease) = connection.rx.receive(Class::Small).await else { panic!("{round}") };
+                    came.extend_from_slice(lease.bytes());
+                    held.push((came.len(), lease));
+                }
+                assert!(came == answer, "{round}");
+            }
+            // Whichever driver it was, what is held is not written to by what came later.
+            for (round, answer) in held.chunk_by(|(before, _), (after, _)| before < after).enumerate() {
+                let whole: Vec<u8> = answer.iter().flat_map(|(_, lease)| lease.bytes()).copied().collect();
+                assert!((0..16_000).all(|at| whole[at] == ((round + at) % 251) as u8), "{round}");
+            }
+            drop((peer, held));
+            assert!(matches!(connection.rx.receive(Class::Small).await, Received::End));
+            assert_eq!((flights(), buffers.leased()), (0, 0));
+        });
+    }
+}
+
+#[test]
+fn a_large_answer_leaves_room_for_the_head_that_is_put_before_it() {
+    on_best(async {
+        let buffers = Buffers::default();
+        let (mut connection, mut peer) = streaming(&buffers);
+        connection.rx.expect_answers();
+        peer.write_all(&[7; 16_000]).unwrap();
+        let Received::Data(mut lease) = connection.rx.receive(Class::Small).await else { panic!("an answer") };
+        assert!(lease.front_bytes() >= 500, "{}", lease.front_bytes());
+        lease.precede(b"head");
+        assert!(lease.bytes().starts_with(b"head\x07"));
     });
 }

@@ -50,13 +50,35 @@ fn what_the_values_mean_together_is_judged() {
     warning(&module("", RULE, ENDPOINT, "open = 1"), "everybody is refused");
     warning(&module("frontend_addr = \":1\"", RULE, ENDPOINT, ""), "frontend_addr has no effect");
     warning(&module("", "[[module.match_rule]]\nrule = \"/a/../../b\"", ENDPOINT, ""), "can never match");
+    for list in ["black_list = \"10.0.0.1\"", "white_list_file = \"/nowhere\"", "url_white_list = \"/a\""] {
+        let key = list.split(' ').next().expect("a key");
+        says(&module("", RULE, ENDPOINT, list), true, &format!("{key} has no effect without open = 1"));
+    }
     error(&module("", "", ENDPOINT, ""), "no [[module.match_rule]]");
     error(&module("", RULE, "ip_list = \"127.0.0.1:1,,127.0.0.1:2\"", ""), "has no port");
     error(&module("", RULE, &format!("{two}\nweight_list = \"50,\""), ""), "`` is not a weight");
     error(&module("", RULE, &format!("{ENDPOINT}\nweight_list = \"-1\""), ""), "`-1` is not a weight");
     error(&module("load_type = \"tcp\"\nfrontend_addr = \"8900\"", "", ENDPOINT, ""), "not an address with a port");
+    let tcp = |base: &str, rules: &str| {
+        module(&format!("load_type = \"tcp\"\nfrontend_addr = \":8900\"\n{base}"), rules, ENDPOINT, "")
+    };
+    warning(&tcp("host = \"a.test\"", ""), "host has no effect: a tcp module's bytes");
+    warning(&tcp("trailers = true", ""), "trailers has no effect");
+    warning(&tcp("", RULE), "match_rule has no effect");
     let many: Vec<_> = (1..=1_025).map(|port| format!("127.0.0.1:{port}")).collect();
     error(&module("", RULE, &format!("ip_list = \"{}\"", many.join(",")), ""), "1025 endpoints");
+}
+
+#[test]
+fn an_endpoint_that_is_the_gateway_itself_is_told() {
+    let at = |addr: &str, node: &str| {
+        let module = module("", RULE, &format!("ip_list = \"{node}\""), "");
+        let base = format!("[http]\naddr = \"{addr}\"\n");
+        let loaded = load_files(&[("module.toml", &module), ("base.toml", &base)]).expect("it loads");
+        loaded.warnings.iter().any(|fault| fault.message.contains("each request would come back here"))
+    };
+    assert!(at(":8080", "127.0.0.1:8080") && at("127.0.0.1:8080", "127.0.0.1:8080") && at("[::]:80", "[::1]:80"));
+    assert!(!at(":8080", "127.0.0.1:8081") && !at(":8080", "192.0.2.1:8080") && !at("127.0.0.1:80", "127.0.0.2:80"));
 }
 
 #[test]

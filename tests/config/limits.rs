@@ -46,6 +46,7 @@ fn a_limit_that_cannot_hold_is_told() {
     says("limit = [{ rate = 1, window = \"hour\", burst = 100_000 }]", &["error", "more than nine years"]);
     says("limit = [{ rate = 1, window = \"day\" }]", &["error", "`window`"]);
     says("limit = [{ rate = 1, dry_run = true }]", &["warning", "refuses nobody"]);
+    says("limit = [{ rate = 1, share = \"cluster\" }]", &["warning", "each gateway has the whole rate"]);
     let many: Vec<_> = (0..17).map(|n| format!("{{ rate = 1, name = \"n{n}\" }}")).collect();
     says(&format!("limit = [{}]", many.join(",")), &["error", "17 limits: a service has 16 at most"]);
     assert_eq!(said("limit = [{ rate = 1 }, { rate = 2, window = \"hour\" }, { by = \"service\", rate = 1 }]"), "");

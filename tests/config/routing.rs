@@ -111,6 +111,19 @@ fn a_rule_that_can_never_match_is_told_whatever_its_kind() {
 }
 
 #[test]
+fn what_looks_like_a_pattern_or_is_answered_by_the_gateway_is_told() {
+    for text in ["/a/(number)", "/a/*", "/a/{id}", "/a?b=1", "/a$", "/a#b"] {
+        says(&rule("url_prefix", text, ""), true, "is compared as it stands");
+    }
+    for (kind, text) in [("url_prefix", "/ping"), ("url_exact", "/reload"), ("url_prefix", "/ping/")] {
+        says(&rule(kind, text, ""), true, "the gateway answers GET");
+    }
+    for text in ["/pings", "/ping/a", "/a-b_c.d~e/f%20g"] {
+        assert_eq!(said(&rule("url_prefix", text, "")), []);
+    }
+}
+
+#[test]
 fn a_service_without_rules_may_be_the_end_of_a_split_only() {
     let next = "[[module]]\nbase.name = \"next\"\nload_balance.ip_list = \"127.0.0.1:2\"\n";
     let own =

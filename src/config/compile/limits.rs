@@ -96,6 +96,10 @@ fn rate(desk: &mut Desk<'_>, window: &str, members: usize) -> Rate {
         "cluster" => u32::try_from(members.max(1)).unwrap_or(u32::MAX),
         _ => 1,
     };
+    if members == 1 && section.text("share") == "cluster" {
+        let message = "each gateway has the whole rate: cluster_list names no others".into();
+        desk.warn("share", message, "list every member in base.cluster_list, this machine too");
+    }
     let window_s = match window {
         "hour" => 3_600,
         "minute" => 60,

@@ -138,6 +138,7 @@ impl<'p> Rules<'p> {
         let priority = i32::try_from(section.int("priority")).expect("the schema's range lies within i32");
         let route = Route { service, kind, rule, filter, priority, number, rewrite };
         self.warn_outside(&mut desk, &route);
+        Self::warn_own(&mut desk, &route);
         self.routes.push((route, Origin { name, at: section.at("rule") }));
     }
 
@@ -162,12 +163,23 @@ impl<'p> Rules<'p> {
                 Err(message) => desk.error("rule", message, ""),
             },
             _ => match prefix(text, self.http.merge_slashes) {
-                Ok(rule) => return Some((Kind::Prefix, rule)),
+                Ok(rule) => {
+                    warn_literal(desk, text);
+                    return Some((Kind::Prefix, rule));
+                }
                 // As in GateKeeper, which takes any text.
                 Err((message, help)) => desk.warn("rule", format!("this rule can never match: {message}"), help),
             },
         }
         None
+    }
+
+    /// The gateway's own answers come before every rule.
+    fn warn_own(desk: &mut Desk<'_>, route: &Route) {
+        if matches!(route.kind, Kind::Prefix | Kind::Exact) && matches!(&*route.rule, b"/ping" | b"/reload") {
+            let message = format!("the gateway answers GET {} itself", desk.section.text("rule"));
+            desk.warn("rule", message, "only other methods, and for a prefix paths below it, come to this service");
+        }
     }
 
     fn warn_outside(&self, desk: &mut Desk<'_>, route: &Route) {
@@ -204,6 +216,16 @@ impl<'p> Rules<'p> {
         self.rewrites.insert(text, rewrite.clone());
         rewrite
     }
+}
+
+/// A prefix is no pattern, and no rule sees a query.
+fn warn_literal(desk: &mut Desk<'_>, text: &str) {
+    let help = match text.find(['*', '(', '[', '{', '?', '^', '$', '#']).map(|at| text.as_bytes()[at]) {
+        None => return,
+        Some(b'?') => "a rule is about the path alone; conditions = \"query.NAME == value\" asks for more",
+        Some(_) => "write type = \"url_pattern\" or \"url_regex\", if it is meant as one",
+    };
+    desk.warn("rule", format!("`{text}` is compared as it stands, letter by letter"), help);
 }
 
 /// The rewrite in its module's mode, and without the prefix where there is one to strip.

@@ -1,6 +1,7 @@
 //! `[[module]]` → `Service` and `Upstream`.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::lists::{self, Files};
@@ -19,7 +20,7 @@ use crate::wall::access::{Access, Lists, PathSet, Precedence};
 use crate::wall::listen::Listen;
 use crate::wall::rate::Rate;
 use crate::wall::routes::Routes;
-use crate::wall::snapshot::{Check, CheckMethod, Endpoint, HostMode, HttpRules, Service, Upstream};
+use crate::wall::snapshot::{Address, Check, CheckMethod, Endpoint, HostMode, HttpRules, Service, Upstream};
 
 /// GateKeeper's weight of an endpoint that `weight_list` does not reach.
 const WEIGHT_DEFAULT: u32 = 50;
@@ -41,6 +42,8 @@ pub(super) struct World<'w> {
     files: Files,
     any_tenant: bool,
     host_name: &'w str,
+    /// Where requests are listened for, if the file says it well.
+    own: Option<SocketAddr>,
     pub(super) filters: &'w Registry,
 }
 
@@ -59,7 +62,8 @@ pub(super) fn compile(
 ) -> Modules {
     let page = &pages.module;
     let files = lists::files(&pages.lists, faults);
-    let world = World { page, http, files, any_tenant, host_name, filters };
+    let own = address::listen(pages.base.root.one("http").text("addr")).ok().map(|(address, _)| address);
+    let world = World { page, http, files, any_tenant, host_name, own, filters };
     let mut rules = Rules::new(page, http);
     let mut names = HashMap::new();
     let mut endpoint_ids = EndpointIds::default();
@@ -129,6 +133,9 @@ fn service(world: &World<'_>, module: &Section, ids: &mut EndpointIds, faults: &
         faults.warn(&world.page.source, module.at, message, "");
     }
     resilience::warn(world.page, module, is_tcp, faults);
+    if is_tcp {
+        tcp::warn(&mut world.desk(base, faults), module);
+    }
     Service {
         name: base.text("name").into(),
         access,
@@ -197,6 +204,11 @@ fn access(world: &World<'_>, section: &Section, is_tcp: bool, faults: &mut Fault
             "remove it once the log shows what you expect",
         );
     }
+    for key in ["black_list", "black_list_file", "white_list", "white_list_file", "url_white_list"] {
+        if !access.open && !section.text(key).trim().is_empty() {
+            desk.warn(key, format!("{key} has no effect without open = 1"), "set open = 1, or remove the list");
+        }
+    }
     let strict = access.open && access.precedence == Precedence::BlackFirst;
     let Lists { white, urls, .. } = &*access.lists;
     let lets_in = white.is_given() || *urls != PathSet::default() || access.host_listed;
@@ -216,7 +228,7 @@ fn upstream(world: &World<'_>, module: &Section, ids: &mut EndpointIds, is_tcp: 
     let mut desk = Desk { source: &world.page.source, section, faults };
     // A tunnel is a connection for as long as its client wants: only a bound that was asked for holds.
     let unbounded = is_tcp && !section.gives("connections_max");
-    let endpoints = endpoints(&mut desk, ids);
+    let endpoints = endpoints(&mut desk, ids, world.own.filter(|_| !is_tcp));
     let check = check(&mut desk);
     let balance = balance::balance(&mut desk, &endpoints, is_tcp);
     let resilience = (!is_tcp).then(|| resilience::compile(world.page, module, endpoints.len(), faults)).flatten();
@@ -271,7 +283,15 @@ fn check_path(desk: &mut Desk<'_>) -> Box<str> {
     path.into()
 }
 
-fn endpoints(desk: &mut Desk<'_>, ids: &mut EndpointIds) -> Box<[Endpoint]> {
+/// Whether who connects there comes to the gateway's own listener.
+fn leads_back(own: SocketAddr, address: &Address) -> bool {
+    let Address::Socket(address) = address else { return false };
+    let is_here = own.ip() == address.ip() || own.ip().is_unspecified() && address.ip().is_loopback();
+    own.port() == address.port() && is_here
+}
+
+/// `own` is the listener for requests, where this is a service that they are for.
+fn endpoints(desk: &mut Desk<'_>, ids: &mut EndpointIds, own: Option<SocketAddr>) -> Box<[Endpoint]> {
     let items = desk.items("ip_list");
     if items.len() > ENDPOINTS_MAX {
         desk.error("ip_list", format!("{} endpoints: a service has {ENDPOINTS_MAX} at most", items.len()), "");
@@ -288,6 +308,12 @@ fn endpoints(desk: &mut Desk<'_>, ids: &mut EndpointIds) -> Box<[Endpoint]> {
                 endpoints.push(Endpoint { id: ids.next(), node, address, weight, forbidden: false });
             }
             Err((message, help)) => desk.faults.error(desk.source, item.at, message, help),
+        }
+    }
+    for (endpoint, item) in endpoints.iter().zip(&items) {
+        if own.is_some_and(|own| leads_back(own, &endpoint.address)) {
+            let message = format!("`{}` is http.addr: each request would come back here", item.text);
+            desk.faults.warn(desk.source, item.at, message, "write where the service itself listens");
         }
     }
     forbid(desk, &mut endpoints);

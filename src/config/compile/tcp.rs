@@ -66,3 +66,17 @@ pub(super) fn rules(desk: &mut Desk<'_>, access_control: &Section) -> TcpRules {
         service_connections_max: access_control.int_u32("service_connections_max"),
     }
 }
+
+/// Says what has no effect: what is about requests.
+pub(super) fn warn(desk: &mut Desk<'_>, module: &Section) {
+    for key in ["body_bytes_max", "read_body_bytes_max", "trailers", "host"] {
+        if desk.section.gives(key) {
+            desk.warn(key, format!("{key} has no effect: a tcp module's bytes are not looked at"), "");
+        }
+    }
+    // GateKeeper's own files have an empty one in tcp modules too.
+    for rule in module.many("match_rule").iter().filter(|rule| !rule.text("rule").is_empty()) {
+        let message = "match_rule has no effect: all of frontend_addr's connections are this tcp module's".into();
+        Desk { source: desk.source, section: rule, faults: &mut *desk.faults }.warn("rule", message, "");
+    }
+}

@@ -88,9 +88,16 @@ pub const REQUEST_ID_BYTES_MAX: usize = 64;
 
 /// Resolution of the deadline sweep: every deadline fires within two ticks after its time.
 pub const DEADLINE_TICK_MS: u64 = 50;
+/// How often a client is looked after that waits for a connection of a tcp service.
+pub const CLIENT_LOOK_MS: u64 = 500;
+
 /// After a refused request with a body in flight: how long and how much is drained before closing,
 /// so that the client reads the answer instead of a reset.
 pub const LINGER_MS: u64 = 1_000;
+/// The same after an answer of which more than `UNREAD_BYTES_MAX` may not have been read when it was sent.
+pub const LINGER_LONG_MS: u64 = 30_000;
+/// An answer up to this is taken for read by a client that wants its connection closed.
+pub const UNREAD_BYTES_MAX: u64 = 16 * 1024;
 /// Bytes drained while lingering.
 pub const LINGER_BYTES_MAX: usize = 256 * 1024;
 /// How long a request waits for a worker's share of an answer to `/reload`.

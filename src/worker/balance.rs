@@ -5,7 +5,6 @@
 //! counts is that of the file times the level of the endpoint's standing. Out of scope: who knows that (`upstream`),
 //! and what happens then.
 
-pub mod dice;
 pub mod hash;
 pub mod least;
 pub mod peak;
@@ -15,10 +14,10 @@ pub mod standing;
 
 use std::cell::{Cell, RefCell};
 
-use dice::Dice;
 use rotation::Rotation;
 use standing::{FULL, Standing};
 
+use super::dice::Dice;
 use crate::wall::balance::{Balance, Strategy};
 
 /// What is known of a service's endpoints.

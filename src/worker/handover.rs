@@ -23,6 +23,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::dice::Dice;
 use crate::ids::{EpochId, WorkerId};
 use crate::limits::{HANDOVER_INLET_MAX, HANDOVER_MARGIN_MIN, HANDOVER_MARGIN_PARTS};
 use crate::wall::link::{Bell, doorbell};
@@ -140,7 +141,7 @@ pub struct Evenness {
     own: usize,
     mean: Cell<usize>,
     mean_of_ms: Cell<u64>,
-    dice: Cell<u64>,
+    dice: Dice,
 }
 
 impl fmt::Debug for Evenness {
@@ -153,8 +154,12 @@ impl Evenness {
     /// That worker's.
     #[must_use]
     pub fn new(worker: WorkerId) -> Self {
-        let seed = 0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(u64::from(worker.0) + 1);
-        Self { own: worker.index(), mean: Cell::new(0), mean_of_ms: Cell::new(u64::MAX), dice: Cell::new(seed) }
+        Self {
+            own: worker.index(),
+            mean: Cell::new(0),
+            mean_of_ms: Cell::new(u64::MAX),
+            dice: Dice::new(worker.0.into()),
+        }
     }
 
     /// Who should have a connection that was accepted here, on a listener that workers know from epoch `since` on.
@@ -176,19 +181,10 @@ impl Evenness {
             return None;
         }
         let candidate = |position: usize| all.load(position, since.0).map(|load| (load, position));
-        let (load, position) = [self.roll(workers), self.roll(workers)].into_iter().filter_map(candidate).min()?;
+        let (load, position) =
+            [(); 2].map(|()| self.dice.below(workers as u64) as usize).into_iter().filter_map(candidate).min()?;
         let gains = position != self.own && load + margin <= open;
         gains.then(|| WorkerId(u16::try_from(position).expect("fewer workers than limits::WORKERS_MAX")))
-    }
-
-    /// A position at random (xorshift).
-    fn roll(&self, sides: usize) -> usize {
-        let mut state = self.dice.get();
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        self.dice.set(state);
-        (state >> 33) as usize % sides
     }
 }
 

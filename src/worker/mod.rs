@@ -16,6 +16,7 @@ pub mod clock;
 pub mod concurrency;
 pub mod converse;
 pub mod deadline;
+pub mod dice;
 pub mod downstream;
 pub mod dressing;
 pub mod driver;

@@ -10,6 +10,7 @@ use std::pin::pin;
 use std::task::Poll;
 
 use super::converse::Failed;
+use super::dice::Dice;
 use super::downstream::Downstream;
 use super::plan::{Forward, Terms};
 use super::shard::Shard;
@@ -81,10 +82,10 @@ impl<'r> Again<'r> {
 
     /// The pause after so many attempts. Requests that failed together do not come back together.
     #[must_use]
-    pub fn pause_ms(&self, attempts: u8, dice: u64) -> u64 {
+    pub fn pause_ms(&self, attempts: u8, dice: &Dice) -> u64 {
         let doublings = u32::from(attempts.saturating_sub(1)).min(16);
         let whole = (self.rules.pause_ms << doublings).min(RETRY_PAUSE_MAX_MS);
-        whole - dice.wrapping_mul(0x9E37_79B9_7F4A_7C15) % (whole / 2 + 1)
+        whole - dice.below(whole / 2 + 1)
     }
 }
 
@@ -109,7 +110,7 @@ pub async fn goes_again(
         return false;
     }
     tried.add(forward.endpoint);
-    let pause_ms = again.pause_ms(attempts, shard.clock.now_us());
+    let pause_ms = again.pause_ms(attempts, &shard.dice);
     match Box::pin(pause(shard, down, terms, pause_ms)).await {
         Ok(()) => true,
         Err(end) => {

@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,6 +17,7 @@ use super::buffer::Buffers;
 use super::clock::Clock;
 use super::concurrency::Lines;
 use super::deadline::{Deadlines, Early};
+use super::dice::Dice;
 use super::engine::Engines;
 use super::filters::FilteredBodies;
 use super::handover::{Evenness, Handovers};
@@ -113,6 +115,8 @@ pub struct Shard {
     pub tokens: Tokens,
     /// Its view of how many connections others have.
     pub evenness: Evenness,
+    /// Chance.
+    pub dice: Dice,
     epoch: RefCell<Option<Rc<ShardEpoch>>>,
     replicas: RefCell<HashMap<Box<str>, Rc<Replica>>>,
     /// The epoch whose services the replicas were held against.
@@ -175,6 +179,7 @@ impl Shard {
             scratch: RefCell::default(),
             tokens: Tokens::default(),
             evenness: Evenness::new(worker),
+            dice: Dice::new(RandomState::new().hash_one(worker.0)),
             epoch: RefCell::default(),
             replicas: RefCell::default(),
             swept: Cell::default(),
@@ -231,11 +236,12 @@ impl Shard {
             origin: self.shared.origin,
             now_us: self.clock.now_us(),
             // A request that began before a reload must change nothing of what those after it go by.
+            is_http: definition.tcp.is_none(),
             is_current: self.epoch().is_none_or(|current| current.epoch().id == epoch.epoch().id),
         };
         let before = known.get(&definition.name);
         // What a tcp service uses is never idle, and what is kept for HTTP is of no use to it.
-        let is_http = definition.tcp.is_none();
+        let is_http = core.is_http;
         let shelf = |address: &Address| if is_http { self.shelves.of(address) } else { Rc::default() };
         let replica = Replica::build(&definition.upstream, epoch.epoch(), before, core, shelf);
         if core.is_current {
@@ -256,7 +262,7 @@ impl Shard {
             self.replicas.borrow_mut().retain(|name, replica| {
                 let kept = snapshot.has_service(name);
                 if !kept {
-                    replica.pools().for_each(Pool::clear);
+                    replica.pools().for_each(Pool::retire);
                 }
                 kept
             });

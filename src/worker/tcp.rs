@@ -3,23 +3,29 @@
 //! Everything that may refuse comes before the dial. A refused connection is closed without a byte, because what
 //! it speaks is not known. Out of scope: the bytes (`tunnel`).
 
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
 
 use super::account::{Account, Kind, begin, settle};
 use super::buffer::Class;
 use super::downstream::{Caller, Downstream, Switched};
 use super::exchange::report_failed_dial;
 use super::filters;
-use super::io::Connection;
+use super::io::{Connection, Sender};
 use super::policy;
 use super::proxied;
+use super::runtime;
 use super::shard::{Shard, ShardEpoch};
 use super::tunnel::Terms;
 use super::upstream::connect::{self, Leased};
 use super::upstream::replica::Tried;
 use crate::end::{End, Retry};
 use crate::ids::ServiceId;
+use crate::limits::CLIENT_LOOK_MS;
 use crate::proto::proxy_header;
 use crate::wall::snapshot::{ProxyHeader, TcpRules};
 
@@ -99,8 +105,12 @@ async fn dial(
         let row = replica.pool(endpoint).row_id();
         account.begin_attempt(replica.upstream.endpoints[endpoint].id, row, shard.clock.now_us());
         shard.meter.attempt(row);
-        let timing = &mut account.timing;
-        match connect::acquire(&replica, endpoint, false, &down.writing, &shard.buffers, timing).await {
+        let Downstream { tx, writing, tab, .. } = &mut *down;
+        let timing = &mut tab.get().timing;
+        let wanted = connect::acquire(&replica, endpoint, false, writing, &shard.buffers, timing);
+        let acquired = while_wanted(shard, tx, pin!(wanted)).await;
+        let account = down.tab.get();
+        match acquired {
             Ok(leased) => {
                 account.connected(leased.reused, shard.clock.now_us());
                 replica.succeeded(endpoint, account.timing.connect_us(), || shard.clock.now_us());
@@ -120,6 +130,30 @@ async fn dial(
         }
     }
     Err(last)
+}
+
+/// What comes of it, for as long as the client is there. It is looked after now and then: what it sends is the tunnel's,
+/// and not received before.
+async fn while_wanted<T>(
+    shard: &Shard,
+    tx: &Sender,
+    mut wanted: Pin<&mut impl Future<Output = Result<T, End>>>,
+) -> Result<T, End> {
+    let mut look = pin!(runtime::sleep(Duration::from_millis(CLIENT_LOOK_MS)));
+    poll_fn(|cx| match wanted.as_mut().poll(cx) {
+        Poll::Ready(acquired) => Poll::Ready(acquired),
+        Poll::Pending if shard.is_cut() => Poll::Ready(Err(End::Drained)),
+        Poll::Pending => {
+            while look.as_mut().poll(cx).is_ready() {
+                if tx.is_broken() {
+                    return Poll::Ready(Err(End::ClientLeft));
+                }
+                look.set(runtime::sleep(Duration::from_millis(CLIENT_LOOK_MS)));
+            }
+            Poll::Pending
+        }
+    })
+    .await
 }
 
 /// Tells the endpoint who the client is, where it wants to know.

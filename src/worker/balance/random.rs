@@ -1,7 +1,7 @@
 //! Any endpoint, as often as its weight says.
 
-use super::dice::Dice;
 use super::{Field, View};
+use crate::worker::dice::Dice;
 
 /// An endpoint by chance.
 pub(super) fn pick(view: &View<'_, impl Field>, dice: &Dice) -> Option<usize> {

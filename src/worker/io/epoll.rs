@@ -98,6 +98,8 @@ pub(super) struct Receiving {
     slot: Rc<Slot>,
     operation: Pin<Box<dyn Future<Output = ()>>>,
     armed: bool,
+    /// The last receive filled its buffer.
+    filled: bool,
 }
 
 /// Between receiver and operation: what is wanted, and what came.
@@ -114,7 +116,7 @@ impl Receiving {
             Source::Tcp(half) => Box::pin(receive_on_demand(half, slot.clone(), buffers.clone())),
             Source::Unix(half) => Box::pin(receive_on_demand(half, slot.clone(), buffers.clone())),
         };
-        Self { slot, operation, armed: false }
+        Self { slot, operation, armed: false, filled: false }
     }
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, class: Class) -> Poll<Received> {
@@ -128,6 +130,7 @@ impl Receiving {
         match self.slot.came.take() {
             Some(received) => {
                 self.armed = false;
+                self.filled = matches!(&received, Received::Data(lease) if lease.bytes().len() == lease.capacity());
                 Poll::Ready(received)
             }
             None => Poll::Pending,
@@ -136,6 +139,10 @@ impl Receiving {
 
     pub(super) fn is_pending(&self) -> bool {
         self.armed
+    }
+
+    pub(super) fn has_more(&self) -> bool {
+        self.filled
     }
 }
 

@@ -35,7 +35,7 @@ pub use self::readiness::Readiness;
 pub use self::receive::{Received, Receiver};
 pub use self::send::{SendFault, Sender};
 pub use self::socket::{Moved, Socket};
-use self::socket::{receive_now, send_now};
+use self::socket::{peek, receive_now, send_now};
 pub use self::turn::Turn;
 use super::buffer::Buffers;
 use super::runtime::{Descriptor, Executor, Work};

@@ -9,10 +9,10 @@ use std::future::{Future, poll_fn};
 use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use super::epoll::{Receiving, Source};
-use super::{Moved, receive_now};
+use super::{Moved, peek, receive_now};
 use crate::limits::{CALM_BURSTS_MIN, FLOW_TURN_BYTES, SMALL_BUFFER_BYTES, TINY_BUFFER_BYTES};
 use crate::worker::buffer::{Buffers, Class, Lease};
 use crate::worker::runtime::{Descriptor, Flow, Group, Operation, Outcome, Streaming, Work};
@@ -168,10 +168,23 @@ impl Receiver {
         }
     }
 
-    /// Whether the last receive surely left bytes behind, so that another waits for nothing.
+    /// Whether nothing has come, neither bytes nor an end. From now on a receive is pending, which will see either.
+    pub fn is_quiet(&mut self) -> bool {
+        let nothing_left = match &self.kind {
+            Kind::Ring(ringed) => ringed.left_nothing(),
+            Kind::Epoll(_) => true,
+        };
+        nothing_left && self.poll(&mut Context::from_waker(Waker::noop()), Class::Small).is_pending()
+    }
+
+    /// Whether the last receive left bytes behind, so that another waits for nothing. On epoll it is likely: the buffer was
+    /// filled.
     #[must_use]
     pub fn has_more(&self) -> bool {
-        matches!(&self.kind, Kind::Ring(Ringed { more: true, .. }))
+        match &self.kind {
+            Kind::Ring(ringed) => ringed.more,
+            Kind::Epoll(receiving) => receiving.has_more(),
+        }
     }
 
     /// Ends a stream of receives, and says what it had brought that was not taken. One receive that was asked for is
@@ -248,6 +261,15 @@ impl Ringed {
                     }
                 }
             }
+        }
+    }
+
+    /// Whether the kernel has nothing more than was received. A receive that is begun now says so only after this turn.
+    fn left_nothing(&self) -> bool {
+        match self.pending {
+            Pending::Nothing | Pending::Readable(_) => matches!(peek(self.descriptor.as_fd()), Moved::None),
+            Pending::Stream(_) => !self.more,
+            Pending::Once(_) => true,
         }
     }
 

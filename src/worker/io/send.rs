@@ -13,7 +13,7 @@ use rustix::net::{SendFlags, Shutdown, sockopt};
 use super::epoll::Half;
 use super::open::Listed;
 use super::socket::Socket;
-use super::{Moved, send_now, shutdown};
+use super::{Moved, peek, send_now, shutdown};
 use crate::limits::SENT_AT_ONCE_BYTES_MIN;
 use crate::worker::buffer::Lease;
 use crate::worker::deadline::Deadline;
@@ -169,6 +169,12 @@ impl Sender {
     /// Breaks the connection both ways: every pending operation completes at once.
     pub fn sever(&self) {
         shutdown(self, Shutdown::Both);
+    }
+
+    /// Whether the peer has broken the connection; that it sends no more does not count.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        matches!(peek(self.as_fd()), Moved::Broken)
     }
 
     /// Has the kernel watch the peer: asks after silence, breaks off what is not acknowledged; 0 leaves either as it

@@ -153,6 +153,15 @@ pub(super) fn receive_now(socket: BorrowedFd<'_>, lease: &mut Lease) -> Moved {
     }
 }
 
+/// What a receive would bring, which it still will: of bytes the first.
+pub(super) fn peek(socket: BorrowedFd<'_>) -> Moved {
+    match rustix::net::recv(socket, &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+        Ok((0, _)) => Moved::End,
+        Ok((bytes, _)) => Moved::Some(bytes),
+        Err(errno) => refused(errno),
+    }
+}
+
 /// Sends of the bytes what the kernel takes.
 pub(super) fn send_now(socket: BorrowedFd<'_>, bytes: &[u8], flags: SendFlags) -> Moved {
     match rustix::net::send(socket, bytes, flags | SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {

@@ -91,9 +91,9 @@ impl Stream {
         self.floods
     }
 
-    /// Whether more was here when it last brought something.
+    /// Whether more is here than was taken.
     pub(super) fn has_more(&self) -> bool {
-        self.more
+        self.more || self.came.is_some()
     }
 
     /// What has come, or the first of it.

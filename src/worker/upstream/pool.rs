@@ -23,7 +23,6 @@ use crate::limits::QUEUE_AT_EASE;
 use crate::wall::loads::{Gauge, Load};
 use crate::wall::slot::RowId;
 use crate::worker::balance::standing::Standing;
-use crate::worker::buffer::Class;
 use crate::worker::deadline::Deadline;
 use crate::worker::io::Connection;
 use crate::worker::meter::PoolMeter;
@@ -238,8 +237,8 @@ impl Pool {
         let bounds = self.bounds.get();
         let over = self.state.borrow().open > bounds.connections;
         // Arms the receive that sees a close; data now, with no request outstanding, condemns it.
-        let pending = connection.rx.poll(&mut Context::from_waker(Waker::noop()), Class::Small).is_pending();
-        if over || !pending {
+        let quiet = connection.rx.is_quiet();
+        if over || !quiet {
             return self.vacate();
         }
         let mut connection = Some(connection);
@@ -286,6 +285,12 @@ impl Pool {
     pub fn open(&self) -> usize {
         let state = self.state.borrow();
         (state.open + state.slow) as usize
+    }
+
+    /// Its endpoint is not the service's any more: nothing is kept, of what is in use either.
+    pub fn retire(self: &Rc<Self>) {
+        self.bounds.set(Bounds { idle: 0, ..self.bounds.get() });
+        self.clear();
     }
 
     /// Lets go of every idle connection.

@@ -40,6 +40,7 @@ pub struct Replica {
     dials: Cell<usize>,
     /// Copies of its requests.
     pub copies: Rc<Copies>,
+    is_http: bool,
 }
 
 /// What a request looks at of an endpoint.
@@ -64,6 +65,8 @@ pub struct Core {
     pub origin: Instant,
     /// What its clock says.
     pub now_us: u64,
+    /// It is for requests: what is idle between them is kept.
+    pub is_http: bool,
     /// The replica is of the epoch that new requests run on. One of an epoch before it uses the newer one's pools as
     /// they are.
     pub is_current: bool,
@@ -157,12 +160,15 @@ impl Replica {
     ) -> Rc<Self> {
         let states: Box<[_]> = upstream.endpoints.iter().map(|endpoint| epoch.health.of(endpoint.id).clone()).collect();
         if let Some(before) = before
+            && before.is_http == core.is_http
             && before.upstream == *upstream
             && same_known(&before.upstream, upstream)
             && before.health == states
         {
             return before.clone();
         }
+        let last = before.filter(|_| core.is_current);
+        let before = before.filter(|before| before.is_http == core.is_http);
         let bounds = bounds(upstream, core.of);
         let counts_loads = upstream.balance.counts_loads();
         let pools = upstream.endpoints.iter().map(|endpoint| {
@@ -200,7 +206,11 @@ impl Replica {
                 balancer.is_back(&pool.standing, u64::try_from(since_us).unwrap_or(u64::MAX));
             }
         }
+        let is_kept = |pool: &Rc<Pool>| places.iter().any(|place| Rc::ptr_eq(&place.pool, pool));
+        let gone = last.into_iter().flat_map(|last| last.pools()).filter(|pool| !is_kept(pool));
+        gone.for_each(Pool::retire);
         Rc::new(Self {
+            is_http: core.is_http,
             places,
             health: states,
             balancer,

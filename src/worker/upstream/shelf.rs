@@ -8,11 +8,9 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::task::{Context, Waker};
 
 use super::pool::Pool;
 use crate::wall::snapshot::Address;
-use crate::worker::buffer::Class;
 use crate::worker::io::Connection;
 
 /// The shelves of one core.
@@ -93,6 +91,6 @@ impl Shelf {
 impl Idle {
     /// Whether its pending receive has brought neither a close nor bytes that nobody asked for.
     pub(super) fn is_quiet(&mut self) -> bool {
-        self.connection.rx.poll(&mut Context::from_waker(Waker::noop()), Class::Small).is_pending()
+        self.connection.rx.is_quiet()
     }
 }

@@ -1,6 +1,7 @@
 //! Lists and the rate are asked before the dial; endpoints by weight and health.
 
 use std::net::Ipv4Addr;
+use std::thread;
 use std::time::Duration;
 
 use super::{Server, connect, greeting, in_front_of, tcp};
@@ -182,4 +183,26 @@ fn a_precedence_holds_for_connections_too() {
     refused(Client::connect_from(Ipv4Addr::new(127, 0, 0, 2), address), &server);
     assert_eq!(greeting(port, 1), "a");
     drop(gateway);
+}
+
+#[test]
+fn a_client_that_breaks_off_while_it_waits_gives_its_places_back() {
+    let server = Server::named("a");
+    let port = free_port();
+    let service = tcp("line", port, &[&server]).balance("connections_max", 1).balance("slow_connections_max", 0);
+    let service = service.access("client_connections_max", 2).balance("queue_timeout", 60_000);
+    let _gateway = Gateway::start(&Conf::new().service(service).cores(1));
+    let mut held = connect(port);
+    held.send(b"?");
+    assert_eq!(held.wire.exactly(1), Ok(b"a".to_vec()));
+    let waits = connect(port);
+    thread::sleep(Duration::from_millis(300));
+    assert_ne!(connect(port).wire.rest().1, Gone::Silent, "two are as many as may be");
+    waits.wire.reset();
+    let stays = || {
+        let mut next = connect(port);
+        next.wire.patience = Duration::from_millis(300);
+        next.wire.rest().1 == Gone::Silent
+    };
+    assert!(eventually(stays));
 }

@@ -6,7 +6,7 @@ use rustix::process::Signal;
 
 use super::{Server, connect, greeting, in_front_of, tcp};
 use crate::support::gateway::free_port;
-use crate::support::{Conf, Gateway, Origin, eventually};
+use crate::support::{Conf, Gateway, Origin, Service, eventually};
 
 fn is_open(port: u16) -> bool {
     TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
@@ -100,5 +100,26 @@ fn no_connection_is_lost_while_listeners_come_and_go() {
         for _ in 0..5 {
             assert_eq!(greeting(port, 1), "a", "round {round}");
         }
+    }
+}
+
+#[test]
+fn a_service_that_becomes_one_of_tcp_uses_no_connection_of_its_http_time() {
+    let origin = Origin::scripted(|peer| {
+        while peer.request().is_some() && peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") {}
+    });
+    let port = free_port();
+    let http = Service::at("/svc", &[&origin]);
+    let line = Service::with_nodes("/svc", vec![origin.node().to_owned()]).base("load_type", "tcp");
+    let line = line.base("frontend_addr", format!("127.0.0.1:{port}")).balance("check_method", "tcpchk");
+    let other = Service::at("/other", &[&origin]);
+    let gateway = Gateway::start(&Conf::new().service(http).service(other).cores(1));
+    let mut clients: Vec<_> = (0..3).map(|_| gateway.connect()).collect();
+    clients.iter_mut().for_each(|client| client.send("GET /svc/a HTTP/1.1\r\nHost: a\r\n\r\n"));
+    clients.iter_mut().for_each(|client| assert_eq!(client.answer().status(), 200));
+    reload(&gateway, &Conf::new().service(line).service(Service::at("/other", &[&origin])).cores(1));
+    assert!(eventually(|| is_open(port)));
+    for number in 0..5 {
+        assert_eq!(connect(port).ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n").status(), 200, "{number}");
     }
 }

@@ -256,3 +256,78 @@ fn an_answer_before_the_body_was_read_leaves_the_connection_usable_once_all_was_
     }
     assert!(crate::support::eventually(|| origin.requests().len() == 5), "{:?}", origin.heads());
 }
+
+/// An answer of this many bytes with its head.
+fn filling(bytes: usize) -> String {
+    let body = bytes - 100;
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {body}\r\nX-Padding: ");
+    format!("{head:x<96}\r\n\r\n{}", "a".repeat(body))
+}
+
+/// The sizes are those around which a receive fills its buffer and leaves the rest behind.
+#[test]
+fn what_follows_an_answer_is_never_taken_for_the_next_ones() {
+    for bytes in [200, 4_096, 16_384, 32_767, 32_768, 32_769, 65_536] {
+        let origin = Origin::scripted(move |peer| {
+            while let Some(request) = peer.request() {
+                match request.target() {
+                    "/first" => peer.send(filling(bytes)),
+                    "/second" => {
+                        thread::sleep(Duration::from_millis(300));
+                        peer.send(filling(bytes) + "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstray")
+                    }
+                    _ => peer.send(OK),
+                };
+            }
+        });
+        let service = Service::at("/svc", &[&origin]).balance("connections_max", 1);
+        let gateway = Gateway::start(&Conf::new().service(service).cores(1));
+        let (mut first, mut other) = (gateway.connect(), gateway.connect());
+        assert_eq!(first.get("/svc/first").status(), 200);
+        first.send("GET /svc/second HTTP/1.1\r\nHost: a\r\n\r\n");
+        thread::sleep(Duration::from_millis(100));
+        // It waits for the only connection, and one more behind the first.
+        other.send("GET /svc/other HTTP/1.1\r\nHost: a\r\n\r\n");
+        first.send("GET /svc/third HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(first.answer().status(), 200, "{bytes}");
+        assert_eq!((other.answer().text(), first.answer().text()), ("ok".into(), "ok".into()), "{bytes}");
+    }
+}
+
+#[test]
+fn a_connection_that_its_service_has_closed_takes_no_post_whatever_it_has_answered() {
+    for bytes in [200, 16_384, 32_768, 40_000, 200_000] {
+        let origin = Origin::scripted(move |peer| {
+            for _ in 0..3 {
+                peer.request();
+                peer.send(filling(bytes));
+            }
+        });
+        let service = Service::at("/svc", &[&origin]).balance("connections_max", 2);
+        let gateway = Gateway::start(&Conf::new().service(service).cores(1));
+        let mut client = gateway.connect();
+        for number in 0..12 {
+            assert_eq!(client.ask(post("/svc/a")).status(), 200, "{bytes} {number}");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+#[test]
+fn the_idle_connections_to_an_endpoint_that_is_gone_are_closed() {
+    let (ended, end) = mpsc::channel();
+    let gone = Origin::scripted(move |peer| {
+        peer.request();
+        peer.send(OK);
+        let _ = ended.send(peer.until_gone(Duration::from_secs(20)).1);
+    });
+    let stays = Origin::ok();
+    let gateway = Gateway::start(&Conf::new().service(Service::at("/svc", &[&gone])).cores(1));
+    assert_eq!(gateway.connect().get("/svc/a").status(), 200);
+    gateway.rewrite_files(&Conf::new().service(Service::at("/svc", &[&stays])).cores(1));
+    assert_eq!(gateway.connect().get("/reload").status(), 200);
+    assert!(
+        crate::support::eventually(|| gateway.connect().get("/svc/a").status() == 200 && !stays.heads().is_empty())
+    );
+    assert_eq!(end.recv_timeout(Duration::from_secs(5)), Ok(Gone::Closed));
+}

@@ -196,9 +196,18 @@ impl Way<'_> {
     async fn ask_for_body(&mut self, talk: &Talk<'_>) -> Result<(), End> {
         let mut out = talk.shard.buffers.lease(Class::Small);
         out.append(CONTINUE);
-        talk.sends_head(&out);
-        self.send(out, talk).await?;
+        self.send_interim(out, talk).await?;
         talk.go.set(true);
+        Ok(())
+    }
+
+    /// Sends a head that is not the last. What ends the exchange before it has gone whole finds it begun: nothing may
+    /// follow the part of a head.
+    async fn send_interim(&mut self, head: Lease, talk: &Talk<'_>) -> Result<(), End> {
+        talk.sends_head(&head);
+        talk.begun.set(true);
+        self.send(head, talk).await?;
+        talk.begun.set(false);
         Ok(())
     }
 
@@ -209,10 +218,7 @@ impl Way<'_> {
             100 if talk.go.get() => Ok(()),
             100 => self.ask_for_body(talk).await,
             _ if talk.terms.version == Version::Http10 => Ok(()),
-            _ => {
-                talk.sends_head(&out);
-                self.send(out, talk).await
-            }
+            _ => self.send_interim(out, talk).await,
         }
     }
 

@@ -43,7 +43,8 @@ pub struct Talk<'t> {
     pub go: Cell<bool>,
     /// The request has gone up whole.
     pub uploaded: Cell<bool>,
-    /// Bytes of the final answer were given to the client.
+    /// The client was given part of what must not be followed by anything else: of the final answer, or of an interim
+    /// head that has not gone whole.
     pub begun: Cell<bool>,
     /// When the request had gone up whole; 0 is not yet.
     pub sent_us: Cell<u64>,
@@ -237,15 +238,17 @@ fn conclude(
             } else {
                 connection.tx.sever();
             }
-            after(uploaded, close)
+            after(uploaded, close, terms.keep_alive)
         }
     }
 }
 
 /// What becomes of the client's connection after a whole answer.
-fn after(uploaded: bool, close: bool) -> After {
+fn after(uploaded: bool, close: bool, keep_alive: bool) -> After {
     match (uploaded, close) {
         (false, _) => After::Linger,
+        // A client that did not ask for the close may be sending its next request.
+        (true, true) if keep_alive => After::Linger,
         (true, true) => After::Close,
         (true, false) => After::Keep,
     }

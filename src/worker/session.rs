@@ -17,7 +17,7 @@ use super::io::Received;
 use super::proxied;
 use super::shard::Shard;
 use crate::end::End;
-use crate::limits::{LINGER_BYTES_MAX, LINGER_MS};
+use crate::limits::{LINGER_BYTES_MAX, LINGER_LONG_MS, LINGER_MS, UNREAD_BYTES_MAX};
 
 /// What becomes of the connection after an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +28,10 @@ pub enum After {
     Close,
     /// It becomes a tunnel.
     Tunnel,
-    /// It is closed once the client has had time to read the answer to a request it is still sending.
+    /// It is closed once the client has had time to read the answer: it is still sending a request, or may be.
     Linger,
+    /// The same where much of the answer may be on its way yet.
+    LingerLong,
 }
 
 /// An exchange that took place.
@@ -70,9 +72,13 @@ async fn serve(shard: Rc<Shard>, mut down: Box<Downstream>) {
         };
         (down.whole, down.attempt, down.turn) = (None, None, None);
         down.dressing.clear();
-        over(&shard, &mut down, &done);
+        let bytes_out = over(&shard, &mut down, &done);
         first = false;
         after = done.after;
+        let may_be_unread = bytes_out > UNREAD_BYTES_MAX || down.source.carried.is_some();
+        if matches!(after, After::Close | After::Linger) && done.outcome.is_ok() && may_be_unread {
+            after = After::LingerLong;
+        }
         if after != After::Keep {
             break;
         }
@@ -82,17 +88,20 @@ async fn serve(shard: Rc<Shard>, mut down: Box<Downstream>) {
             Box::pin(down.settle()).await;
             return down.become_tunnel(&shard);
         }
-        After::Linger => linger(&mut down).await,
+        After::Linger => linger(&mut down, LINGER_MS).await,
+        After::LingerLong => linger(&mut down, LINGER_LONG_MS).await,
         After::Keep | After::Close => {}
     }
     down.tx.sever();
 }
 
-/// An exchange is over.
-fn over(shard: &Shard, down: &mut Downstream, done: &Done) {
+/// An exchange is over. How many bytes the client was sent.
+fn over(shard: &Shard, down: &mut Downstream, done: &Done) -> u64 {
     down.account_bytes();
+    let bytes_out = down.tab.get().bytes_out;
     down.tab.get().end = done.outcome.err();
     settle(shard, &mut down.tab, if done.after == After::Tunnel { Kind::Switch } else { Kind::Exchange });
+    bytes_out
 }
 
 /// Serves a request that was not served at once.
@@ -137,11 +146,11 @@ async fn name_client(shard: &Shard, down: &mut Downstream) -> Result<(), End> {
     Ok(())
 }
 
-/// Reads and forgets for a while, because closing over unread bytes would reset the connection and take
-/// the answer with it.
-async fn linger(down: &mut Downstream) {
+/// Reads and forgets for a while, because closing over bytes that were not read, or come after the close, would reset the
+/// connection and take with it what the client has not read yet of the answer (RFC 9112 section 9.6).
+async fn linger(down: &mut Downstream, patience_ms: u64) {
     down.tx.finish();
-    down.source.reading.arm(LINGER_MS);
+    down.source.reading.arm_idle(patience_ms);
     let mut drained = 0;
     while drained < LINGER_BYTES_MAX {
         // Thousands may be refused at once, and wait here.

@@ -182,3 +182,25 @@ fn a_client_that_reads_slowly_gets_everything() {
         client.wire.exactly(256 * 1024).expect("the next quarter of a mebibyte");
     }
 }
+
+/// Closing at once would reset the connection as soon as the client sends anything, and throw away what it has not
+/// read yet.
+#[test]
+fn an_answer_after_which_the_connection_ends_arrives_whole_although_the_client_sends_more() {
+    const BYTES: usize = 3_000_000;
+    for (version, length) in [("1.1", format!("Content-Length: {BYTES}\r\n")), ("1.0", String::new())] {
+        let origin = Origin::scripted(move |peer| {
+            peer.request();
+            peer.send(format!("HTTP/1.1 200 OK\r\n{length}\r\n"));
+            peer.send(vec![b'a'; BYTES]);
+        });
+        let gateway = gate(&origin);
+        let mut client = gateway.connect();
+        client.send(format!("GET /svc/a HTTP/{version}\r\nHost: gate.test\r\nConnection: close\r\n\r\n"));
+        thread::sleep(Duration::from_millis(300));
+        client.send("\r\n");
+        thread::sleep(Duration::from_millis(300));
+        assert_eq!(client.answer().body.bytes.len(), BYTES, "{version}");
+        client.expect_close();
+    }
+}

@@ -4,8 +4,11 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use socket2::{Domain, Socket, Type};
+
 use super::gate;
-use crate::support::{Gone, Origin};
+use crate::support::wire::Wire;
+use crate::support::{Conf, Gateway, Gone, Origin, Service};
 
 const POST: &str = "POST /svc/a HTTP/1.1\r\nHost: gate.test\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n";
 
@@ -175,4 +178,59 @@ fn an_expecting_request_whose_service_answers_late_waits_no_shorter() {
     client.send("body");
     assert_eq!(client.answer().status(), 200);
     assert_eq!(when.recv_timeout(Duration::from_secs(5)), Ok(true));
+}
+
+/// What a client that does not read yet has received in the end, of an answer of so many bytes, interim answers of an
+/// exchange that is given up in the midst of them, and another answer.
+fn unread(bytes: usize) -> Vec<u8> {
+    let origin = Origin::scripted(move |peer| {
+        while let Some(request) = peer.request() {
+            match request.target() {
+                "/fill" => {
+                    peer.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {bytes}\r\n\r\n{}", "z".repeat(bytes)))
+                }
+                "/hints" => {
+                    let field = format!("X-Hint: {}\r\n", "h".repeat(6_000));
+                    for _ in 0..14 {
+                        peer.send(format!("HTTP/1.1 103 Early Hints\r\n{}\r\n", field.repeat(9)));
+                    }
+                    thread::sleep(Duration::from_secs(4));
+                    true
+                }
+                _ => peer.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nthird"),
+            };
+        }
+    });
+    let service = Service::at("/svc", &[&origin]).balance("request_timeout", 1_500);
+    let gateway = Gateway::start(&Conf::new().service(service).cores(1));
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("descriptors");
+    socket.set_recv_buffer_size(64 * 1024).expect("a size");
+    socket.connect(&gateway.address().into()).expect("it listens");
+    let mut wire = Wire::new(socket);
+    let request = |target: &str| format!("GET /svc/{target} HTTP/1.1\r\nHost: a\r\n\r\n");
+    wire.try_send((request("fill") + &request("hints") + &request("third")).as_bytes()).expect("little");
+    thread::sleep(Duration::from_secs(3));
+    wire.patience = Duration::from_secs(4);
+    wire.rest().0
+}
+
+#[test]
+fn nothing_follows_an_interim_answer_that_has_not_gone_whole() {
+    // How much the kernel takes that nobody reads is its own affair: one of these sizes leaves it room for part of the hints.
+    let all: Vec<_> = thread::scope(|scope| {
+        let runs: Vec<_> = (1..=9).map(|part| scope.spawn(move || unread(part * 450_000))).collect();
+        runs.into_iter().map(|run| run.join().expect("no panic")).collect()
+    });
+    let mut cut = 0;
+    for bytes in &all {
+        for (at, _) in bytes.windows(9).enumerate().filter(|(_, window)| *window == b"HTTP/1.1 ") {
+            assert!(
+                at == 0 || matches!(bytes[at - 1], b'\n' | b'z' | b'}'),
+                "an answer after {:?}",
+                bytes[at - 1] as char
+            );
+        }
+        cut += usize::from(bytes.ends_with(b"h"));
+    }
+    assert!(cut > 0, "none was cut in the midst of an interim answer");
 }

@@ -87,10 +87,15 @@ impl Snapshot {
         for service in &mut self.services {
             let Some(known) = before.names.get(&service.name).map(|id| before.service(*id)) else { continue };
             let (mine, theirs) = (&mut service.upstream, &known.upstream);
-            if let (Some(resilience), Some(before)) = (&mut mine.resilience, &theirs.resilience)
-                && let Some(resilience) = Arc::get_mut(resilience)
-            {
-                resilience.go_on(&mine.endpoints, before, &theirs.endpoints);
+            let Some(before) = &theirs.resilience else { continue };
+            match &mut mine.resilience {
+                Some(resilience) => {
+                    if let Some(resilience) = Arc::get_mut(resilience) {
+                        resilience.go_on(&mine.endpoints, before, &theirs.endpoints);
+                    }
+                }
+                // Whoever waits for a place waits for a bound that is gone.
+                None => before.known.service.places.bound(None),
             }
         }
     }

@@ -5,7 +5,10 @@
 //! heads. Out of scope: what the head says (`exchange`).
 
 use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 
 use super::buffer::{Class, Lease};
 use super::downstream::Downstream;
@@ -48,7 +51,7 @@ impl Partial {
     /// per byte. The deadline runs from the first call.
     ///
     /// # Errors
-    /// `End::HeadTimeout`, `End::ClientTruncated`, `End::LongHeads`; the head is still what has come.
+    /// `End::HeadTimeout`, `End::ClientTruncated`, `End::LongHeads`, `End::Drained`; the head is still what has come.
     pub async fn receive(&mut self, shard: &Rc<Shard>, down: &mut Downstream, head: &mut Lease) -> Result<(), End> {
         let (head_timeout_ms, head_bytes_max) = {
             let Some(epoch) = shard.epoch() else { return Err(End::ClientTruncated) };
@@ -63,7 +66,12 @@ impl Partial {
             head.fit();
             // What a client sends slowly is received in the smallest buffer there is.
             down.source.expect_little();
-            match down.source.next_in_time(Class::Small).await {
+            let mut next = pin!(down.source.next_in_time(Class::Small));
+            let next = poll_fn(|cx| match next.as_mut().poll(cx) {
+                Poll::Pending if shard.is_cut() => Poll::Ready(Err(End::Drained)),
+                next => next.map(Ok),
+            });
+            match next.await? {
                 Some(Received::Data(more)) => head.append(more.bytes()),
                 Some(Received::End | Received::Broken) => return Err(End::ClientTruncated),
                 None => return Err(End::HeadTimeout),

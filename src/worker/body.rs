@@ -3,7 +3,10 @@
 //! In scope: reading it within a bound, and the room it takes of the core's while the exchange lasts. Out of scope: which
 //! rule wants it and why (`plan`, `policy`); bodies that stream (`upload`).
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 
 use super::arrival::Room;
 use super::buffer::{Class, Lease};
@@ -33,7 +36,8 @@ impl WholeBody {
 /// waits for `100 Continue` is told so.
 ///
 /// # Errors
-/// `End::BodyTooLarge` beyond `bytes_max`, `End::LongHeads` beyond the core's room, and how a body may end early.
+/// `End::BodyTooLarge` beyond `bytes_max`, `End::LongHeads` beyond the core's room, `End::RequestTimeout`, `End::Drained`, and
+/// how a body may end early.
 pub async fn read(
     shard: &Rc<Shard>,
     down: &mut Downstream,
@@ -65,6 +69,16 @@ pub async fn read(
             down.source.put_back(more);
             return Ok(whole);
         }
-        more = receive_body(&mut down.source, Class::Large, &pace).await?;
+        let Downstream { source, whole: bound, .. } = &mut *down;
+        let mut received = pin!(receive_body(source, Class::Large, &pace));
+        more = poll_fn(|cx| match received.as_mut().poll(cx) {
+            Poll::Ready(received) => Poll::Ready(received),
+            Poll::Pending if shard.is_cut() => Poll::Ready(Err(End::Drained)),
+            Poll::Pending if bound.as_ref().is_some_and(|bound| bound.poll(cx).is_ready()) => {
+                Poll::Ready(Err(End::RequestTimeout))
+            }
+            Poll::Pending => Poll::Pending,
+        })
+        .await?;
     }
 }

@@ -88,16 +88,16 @@ impl Dispatch {
     async fn gather(&mut self, shard: &Shard, down: &mut Downstream) -> Result<(), End> {
         let Self { head, terms, .. } = self;
         let Body::Length(length) = terms.body else { return Ok(()) };
-        let here = (head.bytes().len() - terms.head_bytes) as u64;
-        let suits = here < length && length <= GATHERED_BODY_BYTES_MAX as u64 && !terms.expects_continue;
-        if !suits || !down.source.has_more() {
+        if length > GATHERED_BODY_BYTES_MAX as u64 || terms.expects_continue {
             return Ok(());
         }
-        let more = receive_body(&mut down.source, Class::Large, &terms.body_pace()).await?;
-        let mut whole = shard.buffers.lease(Class::Large);
-        whole.append(head.bytes());
-        whole.append(more.bytes());
-        *head = whole;
+        while ((head.bytes().len() - terms.head_bytes) as u64) < length && down.source.has_more() {
+            let more = receive_body(&mut down.source, Class::Large, &terms.body_pace()).await?;
+            if head.bytes().len() + more.bytes().len() > head.capacity() {
+                *head = head.take().moved_to(shard.buffers.lease(Class::Large));
+            }
+            head.append(more.bytes());
+        }
         Ok(())
     }
 
@@ -112,6 +112,7 @@ impl Dispatch {
     pub async fn wait(&mut self, shard: &Shard, down: &mut Downstream) -> Option<End> {
         let Self { head, forward, terms, leased, .. } = self;
         down.source.ahead = reaches_ahead(head, terms);
+        down.bound_attempt(shard, Again::of(&forward.replica, terms, 1).map_or(0, |again| again.attempt_timeout_ms()));
         let waited = acquire(shard, down, head, forward, terms, false).await;
         let over = waited.as_ref().err().copied().filter(|end| end.meaning().retry == Retry::No);
         *leased = Some(waited);
@@ -426,7 +427,10 @@ async fn attempts(shard: &Shard, down: &mut Downstream, dispatch: &mut Dispatch)
     loop {
         down.source.ahead = reaches_ahead(head, terms);
         let again = Again::of(&forward.replica, terms, down.tab.get().attempts.max(1));
-        down.bound_attempt(shard, again.map_or(0, |again| again.attempt_timeout_ms()));
+        // One that waited for its connection has been bounded since then.
+        if waited.is_none() || down.attempt.is_none() {
+            down.bound_attempt(shard, again.map_or(0, |again| again.attempt_timeout_ms()));
+        }
         let leased = match waited.take() {
             Some(leased) => leased,
             None => acquire(shard, down, head, forward, terms, fresh).await,

@@ -59,7 +59,7 @@ pub fn ask<'e>(
 pub fn own_token<'e>(snapshot: &'e Snapshot, service: &Service, head: &RequestHead<'_>) -> Option<&'e Issuer> {
     let issuer = snapshot.issuer.as_deref().filter(|_| service.jwt.is_none())?;
     authorization::of_scheme(head.fields, "Bearer")?;
-    let named = head.query.is_some_and(|query| form::find(query, b"app_id", &mut Vec::new()).is_some());
+    let named = head.query.is_some_and(|query| matches!(form::first(query, [b"app_id"]), [Some(_)]));
     (!named).then_some(issuer)
 }
 

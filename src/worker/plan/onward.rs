@@ -100,8 +100,11 @@ impl Desk<'_> {
         if repeats || !of.copies.is_next(rules) {
             return None;
         }
-        let replica = self.shard.replica(self.epoch, rules.service);
         let service = self.epoch.snapshot().service(rules.service);
+        if service.down {
+            return None;
+        }
+        let replica = self.shard.replica(self.epoch, rules.service);
         let key = self.key(service, passed.path, passed.client);
         let endpoint = replica.pick(&Tried::default(), key, &self.shard.clock);
         let place = of.copies.enter(rules, self.shard.shared.workers);

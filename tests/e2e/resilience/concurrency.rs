@@ -162,3 +162,19 @@ fn a_tunnel_gives_its_place_back_when_it_opens() {
     assert_eq!(tunnel.ask(asked).status(), 101);
     assert!(eventually(|| gateway.connect().get("/svc/a").status() == 200));
 }
+
+#[test]
+fn taking_the_table_away_lets_those_who_wait_go() {
+    let origin = slow(4_000);
+    let gateway = start(service(&origin, 1).table("concurrency", "queue_timeout", 30_000), &origin);
+    let mut first = gateway.connect();
+    first.send(GET);
+    assert!(eventually(|| origin.heads().len() == 1));
+    let mut waits = gateway.connect();
+    waits.send(GET);
+    thread::sleep(Duration::from_millis(200));
+    assert_eq!(origin.heads().len(), 1);
+    super::reloaded(&gateway, &Conf::new().service(Service::at("/svc", &[&origin])));
+    let asked = Instant::now();
+    assert!(eventually(|| origin.heads().len() == 2) && asked.elapsed() < Duration::from_secs(3));
+}

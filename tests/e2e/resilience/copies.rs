@@ -157,3 +157,16 @@ fn a_stop_waits_for_no_copy() {
     assert_eq!(gateway.wait(Duration::from_secs(15)).code(), Some(0));
     assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
 }
+
+#[test]
+fn a_service_that_is_switched_off_gets_no_copies() {
+    let (origin, copied) = (Origin::ok(), Origin::ok());
+    let gateway = Gateway::start(
+        &Conf::new().service(mirrored(&origin)).service(shadow(&copied).base("status", "down")).cores(1),
+    );
+    probed(&[&origin]);
+    let mut client = gateway.connect();
+    (0..5).for_each(|_| assert_eq!(client.get("/svc/a").status(), 200));
+    thread::sleep(Duration::from_millis(300));
+    assert_eq!(copied.heads().len(), 0);
+}

@@ -247,3 +247,39 @@ fn an_answer_is_not_thrown_away_where_the_breaker_would_refuse_another_attempt()
     gateway.connect().get("/svc/a").expect_end(503, "breaker_open");
     assert_eq!(bad.heads().len(), 1);
 }
+
+#[test]
+fn a_body_that_came_with_its_head_is_sent_again_whatever_its_size() {
+    for bytes in [400, 1_000, 3_000, 6_000, 20_000, 47_000] {
+        let origin = Origin::scripted(move |peer| {
+            let Some(request) = peer.request() else { return };
+            // Hangs up on the first attempt.
+            if peer.connection > 0 {
+                let length = request.body.bytes.len().to_string();
+                peer.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{length}", length.len()));
+            }
+        });
+        let gateway = start(service(&[&origin]).table("retry", "methods", "all"), &[&origin]);
+        let answer = gateway
+            .connect()
+            .ask(format!("POST /svc/a HTTP/1.1\r\nHost: a\r\nContent-Length: {bytes}\r\n\r\n{}", "b".repeat(bytes)));
+        assert_eq!((answer.status(), answer.text()), (200, bytes.to_string()));
+    }
+}
+
+#[test]
+fn the_time_of_an_attempt_counts_while_it_waits_for_a_connection() {
+    let origin = Origin::scripted(|peer| {
+        peer.request();
+        thread::sleep(Duration::from_secs(5));
+    });
+    let service = service(&[&origin]).table("retry", "attempt_timeout", 400).balance("connections_max", 1);
+    let service = service.balance("slow_connections_max", 0);
+    let gateway = Gateway::start(&Conf::new().service(service).cores(1));
+    let mut first = gateway.connect();
+    first.send("POST /svc/a HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n");
+    thread::sleep(Duration::from_millis(100));
+    let asked = Instant::now();
+    gateway.connect().get("/svc/b").expect_end(504, "attempt_timeout");
+    assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+}

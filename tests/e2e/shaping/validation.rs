@@ -1,5 +1,10 @@
 //! `[[module.validation]]`: what a request must have.
 
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
 use super::gateway;
 use crate::support::{Conf, Gateway, Origin, Service};
 
@@ -124,4 +129,29 @@ fn a_name_in_another_case_is_not_taken_for_absent() {
     let origin = Origin::ok();
     let gateway = gateway(&origin, &AGE.replace("required = true", "required = false"));
     gateway.connect().ask(post("{\"user\":{\"AGE\":-1}}")).expect_end(400, "invalid");
+}
+
+#[test]
+fn a_body_that_is_read_first_has_the_time_of_the_whole_request_and_no_longer_than_the_gateway() {
+    let origin = Origin::ok();
+    let begun = "POST /svc/a HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{";
+    let service = Service::at("/svc", &[&origin]).further(AGE).balance("request_timeout", 500);
+    let gateway = Gateway::start(&Conf::new().service(service).cores(1));
+    let mut client = gateway.connect();
+    client.send(begun);
+    client.answer().expect_end(504, "request_timeout");
+
+    let service = Service::at("/svc", &[&origin]).further(AGE);
+    let conf = Conf::new().service(service).base("drain_window", 1).cores(1);
+    let mut gateway = Gateway::start(&conf);
+    let (mut body, mut head) = (gateway.connect(), gateway.connect());
+    body.send(begun);
+    head.send("GET /svc/a HTT");
+    thread::sleep(Duration::from_millis(300));
+    gateway.signal(Signal::TERM);
+    body.answer().expect_end(503, "drained");
+    head.answer().expect_end(503, "drained");
+    drop((body, head));
+    gateway.wait(Duration::from_secs(10));
+    assert!(gateway.stderr().contains("left: 0 sessions, 0 tunnels, 0 buffers"), "{}", gateway.stderr());
 }

@@ -40,6 +40,9 @@ const ROOMS: &[(&str, &[&str])] = &[
 /// Words that promise work instead of doing it.
 const PROMISES: &[&str] = &["TODO", "FIXME", "XXX", "HACK"];
 
+/// Everything of ours in Rust.
+const EVERYWHERE: &[&str] = &["src", "tests", "bench", "tools", "fuzz", "examples"];
+
 /// A file of Rust, with its path from the root.
 struct Source {
     path: String,
@@ -54,8 +57,10 @@ impl Source {
 
     /// Lines with their numbers, without comments and without the tests at the end.
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        let all = self.text.lines().enumerate().map(|(index, line)| (index + 1, line));
-        all.take_while(|(_, line)| *line != "#[cfg(test)]").filter(|(_, line)| !line.trim_start().starts_with("//"))
+        // Whatever else is for tests alone has code after it, `mod tests;` among it.
+        let end = self.text.find("#[cfg(test)]\nmod tests {").unwrap_or(self.text.len());
+        let all = self.text[..end].lines().enumerate().map(|(index, line)| (index + 1, line));
+        all.filter(|(_, line)| !line.trim_start().starts_with("//"))
     }
 
     fn at(&self, line: usize, what: impl std::fmt::Display) -> String {
@@ -72,7 +77,7 @@ fn collect(folder: &Path, found: &mut Vec<Source>) {
         std::fs::read_dir(folder).expect("a folder").flatten().map(|entry| entry.path()).collect();
     entries.sort();
     for path in entries {
-        if path.is_dir() {
+        if path.is_dir() && !path.ends_with("target") {
             collect(&path, found);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let text = std::fs::read_to_string(&path).expect("a source file");
@@ -101,14 +106,14 @@ fn every_file_opens_with_its_purpose() {
     let bare = |source: &Source| !source.text.starts_with("//! ");
     let told = "open the file with `//!`: what is in scope and what is not";
     let offences: Vec<_> =
-        sources(&["src", "tests"]).iter().filter(|source| bare(source)).map(|source| source.at(1, told)).collect();
+        sources(EVERYWHERE).iter().filter(|source| bare(source)).map(|source| source.at(1, told)).collect();
     none(&offences);
 }
 
 #[test]
 fn no_file_is_too_long() {
     let mut offences = Vec::new();
-    for source in sources(&["src", "tests"]) {
+    for source in sources(EVERYWHERE) {
         let lines = source.text.lines().count();
         if lines > FILE_LINES_MAX {
             offences.push(source.at(lines, format!("{lines} lines: split it; {FILE_LINES_MAX} at most")));
@@ -120,16 +125,16 @@ fn no_file_is_too_long() {
 /// Whether a line begins a function that has a body; rustfmt puts the body's end at the same indent.
 fn begins_function(line: &str) -> bool {
     let words = line.trim_start();
-    let signature = ["pub ", "pub(crate) ", "pub(super) ", "const ", "async ", "unsafe "]
-        .iter()
-        .fold(words, |rest, word| rest.strip_prefix(word).unwrap_or(rest));
+    let seen = words.strip_prefix("pub(").and_then(|rest| rest.split_once(") ")).map_or(words, |(_, rest)| rest);
+    let signature =
+        ["pub ", "const ", "async ", "unsafe "].iter().fold(seen, |rest, word| rest.strip_prefix(word).unwrap_or(rest));
     signature.starts_with("fn ") && !line.ends_with(';') && !line.ends_with('}')
 }
 
 #[test]
 fn no_function_is_too_long() {
     let mut offences = Vec::new();
-    for source in sources(&["src"]).iter().filter(|source| !source.is_test()) {
+    for source in sources(EVERYWHERE).iter().filter(|source| !source.is_test()) {
         let mut begun: Option<(usize, &str, usize)> = None;
         for (number, line) in source.code() {
             let indent = line.len() - line.trim_start().len();
@@ -226,7 +231,7 @@ fn files_that_may_hold_unsafe_do() {
 #[test]
 fn nothing_is_promised_in_comments() {
     let mut offences = Vec::new();
-    for source in sources(&["src", "tests"]).iter().filter(|source| source.path != "tests/tidy.rs") {
+    for source in sources(EVERYWHERE).iter().filter(|source| source.path != "tests/tidy.rs") {
         for (number, line) in source.text.lines().enumerate() {
             let promise = PROMISES
                 .iter()
@@ -244,7 +249,7 @@ fn every_test_can_fail() {
     // A test without an assertion, an expectation or a call that holds one proves nothing; what is left to
     // tell by lines is the one that is empty or ignored.
     let mut offences = Vec::new();
-    for source in sources(&["src", "tests"]).iter().filter(|source| source.path != "tests/tidy.rs") {
+    for source in sources(EVERYWHERE).iter().filter(|source| source.path != "tests/tidy.rs") {
         let lines: Vec<_> = source.text.lines().collect();
         for (index, pair) in lines.windows(2).enumerate() {
             let ignored = pair[0].trim() == "#[test]" && pair[1].trim().starts_with("#[ignore");

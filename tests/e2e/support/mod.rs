@@ -34,6 +34,13 @@ pub(crate) fn saying_hello() -> String {
     node
 }
 
+/// Tells that a test is left out because this machine lacks something, and fails where `GK_MUST` says that it is there.
+#[track_caller]
+pub(crate) fn lacks(what: &str) {
+    assert!(std::env::var_os("GK_MUST").is_none(), "GK_MUST: this machine lacks {what}");
+    eprintln!("left out: this machine lacks {what}");
+}
+
 /// Waits until health has looked at each origin, and until that is published.
 #[track_caller]
 pub(crate) fn probed(origins: &[&Origin]) {

@@ -4,12 +4,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::{Installed, line_of, upgrade};
-use crate::support::{Conf, Gateway, Origin};
+use crate::support::{Conf, Gateway, Origin, lacks};
 
 fn is_root() -> bool {
     let root = rustix::process::geteuid().is_root();
     if !root {
-        eprintln!("not root: nothing can be given up here");
+        lacks("root, who has something to give up");
     }
     root
 }

@@ -1,5 +1,5 @@
-//! The documents are true where a program can tell: docs/ends.md is what the table says, and every file,
-//! page and test that a document names is there.
+//! The documents are true where a program can tell: docs/ends.md and the alert on early ends are what the table says,
+//! and every file, page and test that a document names is there.
 //!
 //! In scope: that. Out of scope: the configuration pages (`config`), what the README promises (`readme`).
 
@@ -193,6 +193,26 @@ fn the_page_of_ends_is_up_to_date() {
 }
 
 /// What stands in the blocks of a language on a page.
+/// Whether an end lies with the gateway or a service: not what clients do, are refused or limited for, nor a service
+/// that somebody has switched off.
+fn is_fault(end: End) -> bool {
+    match end.meaning().side {
+        Side::Downstream => false,
+        Side::Gateway => end.meaning().status >= 500 && end != End::ServiceDown,
+        Side::Upstream => true,
+    }
+}
+
+#[test]
+fn the_alert_on_early_ends_counts_those_that_are_faults() {
+    let alerts = std::fs::read_to_string(root().join("conf/observability/alerts.yaml")).expect("a file");
+    let (_, alert) = alerts.split_once("alert: GatekeeperErrors\n").expect("the alert");
+    let reasons = alert.split("\\\"").nth(1).expect("reasons in quotes");
+    let counted: Vec<_> = reasons.split('|').map(|reason| reason.trim_matches(['\\', '\n', ' '])).collect();
+    let faults: Vec<_> = End::ALL.iter().filter(|end| is_fault(**end)).map(|end| end.code()).collect();
+    assert_eq!(counted, faults);
+}
+
 fn blocks(page: &str, language: &str) -> Vec<String> {
     let text = std::fs::read_to_string(root().join(page)).expect("the page");
     let parts = text.split("\n```").skip(1).step_by(2);

@@ -17,6 +17,7 @@ use crate::control::totals;
 use crate::ids::{ServiceId, TenantId};
 use crate::wall::epoch::Epoch;
 use crate::wall::health::Verdict;
+use crate::wall::slot::layout::Core;
 use crate::wall::tenants::Tenant;
 
 /// Classes of status as labels say them.
@@ -161,12 +162,11 @@ fn cores(text: &mut Text, sight: &Sight) {
     // What it runs on is told by control, for which a dead worker runs on nothing.
     for (index, number) in first.numbers.iter().enumerate().filter(|(_, number)| number.name != "epoch") {
         let kind = if number.grows { Kind::Counter } else { Kind::Gauge };
-        let help = format!("{} of the stats file, by worker.", number.name);
         let counts_too =
             first.numbers.iter().any(|other| other.grows && !number.grows && family(other) == family(number));
         // How many there are now, beside how many there have been.
         let now = if counts_too { "_now" } else { "" };
-        text.family(kind, &format!("{}{now}", family(number)), &help);
+        text.family(kind, &format!("{}{now}", family(number)), Core::what(&number.name));
         for (worker, core) in cores.iter().enumerate() {
             let Some(Number { value, .. }) = core.numbers.get(index) else { continue };
             let of = format!("worker=\"{worker}\"");

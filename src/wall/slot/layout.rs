@@ -89,14 +89,23 @@ pub struct Section {
 
 /// Declares the words of a record.
 macro_rules! record {
-    ($(#[$doc:meta])* $record:ident { $($(#[$what:meta])* $word:ident = $name:literal, $kind:ident, $unit:literal;)* }) => {
+    ($(#[$doc:meta])* $record:ident { $(#[doc = $what:literal] $word:ident = $name:literal, $kind:ident, $unit:literal;)* }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum $record { $($(#[$what])* $word,)* }
+        pub enum $record { $(#[doc = $what] $word,)* }
 
         impl $record {
             /// How many.
             pub const COUNT: usize = [$(Self::$word),*].len();
+
+            /// What the word of that name holds: its own documentation, for those who read its number elsewhere.
+            #[must_use]
+            pub fn what(name: &str) -> &'static str {
+                match name {
+                    $($name => $what.trim_ascii(),)*
+                    _ => "",
+                }
+            }
 
             fn fields() -> Vec<Field> {
                 vec![$(word($name, Kind::$kind, $unit, Self::$word as usize)),*]
@@ -173,7 +182,7 @@ record! {
         Cpu = "cpu_us_total", Counter, "us";
         /// Client connections served here.
         Connections = "connections_total", Counter, "connections";
-        /// Accepted here and given to another worker.
+        /// Client connections accepted here and given to another worker.
         HandedOver = "handed_over_total", Counter, "connections";
         /// Panics, each of which cost a connection.
         Panics = "panics_total", Counter, "panics";
@@ -181,45 +190,45 @@ record! {
         Idle = "idle", Gauge, "connections";
         /// Sessions of clients with a request in hand.
         InFlight = "in_flight", Gauge, "requests";
-        /// Tunnels.
+        /// Tunnels and tcp connections that are open.
         Tunnels = "tunnels", Gauge, "tunnels";
-        /// Tunnels opened.
+        /// Tunnels and tcp connections opened.
         TunnelsOpened = "tunnels_total", Counter, "tunnels";
         /// Requests without an answer.
         Unanswered = "requests_unanswered_total", Counter, "requests";
-        /// By the class of the answer's status.
+        /// Requests answered with a status of 100 to 199: those that became tunnels.
         Status1 = "requests_1xx_total", Counter, "requests";
-        /// Likewise.
+        /// Requests answered with a status of 200 to 299.
         Status2 = "requests_2xx_total", Counter, "requests";
-        /// Likewise.
+        /// Requests answered with a status of 300 to 399.
         Status3 = "requests_3xx_total", Counter, "requests";
-        /// Likewise.
+        /// Requests answered with a status of 400 to 499.
         Status4 = "requests_4xx_total", Counter, "requests";
-        /// Likewise.
+        /// Requests answered with a status of 500 or more.
         Status5 = "requests_5xx_total", Counter, "requests";
-        /// From clients.
+        /// Bytes from clients.
         BytesIn = "bytes_in_total", Counter, "bytes";
-        /// To clients.
+        /// Bytes to clients.
         BytesOut = "bytes_out_total", Counter, "bytes";
-        /// Requests that an endpoint was tried for again.
+        /// Attempts that ended early and were followed by another.
         Retries = "retries_total", Counter, "attempts";
-        /// From a request's first byte to the end of its answer.
+        /// Time from a request's first byte to the end of its answer.
         Duration = "duration_us_sum", Counter, "us";
-        /// From its first byte to the end of its head.
+        /// Time from a request's first byte to the end of its head.
         ClientHead = "client_head_us_sum", Counter, "us";
-        /// Waiting for a connection to an endpoint.
+        /// Time in which requests waited for a connection to an endpoint.
         QueueTime = "queue_us_sum", Counter, "us";
-        /// Connecting.
+        /// Time in which requests waited for connections to endpoints to be made.
         ConnectTime = "connect_us_sum", Counter, "us";
-        /// From the request handed over to the answer's head.
+        /// Time from a request handed over to an endpoint to its answer's head.
         ResponseTime = "response_us_sum", Counter, "us";
         /// Answers that came from endpoints.
         Responses = "responses_total", Counter, "responses";
-        /// Kept connections used again.
+        /// Kept connections to endpoints that were used again.
         PoolHits = "pool_hits_total", Counter, "connections";
-        /// Connections dialled because none was kept.
+        /// Connections to endpoints that were dialled because none was kept.
         PoolMisses = "pool_misses_total", Counter, "connections";
-        /// Kept connections that were closed or old when they were wanted.
+        /// Kept connections to endpoints that were closed or old when they were wanted.
         PoolStale = "pool_stale_total", Counter, "connections";
         /// Connections to endpoints that are kept and idle.
         PoolIdle = "pool_idle", Gauge, "connections";
@@ -227,21 +236,21 @@ record! {
         PoolBusy = "pool_busy", Gauge, "connections";
         /// Requests that wait for a connection.
         Queued = "queued", Gauge, "requests";
-        /// Requests that had to.
+        /// Requests that had to wait for a connection.
         QueuedEver = "queued_total", Counter, "requests";
-        /// Those that waited in vain.
+        /// Requests that waited for a connection in vain.
         QueueTimeouts = "queue_timeouts_total", Counter, "requests";
         /// Requests copied to another service.
         Copies = "copies_total", Counter, "copies";
-        /// Those that were to be copied and were not.
+        /// Requests that were to be copied to another service and were not.
         CopiesDropped = "copies_dropped_total", Counter, "copies";
         /// Copies without a whole answer in time.
         CopiesFailed = "copies_failed_total", Counter, "copies";
         /// Looks at how late the loop is.
         LagLooks = "lag_total", Counter, "looks";
-        /// How late it was in all.
+        /// How late the loop was in all, over those looks.
         Lag = "lag_us_sum", Counter, "us";
-        /// How late at most.
+        /// How late the loop was at most.
         LagMax = "lag_us_max", Gauge, "us";
     }
 }

@@ -262,3 +262,14 @@ proptest! {
         prop_assert!(name.starts_with(&told) && told.len() + 4 > name.len().min(room), "{told}");
     }
 }
+
+#[test]
+fn every_number_of_a_core_says_what_it_is_unlike_any_other() {
+    let sections = layout::sections(1);
+    let core = sections.iter().find(|section| section.name == "cores").expect("cores");
+    let mut told: Vec<_> =
+        core.fields[..layout::Core::COUNT].iter().map(|field| layout::Core::what(&field.name)).collect();
+    told.sort_unstable();
+    told.dedup();
+    assert!(told.len() == layout::Core::COUNT && !told[0].is_empty(), "{told:#?}");
+}

@@ -57,6 +57,7 @@ pub(crate) struct Flow {
     pub(crate) bytes_in_per_s: f64,
     pub(crate) bytes_out_per_s: f64,
     pub(crate) requests_total: u64,
+    /// Requests; of a service, connections to its endpoints that are in use, for a request or as a tunnel.
     pub(crate) in_flight: u64,
     pub(crate) idle: u64,
     pub(crate) tunnels: u64,
@@ -196,6 +197,16 @@ fn frame(before: &Reading, after: &Reading, seconds: f64, live: bool) -> Frame {
     let endpoints: HashMap<_, _> = before.endpoints.iter().map(|row| (key(row), &row.counts)).collect();
     let names: HashMap<u64, &str> = after.services.iter().map(|row| (row.row as u64, &*row.name)).collect();
     let core_frames: Vec<Core> = cores.iter().map(|(index, core)| core_of(*index, core)).collect();
+    let endpoint_frames: Vec<Endpoint> = (after.endpoints.iter())
+        .map(|row| {
+            let service = names.get(&row.title.get("service_row")).copied().unwrap_or("?");
+            endpoint_of(service, row, &Between { before: earlier(&endpoints, row), after: &row.counts, seconds })
+        })
+        .collect();
+    let mut in_flight: HashMap<&str, u64> = HashMap::new();
+    for endpoint in &endpoint_frames {
+        *in_flight.entry(&endpoint.service).or_default() += endpoint.in_flight;
+    }
     Frame {
         unix_ms: unix_ms(),
         interval_s: seconds,
@@ -203,14 +214,12 @@ fn frame(before: &Reading, after: &Reading, seconds: f64, live: bool) -> Frame {
         total: total(before, after, &core_frames),
         cores: core_frames,
         services: (after.services.iter())
-            .map(|row| service_of(row, &Between { before: earlier(&services, row), after: &row.counts, seconds }))
-            .collect(),
-        endpoints: (after.endpoints.iter())
             .map(|row| {
-                let service = names.get(&row.title.get("service_row")).copied().unwrap_or("?");
-                endpoint_of(service, row, &Between { before: earlier(&endpoints, row), after: &row.counts, seconds })
+                let counts = Between { before: earlier(&services, row), after: &row.counts, seconds };
+                service_of(row, &counts, in_flight.get(&*row.name).copied().unwrap_or(0))
             })
             .collect(),
+        endpoints: endpoint_frames,
         reasons: reasons(before, after, seconds),
     }
 }
@@ -279,13 +288,14 @@ fn core_of(index: usize, core: &Between<'_>) -> Core {
     }
 }
 
-fn service_of(row: &Row, counts: &Between<'_>) -> Service {
+/// What is in flight is counted at its endpoints only.
+fn service_of(row: &Row, counts: &Between<'_>, in_flight: u64) -> Service {
     let ends = counts.ends();
     let most = ends.iter().filter(|(_, count)| **count > 0).max_by_key(|(label, count)| (**count, **label));
     Service {
         name: row.name.clone(),
         tcp: row.title.get("tcp") == 1,
-        flow: counts.flow(),
+        flow: Flow { in_flight, ..counts.flow() },
         reason: most.map(|(label, _)| (*label).to_owned()),
     }
 }

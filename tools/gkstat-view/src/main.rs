@@ -11,7 +11,7 @@ mod quantiles;
 mod screen;
 mod units;
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -74,6 +74,9 @@ fn run(options: &Options) -> io::Result<()> {
         Options { json: true, .. } => Form::Json,
         Options { csv: true, .. } => Form::Csv,
         Options { once: true, .. } => Form::Table,
+        _ if !io::stdout().is_terminal() => {
+            return Err(io::Error::other("no terminal: use --once, --json or --csv"));
+        }
         _ => return screen::run(watch, options.interval),
     };
     print::run(watch, options.interval, form, options.once)

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use crate::frame::{Endpoint, Flow, Frame, State, Watch};
+use crate::frame::{Endpoint, Flow, Frame, Service, State, Watch};
 use crate::units::{bytes, count, duration, span};
 
 /// How an interval is printed.
@@ -14,7 +14,8 @@ pub(crate) enum Form {
     Csv,
 }
 
-const CSV_HEAD: &str = "unix_ms,kind,name,qps,errors_per_s,p50_us,p99_us,p999_us,in_flight,requests_total";
+const CSV_HEAD: &str = "unix_ms,kind,name,qps,errors_per_s,p50_us,p99_us,p999_us,in_flight,requests_total,\
+    bytes_in_per_s,bytes_out_per_s";
 
 /// Prints one interval, or one after another.
 pub(crate) fn run(mut watch: Watch, interval: Duration, form: Form, once: bool) -> io::Result<()> {
@@ -75,20 +76,31 @@ fn table(out: &mut impl Write, frame: &Frame) -> io::Result<()> {
         let (number, qps, in_flight) = (core.core, count(core.flow.qps), core.flow.in_flight);
         writeln!(out, "{number:<6}{qps:>10}{cpu:>8}{p50:>10}{p99:>11}{in_flight:>11}{lag:>10}")?;
     }
-    writeln!(out, "\n{:<24}{:>9}{:>9}{:>10}{:>10}{:>10}  WHY", "SERVICE", "QPS", "ERR/S", "P50", "P99", "P999")?;
-    for service in &frame.services {
-        let (flow, quantiles) = (&service.flow, &service.flow.quantiles);
-        let (name, qps, errors) = (&service.name, count(flow.qps), count(flow.errors_per_s));
-        let (p50, p99, p999) = (duration(quantiles.p50_us), duration(quantiles.p99_us), duration(quantiles.p999_us));
-        let why = service.reason.as_deref().unwrap_or("");
-        writeln!(out, "{name:<24}{qps:>9}{errors:>9}{p50:>10}{p99:>10}{p999:>10}  {why}")?;
-    }
+    services(out, &frame.services)?;
     endpoints(out, &frame.endpoints)?;
     writeln!(out, "\n{:<28}{:>10}{:>12}", "REASON", "PER S", "TOTAL")?;
     for reason in &frame.reasons {
         writeln!(out, "{:<28}{:>10}{:>12}", reason.reason, count(reason.per_s), reason.total)?;
     }
     writeln!(out, "\nin {}, out {}", bytes(frame.total.bytes_in_per_s), bytes(frame.total.bytes_out_per_s))
+}
+
+/// A tcp service has no requests; connections in flight and bytes it has.
+fn services(out: &mut impl Write, services: &[Service]) -> io::Result<()> {
+    let head = ["SERVICE", "QPS", "ERR/S", "P50", "P99", "P999", "IN FLIGHT", "IN", "OUT"];
+    let [name, qps, errors, p50, p99, p999, busy, coming, going] = head;
+    writeln!(out, "\n{name:<24}{qps:>9}{errors:>9}{p50:>10}{p99:>10}{p999:>10}{busy:>11}{coming:>13}{going:>13}  WHY")?;
+    for Service { name, flow, reason, .. } in services {
+        let (qps, errors, quantiles) = (count(flow.qps), count(flow.errors_per_s), &flow.quantiles);
+        let (p50, p99, p999) = (duration(quantiles.p50_us), duration(quantiles.p99_us), duration(quantiles.p999_us));
+        let (busy, coming, going) = (flow.in_flight, bytes(flow.bytes_in_per_s), bytes(flow.bytes_out_per_s));
+        let why = reason.as_deref().unwrap_or("");
+        writeln!(
+            out,
+            "{name:<24}{qps:>9}{errors:>9}{p50:>10}{p99:>10}{p999:>10}{busy:>11}{coming:>13}{going:>13}  {why}"
+        )?;
+    }
+    Ok(())
 }
 
 fn endpoints(out: &mut impl Write, endpoints: &[Endpoint]) -> io::Result<()> {
@@ -131,7 +143,11 @@ fn csv_line(out: &mut impl Write, frame: &Frame, kind: &str, name: &str, flow: &
     let (p50, p99, p999) = (number(quantiles.p50_us), number(quantiles.p99_us), number(quantiles.p999_us));
     let (at, qps, errors) = (frame.unix_ms, flow.qps, flow.errors_per_s);
     let (name, in_flight, total) = (quoted(name), flow.in_flight, flow.requests_total);
-    writeln!(out, "{at},{kind},{name},{qps:.3},{errors:.3},{p50},{p99},{p999},{in_flight},{total}")
+    let (coming, going) = (flow.bytes_in_per_s, flow.bytes_out_per_s);
+    writeln!(
+        out,
+        "{at},{kind},{name},{qps:.3},{errors:.3},{p50},{p99},{p999},{in_flight},{total},{coming:.0},{going:.0}"
+    )
 }
 
 /// RFC 4180: what holds a comma, a quote or a line break stands in quotes.

@@ -27,6 +27,8 @@ fn once_is_a_table_of_everything() {
         |start: &str| text.lines().find(|line| line.starts_with(start)).unwrap_or_else(|| panic!("{start}: {text}"));
     assert!(line("gatekeeper ").contains(&std::process::id().to_string()));
     assert!(line("orders ").split_whitespace().nth(1).is_some_and(|qps| qps != "0"), "{text}");
+    let wires: Vec<_> = line("wires ").split_whitespace().collect();
+    assert!(wires[6] == "1" && wires[7] != "0" && wires[9] != "0", "a connection and its bytes: {text}");
     assert!(line("orders 127.0.0.1:").contains(" up "), "{text}");
     assert!(line("no_route").split_whitespace().nth(2).is_some_and(|total| total != "0"), "{text}");
     assert!(text.contains("\n0 ") && text.contains("\n1 "), "both cores: {text}");
@@ -58,7 +60,7 @@ fn csv_has_one_head_and_lines_of_the_same_columns() {
     assert_eq!(lines[0][..4], ["unix_ms", "kind", "name", "qps"]);
     assert!(lines.iter().all(|line| line.len() == lines[0].len()), "{text}");
     let of = |kind: &str| lines.iter().filter(|line| line[1] == kind).count();
-    assert_eq!((of("total"), of("core"), of("service"), of("endpoint")), (1, 2, 2, 2));
+    assert_eq!((of("total"), of("core"), of("service"), of("endpoint")), (1, 2, 3, 3));
     let total: f64 = lines.iter().find(|line| line[1] == "total").expect("a line")[3].parse().expect("a number");
     assert!(total > 0.0);
 }
@@ -81,6 +83,13 @@ fn without_a_gateway_it_says_so_and_what_to_do() {
     assert_eq!(output.status.code(), Some(1));
     assert!(told.starts_with("gkstat: no gatekeeper has a stats file in "), "{told}");
     assert!(told.contains("is one running here?") && told.contains("--dir"), "{told}");
+}
+
+#[test]
+fn without_a_terminal_it_says_what_to_do() {
+    let output = gkstat(busy(), &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "gkstat: no terminal: use --once, --json or --csv\n");
 }
 
 #[test]

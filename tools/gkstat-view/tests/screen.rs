@@ -80,9 +80,9 @@ fn eighty_by_twenty_four_has_room_for_everything() {
         "gatekeeper ",
         " req/s",
         "Cores: 2",
-        "Services: 2 of 2",
+        "Services: 3 of 3",
         "payments",
-        "Endpoints: 2 of 2",
+        "Endpoints: 3 of 3",
         "Reasons",
         "no_route",
     ] {
@@ -117,14 +117,14 @@ fn keys_sort_and_turn_round() {
 #[test]
 fn a_filter_leaves_what_holds_its_text() {
     let terminal = Terminal::open("filter", 80, 24);
-    terminal.shows("Services: 2 of 2");
+    terminal.shows("Services: 3 of 3");
     terminal.press(&["/", "p", "a", "y", "Enter"]);
-    terminal.shows("Services: 1 of 2");
+    terminal.shows("Services: 1 of 3");
     terminal.shows("filter:pay");
     let screen = terminal.screen();
     assert!(screen.contains("payments") && !screen.contains("orders"), "{screen}");
     terminal.press(&["Escape"]);
-    terminal.shows("Services: 2 of 2");
+    terminal.shows("Services: 3 of 3");
 }
 
 #[test]

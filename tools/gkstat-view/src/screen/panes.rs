@@ -9,7 +9,7 @@ use ratatui::widgets::{Cell, Paragraph, Row, Table};
 use super::draw::{DIM, STRONG, bordered};
 use super::{History, View};
 use crate::frame::{Core, Frame};
-use crate::units::{count, duration};
+use crate::units::{bytes, count, duration};
 
 /// Columns of one core; of a wide one with a sparkline.
 const CORE_WIDTH: u16 = 38;
@@ -107,31 +107,30 @@ fn above(scroll: usize, rows: usize, area: Rect) -> usize {
 /// Services with their rates, quantiles, and why they fail.
 pub(super) fn services(screen: &mut Screen<'_>, area: Rect, view: &View, frame: &Frame, scroll: usize) {
     let services = view.services(frame);
+    let columns = if area.width < 110 { 7 } else { 9 };
     let rows = services.iter().skip(above(scroll, services.len(), area)).map(|service| {
         let (flow, quantiles) = (&service.flow, &service.flow.quantiles);
         let failing = if flow.errors_per_s > 0.0 { Style::new().fg(Color::Red) } else { DIM };
         let name = if service.tcp { format!("{} (tcp)", service.name) } else { service.name.clone() };
-        Row::new([
+        let mut cells = vec![
             aligned(name, false),
             aligned(Span::styled(count(flow.qps), STRONG), true),
             aligned(Span::styled(count(flow.errors_per_s), failing), true),
             aligned(duration(quantiles.p50_us), true),
             aligned(duration(quantiles.p99_us), true),
             aligned(duration(quantiles.p999_us), true),
-            aligned(Span::styled(service.reason.clone().unwrap_or_default(), Style::new().fg(Color::Yellow)), false),
-        ])
+            aligned(flow.in_flight.to_string(), true),
+            aligned(bytes(flow.bytes_in_per_s), true),
+            aligned(bytes(flow.bytes_out_per_s), true),
+        ];
+        cells.truncate(columns);
+        let why = service.reason.clone().unwrap_or_default();
+        cells.push(aligned(Span::styled(why, Style::new().fg(Color::Yellow)), false));
+        Row::new(cells)
     });
-    let widths = [
-        Constraint::Fill(2),
-        Constraint::Length(8),
-        Constraint::Length(7),
-        Constraint::Length(8),
-        Constraint::Length(8),
-        Constraint::Length(8),
-        Constraint::Fill(1),
-    ];
-    let names = ["service", "qps", "err/s", "p50", "p99", "p999"];
-    let head = head(&names);
+    let widths = [8, 7, 8, 8, 8, 5, 12, 12].into_iter().take(columns - 1).map(Constraint::Length);
+    let widths = [Constraint::Fill(2)].into_iter().chain(widths).chain([Constraint::Fill(1)]);
+    let head = head(&["service", "qps", "err/s", "p50", "p99", "p999", "busy", "in", "out"][..columns]);
     let title = format!(" Services: {} of {} ", services.len(), frame.services.len());
     screen.render_widget(Table::new(rows, widths).header(head).block(bordered(title)), area);
 }

@@ -39,7 +39,7 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port()
 }
 
-fn write_files(folder: &Path, port: u16, origin: u16, stats: &Path) {
+fn write_files(folder: &Path, port: u16, wires: u16, origin: u16, stats: &Path) {
     let mut module = String::new();
     for name in ["orders", "payments"] {
         module += &format!(
@@ -48,14 +48,17 @@ fn write_files(folder: &Path, port: u16, origin: u16, stats: &Path) {
              load_balance.check_method = \"tcpchk\"\nload_balance.ip_list = \"127.0.0.1:{origin}\"\n"
         );
     }
+    module += &format!(
+        "[[module]]\nbase.name = \"wires\"\nbase.load_type = \"tcp\"\nbase.frontend_addr = \"127.0.0.1:{wires}\"\n\
+         load_balance.check_method = \"tcpchk\"\nload_balance.ip_list = \"127.0.0.1:{origin}\"\n"
+    );
     std::fs::write(folder.join("module.toml"), module).expect("written");
     let base = format!("[base]\nwatch = false\nstats_dir = {stats:?}\n[http]\naddr = \"127.0.0.1:{port}\"\n");
     std::fs::write(folder.join("base.toml"), base).expect("written");
 }
 
-/// Some hundred requests a second, a few of them to nowhere, for ever.
-fn load(port: u16) {
-    let paths = ["/orders/1", "/orders/2", "/orders/3", "/payments/1", "/nowhere"];
+/// Some hundred requests a second to these paths in turn, for ever.
+fn load(port: u16, paths: &[&str]) {
     let mut stream = connect(port);
     for path in paths.iter().cycle() {
         let mut bytes = [0; 4096];
@@ -84,14 +87,15 @@ pub(crate) fn busy() -> &'static Path {
     FOLDER.get_or_init(|| {
         let stats = tempfile::tempdir_in("/dev/shm").expect("a tmpfs at /dev/shm").keep();
         let files = tempfile::tempdir().expect("a folder").keep();
-        let (port, origin) = (free_port(), origin());
-        write_files(&files, port, origin, &stats);
+        let (port, wires, origin) = (free_port(), free_port(), origin());
+        write_files(&files, port, wires, origin, &stats);
         let file = files.join("module.toml");
         let options = cli::Run { file, cores: Some(2), driver: cli::Driver::Auto, pid_file: None };
         thread::spawn(move || {
             gatekeeper::run::run(&options, Inherited::default(), gatekeeper::filter::Registry::default())
         });
-        thread::spawn(move || load(port));
+        thread::spawn(move || load(port, &["/orders/1", "/orders/2", "/orders/3", "/payments/1", "/nowhere"]));
+        thread::spawn(move || load(wires, &["/"]));
         eventually(|| Stats::newest(std::slice::from_ref(&stats)).is_ok_and(|stats| requests(&stats) > 20));
         stats
     })

@@ -37,7 +37,7 @@ use self::layout::{
     CORE_OWN_WORDS, CORE_STRIDE, CORES_AT, FRONT_WORDS, LAYOUT_VERSION, MAGIC, PAGE_WORDS, PROCESS_AT, Process, Rows,
     TEXT_AT, TITLE_STRIDE, file_words,
 };
-pub use self::mapping::Mapping;
+pub(super) use self::mapping::Mapping;
 use crate::ids::{EndpointId, ServiceId, TenantId, WorkerId};
 use crate::limits::STATS_ROWS_STEP;
 

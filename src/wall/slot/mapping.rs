@@ -12,7 +12,7 @@ use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 
 /// Words in a mapping of one's own, for as long as it lives.
 #[derive(Debug)]
-pub struct Mapping {
+pub(in crate::wall) struct Mapping {
     first: NonNull<AtomicU64>,
     words: usize,
 }
@@ -31,7 +31,7 @@ impl Mapping {
     /// # Errors
     /// As mmap(2); `InvalidInput` for no words.
     #[expect(unsafe_code, reason = "mapping a file cannot be done without")]
-    pub fn of_file(file: impl AsFd, words: usize, writable: bool) -> io::Result<Self> {
+    pub(in crate::wall) fn of_file(file: impl AsFd, words: usize, writable: bool) -> io::Result<Self> {
         let allowed = if writable { ProtFlags::READ | ProtFlags::WRITE } else { ProtFlags::READ };
         let bytes = bytes_of(words)?;
         // SAFETY: the kernel chooses the place, so nothing that exists is overlaid.
@@ -44,7 +44,7 @@ impl Mapping {
     /// # Errors
     /// As mmap(2); `InvalidInput` for no words.
     #[expect(unsafe_code, reason = "as above")]
-    pub fn anonymous(words: usize) -> io::Result<Self> {
+    pub(in crate::wall) fn anonymous(words: usize) -> io::Result<Self> {
         let (allowed, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE | MapFlags::NORESERVE);
         let bytes = bytes_of(words)?;
         // SAFETY: as above.
@@ -60,11 +60,12 @@ impl Mapping {
     /// All of it.
     #[must_use]
     #[expect(unsafe_code, reason = "as above")]
-    pub fn words(&self) -> &[AtomicU64] {
+    pub(in crate::wall) fn words(&self) -> &[AtomicU64] {
         // SAFETY: the mapping is page-aligned, that many words long and mapped until drop, which this borrow outlasts
         // in no case. Zero and every other pattern is a valid word. Whoever else has it mapped may change it at any
-        // time, which is what atomics are for. A read-only mapping is only loaded from: `Stats` gives no way to the
-        // words, and every 64-bit load is a plain one on the processors this runs on.
+        // time, which is what atomics are for. A read-only mapping is only loaded from: it is made by `Stats::open`
+        // alone, `Stats` gives no way to the words, neither can be got at outside of `wall`, and every 64-bit load is
+        // a plain one on the processors this runs on.
         unsafe { std::slice::from_raw_parts(self.first.as_ptr(), self.words) }
     }
 }

@@ -18,7 +18,7 @@ use crate::proto::authorization;
 use crate::proto::edits::{self, Edit};
 
 /// What a service asks of tokens.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Rules {
     /// The only ones allowed.
     pub algorithms: Box<[Algorithm]>,
@@ -54,7 +54,7 @@ pub struct Jwt {
 }
 
 /// A claim that becomes a field.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Claim {
     /// Its name in the token.
     pub name: Box<str>,
@@ -78,7 +78,7 @@ impl Jwt {
     #[must_use]
     pub fn new(rules: Rules, place: Arc<Place>, kept: Option<Kept>) -> Self {
         let mut hasher = DefaultHasher::new();
-        format!("{rules:?}").hash(&mut hasher);
+        rules.hash(&mut hasher);
         Self { print: hasher.finish(), anonymous: rules.edits(None), rules, place, kept }
     }
 

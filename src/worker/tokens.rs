@@ -87,7 +87,7 @@ fn name(rules: u64, token: &[u8]) -> [u8; 32] {
     let mut context = Context::new(&SHA256);
     context.update(&rules.to_le_bytes());
     context.update(token);
-    context.finish().as_ref().try_into().unwrap_or_default()
+    context.finish().as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 
 #[cfg(test)]

@@ -283,3 +283,27 @@ fn claims_become_fields_and_take_the_clients_away() {
     edits.put(&mut lines);
     assert!(lines.is_empty() && edits.take_away(b"x-user") && !edits.take_away(b"authorization"));
 }
+
+#[test]
+fn rules_of_another_demand_are_told_apart() {
+    let print = |change: fn(&mut Rules)| {
+        let mut rules = rules(&[Algorithm::HS256]);
+        change(&mut rules);
+        Jwt::new(rules, Arc::default(), None).print
+    };
+    assert_eq!(print(|_| ()), print(|_| ()));
+    let mut prints = [
+        print(|_| ()),
+        print(|rules| rules.algorithms = [Algorithm::HS384].into()),
+        print(|rules| rules.issuers = ["a".into()].into()),
+        print(|rules| rules.audiences = ["a".into()].into()),
+        print(|rules| rules.scopes = ["a".into()].into()),
+        print(|rules| rules.leeway_s = 1),
+        print(|rules| rules.required = false),
+        print(|rules| rules.passes = true),
+        print(|rules| rules.claims = [Claim { name: "a".into(), field: "b".into() }].into()),
+        print(|rules| rules.claims = [Claim { name: "b".into(), field: "a".into() }].into()),
+    ];
+    prints.sort_unstable();
+    assert!(prints.windows(2).all(|pair| pair[0] != pair[1]));
+}

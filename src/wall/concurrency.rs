@@ -9,6 +9,19 @@
 //! comes free and the one who gets it on another worker lies the ringing of a bell. The number is the newest
 //! configuration's, whichever one a request goes by.
 //!
+//! **No wake-up is lost.** Who waits writes, then looks: `line_up` and `mark`, then `take` (or `has_room`, where it lets
+//! others go first and passes on what is free). Who leaves does the same the other way round: `leave`, then `next`. All
+//! of it is `SeqCst`, so these four have one order for everybody. Either `mark` comes before `next`, and who leaves finds
+//! the bit and wakes that worker; or `next` comes before `mark`, and then `leave`, which is before `next`, is before
+//! `take`, which is after `mark`, and who waits finds the place. A wake-up is only a hint to look again, and who steps
+//! out of a line looks too (`step_out`, then `has_room` and `next`), so one that reaches somebody who no longer waits is
+//! passed on.
+//!
+//! Weaker orderings break it: acquire and release order what is read from one word, and say nothing of two words that
+//! two workers write crosswise. Either might then read what was there before the other wrote: `next` no bit, `take` no
+//! place. A place would be free, and who waits would sleep until the next one leaves or its time is over. The bound
+//! itself would hold with any ordering, since `taken` changes by read-modify-write alone.
+//!
 //! Out of scope: the queue of a worker and the bell (`worker::concurrency`).
 
 use std::sync::atomic::Ordering::SeqCst;

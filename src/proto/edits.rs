@@ -94,12 +94,6 @@ impl<'a> Edits<'a> {
         !self.0.is_empty() && self.entries().any(|entry| entry.takes_away(name))
     }
 
-    /// Whether a field of this name is among those that are put.
-    #[must_use]
-    pub fn put_any(self, name: &[u8]) -> bool {
-        self.standing().any(|entry| entry.name.eq_ignore_ascii_case(name))
-    }
-
     /// Appends the lines that are added.
     #[inline]
     pub fn put(self, out: &mut Vec<u8>) {
@@ -176,7 +170,7 @@ mod tests {
 
     #[test]
     fn none_take_nothing_away_and_put_nothing() {
-        assert!(!Edits::default().take_away(b"a") && !Edits::default().put_any(b"a"));
+        assert!(!Edits::default().take_away(b"a"));
         assert_eq!(lines(&[]), "");
     }
 

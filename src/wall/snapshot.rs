@@ -67,7 +67,7 @@ impl Snapshot {
     }
 
     /// Goes on with the key sets of another configuration, so that nothing waits for them to be fetched again.
-    pub fn go_on_with_keys(&mut self, before: &Self) {
+    fn go_on_with_keys(&mut self, before: &Self) {
         let known: Vec<_> = before.services.iter().filter_map(|service| service.jwt.as_deref()).collect();
         for jwt in self.services.iter_mut().filter_map(|service| service.jwt.as_mut()) {
             let _ = known.iter().any(|before| jwt.go_on_with(before));

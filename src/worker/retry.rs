@@ -121,8 +121,7 @@ pub async fn goes_again(
 }
 
 /// The table's word, and whether the request is still in our hands.
-#[must_use]
-pub fn is_harmless(failed: &Failed, terms: &Terms, tried: &Tried, fresh: bool) -> bool {
+fn is_harmless(failed: &Failed, terms: &Terms, tried: &Tried, fresh: bool) -> bool {
     match failed.end.meaning().retry {
         Retry::No => false,
         Retry::Unsent => tried.may_go_on(),
@@ -136,7 +135,7 @@ pub fn is_harmless(failed: &Failed, terms: &Terms, tried: &Tried, fresh: bool) -
 ///
 /// # Errors
 /// `End::ClientLeft`, `End::RequestTimeout`, `End::Drained`.
-pub async fn pause(shard: &Shard, down: &mut Downstream, terms: &Terms, ms: u64) -> Result<(), End> {
+async fn pause(shard: &Shard, down: &mut Downstream, terms: &Terms, ms: u64) -> Result<(), End> {
     if ms == 0 {
         return Ok(());
     }

@@ -353,7 +353,7 @@ impl Shard {
     }
 
     /// Tells the other workers how many connections this one has, and that it takes none while it drains.
-    pub fn publish_load(&self) {
+    fn publish_load(&self) {
         let open = (!self.draining()).then(|| self.connections());
         self.shared.handovers.publish(self.worker, open);
         self.meter.open(self.open());

@@ -123,11 +123,6 @@ impl Socket {
         }
     }
 
-    /// Tells the peer that no more bytes come; what it sends is still received.
-    pub fn finish(&self) {
-        shutdown(self.descriptor(), Shutdown::Write);
-    }
-
     /// Resets the connection, so that the peer does not take what came so far for all there is.
     pub fn reset(&self) {
         // What a connection that is broken already, or a Unix socket, says to it does not matter: it is closed next.

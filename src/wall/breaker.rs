@@ -87,10 +87,14 @@ pub struct Breaker {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Closed,
-    /// Until then.
-    Open(u64),
-    /// This many probes were good; one is under way until then (0: none is).
-    HalfOpen(u64, u64),
+    Open {
+        until_ms: u64,
+    },
+    /// So many probes were good; one is under way until then (0: none is).
+    HalfOpen {
+        good: u64,
+        until_ms: u64,
+    },
 }
 
 const KIND_SHIFT: u32 = 62;
@@ -103,16 +107,18 @@ impl State {
         let time = word & TIME_MASK;
         match word >> KIND_SHIFT {
             0 => Self::Closed,
-            1 => Self::Open(time),
-            _ => Self::HalfOpen(word >> GOOD_SHIFT & GOOD_MASK, time),
+            1 => Self::Open { until_ms: time },
+            _ => Self::HalfOpen { good: word >> GOOD_SHIFT & GOOD_MASK, until_ms: time },
         }
     }
 
     const fn word(self) -> u64 {
         match self {
             Self::Closed => 0,
-            Self::Open(until) => 1 << KIND_SHIFT | until & TIME_MASK,
-            Self::HalfOpen(good, until) => 2 << KIND_SHIFT | (good & GOOD_MASK) << GOOD_SHIFT | until & TIME_MASK,
+            Self::Open { until_ms } => 1 << KIND_SHIFT | until_ms & TIME_MASK,
+            Self::HalfOpen { good, until_ms } => {
+                2 << KIND_SHIFT | (good & GOOD_MASK) << GOOD_SHIFT | until_ms & TIME_MASK
+            }
         }
     }
 }
@@ -127,21 +133,23 @@ impl Breaker {
             let word = self.word.load(SeqCst);
             let good = match State::of(word) {
                 State::Closed => return Ok(Leave(None)),
-                State::Open(until) if now_ms < until => return Err(until - now_ms),
-                State::Open(_) => 0,
-                State::HalfOpen(_, until) if rules.probe_millionths == 0 && now_ms < until => return Err(1_000),
-                State::HalfOpen(good, _) => good,
+                State::Open { until_ms } if now_ms < until_ms => return Err(until_ms - now_ms),
+                State::Open { .. } => 0,
+                State::HalfOpen { until_ms, .. } if rules.probe_millionths == 0 && now_ms < until_ms => {
+                    return Err(1_000);
+                }
+                State::HalfOpen { good, .. } => good,
             };
             if rules.probe_millionths > 0 && !self.is_in_share(rules.probe_millionths) {
                 return Err(1_000);
             }
             // Where many pass at once, it names this time of being half open.
-            let until = match State::of(word) {
-                State::HalfOpen(_, until) if rules.probe_millionths > 0 => until,
+            let until_ms = match State::of(word) {
+                State::HalfOpen { until_ms, .. } if rules.probe_millionths > 0 => until_ms,
                 _ => now_ms + PROBE_LEASE_MS,
             };
-            if self.replace(word, State::HalfOpen(good, until)) {
-                return Ok(Leave(Some(until)));
+            if self.replace(word, State::HalfOpen { good, until_ms }) {
+                return Ok(Leave(Some(until_ms)));
             }
         }
     }
@@ -151,8 +159,8 @@ impl Breaker {
     pub fn would_admit(&self, rules: &BreakerRules, now_ms: u64) -> bool {
         match State::of(self.word.load(SeqCst)) {
             State::Closed => true,
-            State::Open(until) => now_ms >= until,
-            State::HalfOpen(_, until) => rules.probe_millionths > 0 || now_ms >= until,
+            State::Open { until_ms } => now_ms >= until_ms,
+            State::HalfOpen { until_ms, .. } => rules.probe_millionths > 0 || now_ms >= until_ms,
         }
     }
 
@@ -161,8 +169,8 @@ impl Breaker {
     pub fn standing(&self) -> Standing {
         match State::of(self.word.load(SeqCst)) {
             State::Closed => Standing::Closed,
-            State::Open(_) => Standing::Open,
-            State::HalfOpen(..) => Standing::HalfOpen,
+            State::Open { .. } => Standing::Open,
+            State::HalfOpen { .. } => Standing::HalfOpen,
         }
     }
 
@@ -179,11 +187,11 @@ impl Breaker {
     pub fn forget(&self, rules: &BreakerRules, leave: Leave) {
         let Some(ticket) = leave.0.filter(|_| rules.probe_millionths == 0) else { return };
         let word = self.word.load(SeqCst);
-        if let State::HalfOpen(good, until) = State::of(word)
-            && until == ticket
+        if let State::HalfOpen { good, until_ms } = State::of(word)
+            && until_ms == ticket
         {
             // Whoever has changed it meanwhile has taken the probe over.
-            self.replace(word, State::HalfOpen(good, 0));
+            self.replace(word, State::HalfOpen { good, until_ms: 0 });
         }
     }
 
@@ -202,16 +210,16 @@ impl Breaker {
     fn probed(&self, rules: &BreakerRules, ticket: u64, is_good: bool, now_ms: u64) -> Turned {
         loop {
             let word = self.word.load(SeqCst);
-            let State::HalfOpen(good, until) = State::of(word) else { return Turned::No };
+            let State::HalfOpen { good, until_ms } = State::of(word) else { return Turned::No };
             // Another took the probe over, or it began before the breaker opened again.
-            if until != ticket {
+            if until_ms != ticket {
                 return Turned::No;
             }
-            let next_until = if rules.probe_millionths > 0 { until } else { 0 };
+            let next_until_ms = if rules.probe_millionths > 0 { until_ms } else { 0 };
             let (next, turned) = match is_good {
-                false => (State::Open(now_ms + rules.open_ms), Turned::Opened),
+                false => (State::Open { until_ms: now_ms + rules.open_ms }, Turned::Opened),
                 true if good + 1 >= u64::from(rules.probes) => (State::Closed, Turned::Closed),
-                true => (State::HalfOpen(good + 1, next_until), Turned::No),
+                true => (State::HalfOpen { good: good + 1, until_ms: next_until_ms }, Turned::No),
             };
             if turned == Turned::Closed {
                 self.begin_anew();
@@ -246,7 +254,7 @@ impl Breaker {
         if !in_a_row && !self.fails_too_often(rules, now_ms) {
             return Turned::No;
         }
-        let opened = self.replace(State::Closed.word(), State::Open(now_ms + rules.open_ms));
+        let opened = self.replace(State::Closed.word(), State::Open { until_ms: now_ms + rules.open_ms });
         self.turn.store(0, SeqCst);
         if opened { Turned::Opened } else { Turned::No }
     }

@@ -10,7 +10,6 @@ use super::filter::Host;
 /// Which tree is whose.
 #[derive(Debug, Default)]
 pub(super) struct Hosts {
-    roots: HashMap<Host, u32>,
     names: HashMap<Box<[u8]>, u32>,
     tails: HashMap<Box<[u8]>, u32>,
 }
@@ -18,23 +17,25 @@ pub(super) struct Hosts {
 impl Hosts {
     /// Whether any rule names a host.
     pub(super) fn is_empty(&self) -> bool {
-        self.roots.is_empty()
+        self.names.is_empty() && self.tails.is_empty()
     }
 
     /// The tree of this host of a rule; `fresh` makes it where there is none yet.
     pub(super) fn root(&mut self, host: &Host, fresh: impl FnOnce() -> u32) -> u32 {
-        let root = *self.roots.entry(host.clone()).or_insert_with(fresh);
         let (table, text) = match host {
             Host::Name(text) => (&mut self.names, text),
             Host::Below(text) => (&mut self.tails, text),
         };
-        table.insert(text.clone(), root);
-        root
+        *table.entry_ref(text).or_insert_with(fresh)
     }
 
     /// The tree of this host of a rule, if it has one.
     pub(super) fn root_of(&self, host: &Host) -> Option<u32> {
-        self.roots.get(host).copied()
+        let (table, text) = match host {
+            Host::Name(text) => (&self.names, text),
+            Host::Below(text) => (&self.tails, text),
+        };
+        table.get(text).copied()
     }
 
     /// The trees for a normalised host, the nearest first.

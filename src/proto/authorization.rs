@@ -7,6 +7,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use httparse::Header;
 
+use super::hex;
+
 /// The name of the field.
 pub const FIELD: &[u8] = b"authorization";
 /// The scheme of a signed request, and the first line of what is signed.
@@ -80,11 +82,8 @@ fn digest(digits: &[u8]) -> Option<[u8; 32]> {
 /// The hexadecimal digits of 32 bytes.
 #[must_use]
 pub fn hexadecimal(bytes: &[u8; 32]) -> [u8; 64] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut digits = [0; 64];
-    for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
-        pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
-    }
+    hex::put(&mut digits, bytes);
     digits
 }
 

@@ -21,6 +21,7 @@ pub mod form;
 pub mod forward;
 pub mod framing;
 pub mod head;
+mod hex;
 pub mod json;
 pub mod proxy_header;
 pub mod redact;

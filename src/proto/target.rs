@@ -148,6 +148,12 @@ pub(super) fn escaped(high: u8, low: u8) -> Option<u8> {
     u8::try_from(digit(high)? * 16 + digit(low)?).ok()
 }
 
+/// Appends a byte as an escape in its one form.
+pub fn push_escape(byte: u8, out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    out.extend([b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 0xf)]]);
+}
+
 /// Whether a segment in its one form would be, or hold, a dot segment for a reader that decodes it (once
 /// or more often), takes encoded slashes and backslashes for separators, or cuts parameters at `;`.
 #[must_use]

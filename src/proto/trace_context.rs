@@ -7,8 +7,8 @@
 
 use httparse::Header;
 
-use super::field;
 use super::survey::Positions;
+use super::{field, hex};
 
 /// Bytes of a `traceparent` that we write: version, trace, parent, flags.
 pub const TRACEPARENT_BYTES: usize = 55;
@@ -44,14 +44,14 @@ impl TraceId {
     #[must_use]
     pub fn text(&self) -> [u8; 32] {
         let mut text = [0; 32];
-        put_hex(&mut text, &self.0);
+        hex::put(&mut text, &self.0);
         text
     }
 
     /// The id that such a text is.
     #[must_use]
     pub fn of_text(text: &[u8]) -> Option<Self> {
-        hex(text).filter(|bytes| *bytes != [0; 16]).map(Self)
+        of_hex(text).filter(|bytes| *bytes != [0; 16]).map(Self)
     }
 }
 
@@ -78,14 +78,14 @@ impl SpanId {
     #[must_use]
     pub fn text(&self) -> [u8; 16] {
         let mut text = [0; 16];
-        put_hex(&mut text, &self.0);
+        hex::put(&mut text, &self.0);
         text
     }
 
     /// The id that such a text is.
     #[must_use]
     pub fn of_text(text: &[u8]) -> Option<Self> {
-        hex(text).filter(|bytes| *bytes != [0; 8]).map(Self)
+        of_hex(text).filter(|bytes| *bytes != [0; 8]).map(Self)
     }
 }
 
@@ -106,7 +106,7 @@ impl TraceParent {
     #[must_use]
     pub fn parse(value: &[u8]) -> Option<Self> {
         let (ours, rest) = value.split_at_checked(TRACEPARENT_BYTES)?;
-        let [version] = hex(&ours[..2])?;
+        let [version] = of_hex(&ours[..2])?;
         let hyphens = [2, 35, 52].iter().all(|at| ours[*at] == b'-');
         let ends = if version == 0 { rest.is_empty() } else { matches!(rest, [] | [b'-', ..]) };
         if version == 0xff || !hyphens || !ends {
@@ -114,7 +114,7 @@ impl TraceParent {
         }
         let trace = TraceId::of_text(&ours[3..35])?;
         let parent = SpanId::of_text(&ours[36..52])?;
-        let [flags] = hex(&ours[53..])?;
+        let [flags] = of_hex(&ours[53..])?;
         let known = if version == 0 { SAMPLED | RANDOM } else { SAMPLED };
         Some(Self { trace, parent, flags: flags & known })
     }
@@ -131,7 +131,7 @@ impl TraceParent {
         let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
         text[3..35].copy_from_slice(&self.trace.text());
         text[36..52].copy_from_slice(&self.parent.text());
-        put_hex(&mut text[53..], &[self.flags]);
+        hex::put(&mut text[53..], &[self.flags]);
         text
     }
 }
@@ -233,7 +233,7 @@ fn is_value(value: &[u8]) -> bool {
 }
 
 /// Lower-case hexadecimal digits, exactly as many as the bytes need.
-fn hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
+fn of_hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     let digit = |byte: u8| match byte {
         b'0'..=b'9' => Some(byte - b'0'),
         b'a'..=b'f' => Some(byte - b'a' + 10),
@@ -247,14 +247,6 @@ fn hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
         *byte = digit(pair[0])? << 4 | digit(pair[1])?;
     }
     Some(bytes)
-}
-
-fn put_hex(text: &mut [u8], bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 15)];
-    }
 }
 
 #[cfg(test)]

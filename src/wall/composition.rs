@@ -241,7 +241,7 @@ impl Reader {
                     }
                     self.plain.push(byte);
                 }
-                (Place::Target, byte) => push_escape(byte, &mut self.plain),
+                (Place::Target, byte) => target::push_escape(byte, &mut self.plain),
             }
         }
         Ok(())
@@ -306,7 +306,7 @@ impl Value {
             }
         };
         for &byte in value {
-            if escape.passes(byte) { out.push(byte) } else { push_escape(byte, out) }
+            if escape.passes(byte) { out.push(byte) } else { target::push_escape(byte, out) }
         }
     }
 }
@@ -328,11 +328,6 @@ impl Escape {
             Self::Field => field::is_value_byte(byte),
         }
     }
-}
-
-fn push_escape(byte: u8, out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    out.extend([b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 0xf)]]);
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@
 //! escapes and never turn into a separator by being rewritten. What is no UTF-8 stays escaped
 //! too: the form is always UTF-8, without control characters.
 
+use crate::proto::target::push_escape;
+
 /// The byte cannot stand in a path as it is (RFC 3986 section 3.3); `%` aside.
 const ENCODED: u8 = 1;
 /// Unreserved: the same character with or without an escape.
@@ -137,11 +139,6 @@ fn decode_character(path: &[u8], form: &mut Vec<u8>) -> usize {
     }
     push_escape(bytes[0], form);
     Unit::first(path).map_or(0, |unit| unit.bytes)
-}
-
-fn push_escape(byte: u8, out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    out.extend([b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 0xf)]]);
 }
 
 /// What a segment means for the path's hierarchy.

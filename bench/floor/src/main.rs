@@ -14,6 +14,8 @@ mod shuttle;
 
 use std::process::ExitCode;
 
+use clap::Parser;
+
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
@@ -25,8 +27,8 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Box<dyn std::error::Error>> {
-    let args = args::parse(std::env::args().skip(1))?;
-    raise_descriptor_limit();
+    let args = args::Args::parse();
+    bench_common::raise_descriptor_limit();
     if let Some(cpu) = args.cpu {
         let mut set = rustix::thread::CpuSet::new();
         set.set(cpu);
@@ -38,11 +40,4 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     eprintln!("bench-floor: {} -> {}", args.listen, args.upstream);
     shuttle.run()?;
     Ok(())
-}
-
-fn raise_descriptor_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let maximum = getrlimit(Resource::Nofile).maximum;
-    // A refusal leaves the soft limit, which the accept loop survives.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }

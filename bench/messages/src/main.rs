@@ -15,6 +15,8 @@ mod talk;
 
 use std::process::ExitCode;
 
+use clap::Parser;
+
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
@@ -26,11 +28,15 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Box<dyn std::error::Error>> {
-    sockets::raise_descriptor_limit();
-    match args::parse(std::env::args().skip(1))? {
+    bench_common::raise_descriptor_limit();
+    match args::Args::parse() {
         args::Args::Origin { listen } => origin::Origin::bind(listen)?.run()?,
-        args::Args::Load(asked) if asked.hold => load::Load::new(asked)?.hold()?,
-        args::Args::Load(asked) => load::Load::new(asked)?.run()?,
+        args::Args::Load(asked) => {
+            asked.check()?;
+            let hold = asked.hold;
+            let mut load = load::Load::new(asked)?;
+            if hold { load.hold()? } else { load.run()? }
+        }
     }
     Ok(())
 }

@@ -81,11 +81,3 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<OwnedFd> {
     rustix::net::listen(&listener, BACKLOG)?;
     Ok(listener)
 }
-
-/// As many descriptors as the system lets this process have.
-pub(crate) fn raise_descriptor_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let maximum = getrlimit(Resource::Nofile).maximum;
-    // A refusal leaves the soft limit, which shows in what can be connected.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
-}

@@ -13,6 +13,8 @@ mod server;
 
 use std::process::ExitCode;
 
+use clap::Parser;
+
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
@@ -24,8 +26,8 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Box<dyn std::error::Error>> {
-    let args = args::parse(std::env::args().skip(1))?;
-    raise_descriptor_limit();
+    let args = args::Args::parse();
+    bench_common::raise_descriptor_limit();
     // All are bound before any serves, so that a port in use is told at once.
     let servers = (0..args.threads).map(|_| server::Server::bind(&args)).collect::<Result<Vec<_>, std::io::Error>>()?;
     eprintln!("bench-origin: {} with {} thread(s)", args.listen, args.threads);
@@ -34,11 +36,4 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         thread.join().map_err(|_| "a thread panicked")??;
     }
     Ok(())
-}
-
-fn raise_descriptor_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let maximum = getrlimit(Resource::Nofile).maximum;
-    // A refusal leaves the soft limit, which the accept loop survives.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }

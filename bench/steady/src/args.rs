@@ -1,78 +1,64 @@
 //! The command line. Out of scope: what an argument means to the load.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
-/// How to use the program.
-const USAGE: &str = "usage: bench-steady --connect ADDR --rate PER_SECOND [--path PATH] [--connections N] [--warm SECONDS] \
-    [--seconds SECONDS] [--services N]";
+use bench_common::seconds;
+use clap::Parser;
 
-/// What the command line asks for.
-#[derive(Debug, Clone, PartialEq)]
+/// Asks at a fixed rate, however long answers take.
+#[derive(Debug, Clone, PartialEq, Parser)]
+#[command(name = "bench-steady")]
 pub(crate) struct Args {
     /// Where the server listens.
+    #[arg(long, value_name = "ADDR")]
     pub(crate) connect: SocketAddr,
     /// Requests per second.
+    #[arg(long, value_name = "PER_SECOND", value_parser = rate)]
     pub(crate) rate: f64,
+    /// What is asked for.
+    #[arg(long, default_value = "/")]
     pub(crate) path: String,
-    pub(crate) connections: usize,
+    /// How many connections there are.
+    #[arg(long, value_name = "N", default_value = "64")]
+    pub(crate) connections: NonZeroUsize,
     /// How long it runs before latency counts.
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
     pub(crate) warm: Duration,
     /// How long it runs in all.
+    #[arg(long = "seconds", value_name = "SECONDS", default_value = "5", value_parser = seconds)]
     pub(crate) total: Duration,
     /// Above 0, each path gets one of `/s0` to `/s(N-1)` before it, drawn at random.
+    #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) services: usize,
 }
 
-/// Reads the arguments, without the program's name.
-///
-/// # Errors
-///
-/// A sentence for the user when one is unknown, missing or malformed.
-pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Args, String> {
-    let (mut connect, mut rate, mut path) = (None, None, "/".to_owned());
-    let (mut connections, mut services, mut warm_s, mut total_s) = (64, 0, 1.0, 5.0);
-    while let Some(name) = words.next() {
-        let value = words.next().ok_or_else(|| format!("{name} needs a value\n{USAGE}"))?;
-        let malformed = || format!("{name}: {value} is not understood\n{USAGE}");
-        match name.as_str() {
-            "--connect" => connect = Some(value.parse().map_err(|_| malformed())?),
-            "--rate" => rate = Some(value.parse().map_err(|_| malformed())?),
-            "--path" => path = value,
-            "--connections" => connections = value.parse().map_err(|_| malformed())?,
-            "--services" => services = value.parse().map_err(|_| malformed())?,
-            "--warm" => warm_s = value.parse().map_err(|_| malformed())?,
-            "--seconds" => total_s = value.parse().map_err(|_| malformed())?,
-            _ => return Err(format!("unknown argument {name}\n{USAGE}")),
-        }
-    }
-    let rate: f64 = rate.ok_or("--rate is needed")?;
-    if !(rate.is_finite() && rate > 0.0 && connections > 0) {
-        return Err("a rate and a number of connections are above 0".to_owned());
-    }
-    let seconds = |value: f64| Duration::try_from_secs_f64(value).map_err(|fault| fault.to_string());
-    let connect = connect.ok_or("--connect is needed")?;
-    Ok(Args { connect, rate, path, connections, warm: seconds(warm_s)?, total: seconds(total_s)?, services })
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse().ok().filter(|rate: &f64| rate.is_finite() && *rate > 0.0);
+    rate.ok_or_else(|| "a number above 0 is wanted".to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parsed(line: &str) -> Result<Args, String> {
-        parse(line.split(' ').map(str::to_owned))
+    fn parsed(line: &str) -> Result<Args, clap::Error> {
+        Args::try_parse_from(format!("bench-steady {line}").split(' '))
     }
 
     #[test]
     fn a_rate_and_an_address_are_enough() {
         let args = parsed("--connect 127.0.0.1:1 --rate 2500.5").unwrap();
-        assert_eq!((args.rate, args.connections, args.services), (2500.5, 64, 0));
+        assert_eq!((args.rate, args.connections.get(), args.services), (2500.5, 64, 0));
         assert_eq!((args.warm, args.total), (Duration::from_secs(1), Duration::from_secs(5)));
     }
 
     #[test]
     fn what_cannot_be_is_refused() {
-        for line in ["--rate 1", "--connect 127.0.0.1:1", "--connect 127.0.0.1:1 --rate 0", "--what 1", "--rate"] {
+        let noone = "--connect 127.0.0.1:1 --rate 1 --connections 0";
+        for line in ["--rate 1", "--connect 127.0.0.1:1", "--connect 127.0.0.1:1 --rate 0", "--what 1", "--rate", noone]
+        {
             assert!(parsed(line).is_err(), "{line} is accepted");
         }
     }

@@ -45,8 +45,8 @@ impl Load {
     pub(crate) fn new(args: Args) -> Result<Self, Box<dyn std::error::Error>> {
         let mut load = Self {
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
-            connections: Vec::with_capacity(args.connections),
-            free: (0..args.connections).collect(),
+            connections: Vec::with_capacity(args.connections.get()),
+            free: (0..args.connections.get()).collect(),
             waiting: VecDeque::new(),
             schedule: Schedule::new(args.rate, args.total),
             requests: requests(&args),
@@ -55,7 +55,7 @@ impl Load {
             begun: Instant::now(),
             args,
         };
-        for key in 0..load.args.connections {
+        for key in 0..load.args.connections.get() {
             let connection = Connection::open(load.args.connect)?;
             epoll::add(&load.epoll, &connection.socket, EventData::new_u64(key as u64), EventFlags::IN)?;
             load.connections.push(connection);
@@ -168,6 +168,8 @@ fn requests(args: &Args) -> Vec<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
     use std::io::{Read, Write};
     use std::net::{SocketAddr, TcpListener};
@@ -194,8 +196,11 @@ mod tests {
 
     /// Half a second of 200 requests a second on one connection; its figures as text.
     fn figures(status: &'static str, pause: Duration) -> String {
-        let line = format!("--connect {} --rate 200 --connections 1 --warm 0 --seconds 0.5", server(status, pause));
-        let mut load = Load::new(crate::args::parse(line.split(' ').map(str::to_owned)).unwrap()).unwrap();
+        let line = format!(
+            "bench-steady --connect {} --rate 200 --connections 1 --warm 0 --seconds 0.5",
+            server(status, pause)
+        );
+        let mut load = Load::new(Args::try_parse_from(line.split(' ')).unwrap()).unwrap();
         load.run().unwrap();
         load.tally().to_string()
     }

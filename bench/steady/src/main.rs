@@ -15,6 +15,8 @@ mod tally;
 
 use std::process::ExitCode;
 
+use clap::Parser;
+
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
@@ -26,19 +28,12 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Box<dyn std::error::Error>> {
-    let args = args::parse(std::env::args().skip(1))?;
-    raise_descriptor_limit();
+    let args = args::Args::parse();
+    bench_common::raise_descriptor_limit();
     // Without it the kernel may wake this thread 50 µs after a request is due, to save power.
     rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1))?;
     let mut load = load::Load::new(args)?;
     load.run()?;
     println!("{}", load.tally());
     Ok(())
-}
-
-fn raise_descriptor_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let maximum = getrlimit(Resource::Nofile).maximum;
-    // A refusal leaves the soft limit, which shows in what can be connected.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }

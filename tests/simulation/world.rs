@@ -10,7 +10,7 @@ use std::collections::BinaryHeap;
 
 use gatekeeper::wall::balance::{Balance, Strategy};
 use gatekeeper::wall::ring;
-use gatekeeper::worker::balance::dice::Dice;
+use gatekeeper::worker::dice::Dice;
 use gatekeeper::worker::balance::standing::Standing;
 use gatekeeper::worker::balance::{Balancer, Field};
 

@@ -50,7 +50,10 @@ const fn advice(end: End) -> &'static str {
             "Ask from this machine, or add the address to `cluster.cluster_list`. Do not ask by a proxy."
         }
         End::CorsOrigin => "Add the origin to the service's `cors.allow_origins`.",
-        End::Invalid => "Correct the request: `gatekeeper explain` names the rule of `[[module.validation]]`.",
+        End::Invalid => {
+            "Correct the request: `gatekeeper explain` names the rule of `[[module.validation]]`, unless it is one of \
+             `json.*`, which it cannot look at."
+        }
         End::BadRewrite => {
             "Correct the client: a value of its request has dots where a path segment is composed of it."
         }
@@ -97,7 +100,10 @@ const fn advice(end: End) -> &'static str {
         End::FilterBusy => {
             "Many large answers are filtered at once: lower the filters' `body_bytes_max`, or add workers."
         }
-        End::NoEndpoint => "The log says why each endpoint is down; also look at `forbid_list`.",
+        End::NoEndpoint => {
+            "The log says by which failure each endpoint went down, not what has failed since: \
+             [Health](operating.md#health). Also look at `forbid_list`."
+        }
         End::BreakerOpen => "Come back after `Retry-After`. The log says which breaker opened; look at the service.",
         End::ConcurrencyFull => {
             "The service is too slow for what is asked of it. Raise `max` of `[module.concurrency]` if it can take more."
@@ -153,12 +159,15 @@ const fn again(retry: Retry) -> &'static str {
     }
 }
 
+const DIVIDER: &str = "| --- | --- | --- | --- | --- |";
+
 fn ends() -> String {
     let mut out = String::from(
         "# Ends\n\nEvery way in which an exchange ends early, made from the table in `src/end.rs`; a test fails where they differ.\n\n\
-         An answer that the gateway gives in such a case carries the code in `X-Gatekeeper-Reason` and its sentence in \
-         `errmsg`. The second status is the one under `http.legacy_status`, where it differs. Where no status stands, the \
-         client can no longer be told: its connection is closed.\n",
+         An answer that the gateway gives in such a case carries the code in `X-Gatekeeper-Reason` and the text of the \
+         third column in `errmsg`, the same for every request: GateKeeper's words where it had some. A default answer of \
+         the service has no `errmsg`. The second status is the one under `http.legacy_status`, where it differs. Where no \
+         status stands, the client can no longer be told: its connection is closed.\n",
     );
     let parts = [
         (Side::Downstream, "The client", "The client broke the protocol, was too slow, or left."),
@@ -166,8 +175,7 @@ fn ends() -> String {
         (Side::Upstream, "The service", "The endpoint behind the gateway failed."),
     ];
     for (side, title, what) in parts {
-        let _ =
-            write!(out, "\n## {title}\n\n{what}\n\n| code | status | when | what to do |\n| --- | --- | --- | --- |\n");
+        let _ = write!(out, "\n## {title}\n\n{what}\n\n| code | status | `errmsg` | when | what to do |\n{DIVIDER}\n");
         for end in End::ALL.iter().filter(|end| end.meaning().side == side) {
             let meaning = end.meaning();
             let status = match (meaning.status, meaning.legacy_status) {
@@ -175,8 +183,13 @@ fn ends() -> String {
                 (status, legacy) if status == legacy => status.to_string(),
                 (status, legacy) => format!("{status} ({legacy})"),
             };
-            let again = again(meaning.retry);
-            let _ = writeln!(out, "| `{}` | {status} | {}{again} | {} |", meaning.code, meaning.doc, advice(*end));
+            let text = match (*end, meaning.status) {
+                (End::FilterRefused, _) => "the filter's".to_owned(),
+                (_, 0) => String::new(),
+                _ => format!("`{}`", meaning.text),
+            };
+            let (again, advice) = (again(meaning.retry), advice(*end));
+            let _ = writeln!(out, "| `{}` | {status} | {text} | {}{again} | {advice} |", meaning.code, meaning.doc);
         }
     }
     out

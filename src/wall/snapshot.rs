@@ -388,10 +388,14 @@ pub struct Check {
 /// What a probe tries.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum CheckMethod {
-    /// `GET` of this path over a new connection; 200 is healthy.
+    /// `GET` of this path over a new connection; an answer with one of the statuses is healthy.
     Http {
         /// Path and query.
         path: Box<str>,
+        /// `Host`; `None` is the endpoint's own.
+        host: Option<Box<str>>,
+        /// First and last of each range.
+        statuses: Box<[(u16, u16)]>,
     },
     /// A connection that opens is healthy.
     Tcp,

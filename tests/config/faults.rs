@@ -58,6 +58,13 @@ fn what_the_values_mean_together_is_judged() {
     error(&module("", RULE, "ip_list = \"127.0.0.1:1,,127.0.0.1:2\"", ""), "has no port");
     error(&module("", RULE, &format!("{two}\nweight_list = \"50,\""), ""), "`` is not a weight");
     error(&module("", RULE, &format!("{ENDPOINT}\nweight_list = \"-1\""), ""), "`-1` is not a weight");
+    for status in ["20", "199", "600", "300-200", "200-", "ok"] {
+        error(
+            &module("", RULE, &format!("{ENDPOINT}\ncheck_method = \"httpchk\"\ncheck_status = \"{status}\""), ""),
+            "neither a status",
+        );
+    }
+    warning(&module("", RULE, &format!("{ENDPOINT}\ncheck_host = \"a.test\""), ""), "check_host has no effect");
     error(&module("load_type = \"tcp\"\nfrontend_addr = \"8900\"", "", ENDPOINT, ""), "not an address with a port");
     let tcp = |base: &str, rules: &str| {
         module(&format!("load_type = \"tcp\"\nfrontend_addr = \":8900\"\n{base}"), rules, ENDPOINT, "")

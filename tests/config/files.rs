@@ -36,7 +36,10 @@ fn every_value_of_gatekeepers_module_file_arrives() {
     let endpoints: Vec<_> = upstream.endpoints.iter().map(|e| (e.id.0, &*e.node, e.weight, e.forbidden)).collect();
     let wanted = [(0, "127.0.0.1:9001", 50, false), (1, "127.0.0.1:9002", 30, false), (2, "127.0.0.1:9003", 0, true)];
     assert_eq!(endpoints, wanted);
-    assert_eq!(upstream.check.method, CheckMethod::Http { path: "/ping".into() });
+    assert_eq!(
+        upstream.check.method,
+        CheckMethod::Http { path: "/ping".into(), host: None, statuses: [(200, 200)].into() }
+    );
     assert_eq!((upstream.check.timeout_ms, upstream.check.interval_ms), (1_500, 4_000));
     let timeouts = (upstream.connect_timeout_ms, upstream.header_timeout_ms, upstream.body_timeout_ms);
     assert_eq!(timeouts, (1_001, 1_002, 1_003));

@@ -10,9 +10,9 @@ use std::collections::BinaryHeap;
 
 use gatekeeper::wall::balance::{Balance, Strategy};
 use gatekeeper::wall::ring;
-use gatekeeper::worker::dice::Dice;
 use gatekeeper::worker::balance::standing::Standing;
 use gatekeeper::worker::balance::{Balancer, Field};
+use gatekeeper::worker::dice::Dice;
 
 use super::schedule::{Condition, Schedule};
 

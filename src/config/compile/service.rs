@@ -121,7 +121,7 @@ fn service(world: &World<'_>, module: &Section, ids: &mut EndpointIds, faults: &
     let host = host_mode(&mut desk);
     let access = access(world, access_control, is_tcp, faults);
     let limits = limits::limits(&world.page.source, module, world.http.cluster.len(), faults);
-    let upstream = upstream(world, module, ids, is_tcp, faults);
+    let upstream = upstream(world, module, &host, ids, is_tcp, faults);
     let filters = filters::compile(world, module, is_tcp, faults);
     let headers = headers::compile(world.page, module, faults);
     let cors = cors::compile(&mut world.desk(module.one("cors"), faults));
@@ -223,13 +223,20 @@ fn access(world: &World<'_>, section: &Section, is_tcp: bool, faults: &mut Fault
     access
 }
 
-fn upstream(world: &World<'_>, module: &Section, ids: &mut EndpointIds, is_tcp: bool, faults: &mut Faults) -> Upstream {
+fn upstream(
+    world: &World<'_>,
+    module: &Section,
+    host: &HostMode,
+    ids: &mut EndpointIds,
+    is_tcp: bool,
+    faults: &mut Faults,
+) -> Upstream {
     let section = module.one("load_balance");
     let mut desk = Desk { source: &world.page.source, section, faults };
     // A tunnel is a connection for as long as its client wants: only a bound that was asked for holds.
     let unbounded = is_tcp && !section.gives("connections_max");
     let endpoints = endpoints(&mut desk, ids, world.own.filter(|_| !is_tcp));
-    let check = check(&mut desk);
+    let check = check(&mut desk, host);
     let balance = balance::balance(&mut desk, &endpoints, is_tcp);
     let resilience = (!is_tcp).then(|| resilience::compile(world.page, module, endpoints.len(), faults)).flatten();
     Upstream {
@@ -253,12 +260,16 @@ fn upstream(world: &World<'_>, module: &Section, ids: &mut EndpointIds, is_tcp: 
     }
 }
 
-fn check(desk: &mut Desk<'_>) -> Check {
+fn check(desk: &mut Desk<'_>, host: &HostMode) -> Check {
     let section = desk.section;
     let method = if section.text("check_method") == "tcpchk" {
+        for key in ["check_host", "check_status"].into_iter().filter(|key| section.gives(key)) {
+            desk.warn(key, format!("{key} has no effect with check_method = \"tcpchk\""), "");
+        }
         CheckMethod::Tcp
     } else {
-        CheckMethod::Http { path: check_path(desk) }
+        let path = check_path(desk);
+        CheckMethod::Http { path, host: check_host(desk, host), statuses: check_statuses(desk) }
     };
     Check {
         method,
@@ -267,6 +278,31 @@ fn check(desk: &mut Desk<'_>) -> Check {
         rise: section.int_u32("rise"),
         fall: section.int_u32("fall"),
     }
+}
+
+/// What the file says, else the one that its requests have. `http.req_host`, GateKeeper's own key, means no probes there.
+fn check_host(desk: &mut Desk<'_>, host: &HostMode) -> Option<Box<str>> {
+    let text = desk.section.text("check_host");
+    if text.is_empty() {
+        let HostMode::Fixed(host) = host else { return None };
+        return Some(String::from_utf8_lossy(host).into());
+    }
+    if let Err((message, help)) = address::host(text) {
+        desk.error("check_host", message, help);
+    }
+    Some(text.into())
+}
+
+fn check_statuses(desk: &mut Desk<'_>) -> Box<[(u16, u16)]> {
+    let statuses = desk.each("check_status", |text| {
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        let status = |text: &str| text.parse().ok().filter(|status| (200..=599).contains(status));
+        match (status(first), status(last)) {
+            (Some(first), Some(last)) if first <= last => Ok((first, last)),
+            _ => Err((format!("`{text}` is neither a status nor a range of them"), "such as 200,300-399; 200 to 599")),
+        }
+    });
+    if statuses.is_empty() { [(200, 200)].into() } else { statuses.into() }
 }
 
 fn check_path(desk: &mut Desk<'_>) -> Box<str> {

@@ -185,10 +185,21 @@ const LOAD_BALANCE: &[Key] = &[
         "check_method",
         &["httpchk", "tcpchk"],
         "tcpchk",
-        "How an endpoint's health is found out: `httpchk` asks for `check_url` and wants 200, `tcpchk` opens a \
+        "How an endpoint's health is found out: `httpchk` asks for `check_url` and wants `check_status`, `tcpchk` opens a \
          connection.",
     ),
     text("check_url", "/", "What `httpchk` asks for: a path, with a query if need be.").example("/ping"),
+    text(
+        "check_host",
+        "",
+        "The `Host` that `httpchk` sends. Empty sends the service's `host` where that is a name, else the endpoint as \
+         written.",
+    )
+    .example("orders.example.com")
+    .ours(),
+    commas("check_status", "Statuses that `httpchk` takes for healthy, single or as ranges, 200 to 599. Empty is 200.")
+        .example("200,300-399")
+        .ours(),
     int(
         "check_timeout",
         100,

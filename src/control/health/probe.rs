@@ -5,10 +5,10 @@ use std::io;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Empty};
+use hyper::Request;
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::{CONNECTION, HOST, USER_AGENT};
-use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use rustix::io::Errno;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -86,12 +86,16 @@ where
 {
     match &target.check.method {
         CheckMethod::Tcp => Ok(()),
-        CheckMethod::Http { path } => get(stream, path, &target.host).await.map_err(Miss::Theirs),
+        CheckMethod::Http { path, host, statuses } => {
+            let status = get(stream, path, host.as_ref().unwrap_or(&target.host)).await.map_err(Miss::Theirs)?;
+            let is_healthy = statuses.iter().any(|(first, last)| (*first..=*last).contains(&status));
+            if is_healthy { Ok(()) } else { Err(Miss::Theirs(format!("status {status}"))) }
+        }
     }
 }
 
-/// One GET over a connection of its own; only 200 is healthy.
-async fn get<S>(stream: S, path: &str, host: &str) -> Result<(), String>
+/// The status of one GET over a connection of its own.
+async fn get<S>(stream: S, path: &str, host: &str) -> Result<u16, String>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
@@ -106,7 +110,7 @@ where
         let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
         let status = response.status();
         discard(response.into_body()).await;
-        if status == StatusCode::OK { Ok(()) } else { Err(format!("status {}", status.as_u16())) }
+        Ok(status.as_u16())
     };
     // A connection that ends first has handed its answer over, or the reason why there is none.
     let driven = async {
@@ -146,7 +150,7 @@ mod tests {
     fn origin(timeout_ms: u32) -> (TcpListener, Target) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("port");
         let spot = Spot::Socket(listener.local_addr().expect("bound"));
-        let method = CheckMethod::Http { path: "/".into() };
+        let method = CheckMethod::Http { path: "/".into(), host: None, statuses: [(200, 200)].into() };
         let check = Check { method, interval_ms: 1_000, timeout_ms, rise: 1, fall: 1 };
         (listener, Target { spot, host: "origin".into(), check })
     }

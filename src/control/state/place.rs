@@ -68,6 +68,8 @@ struct Member {
     checker: CheckerId,
     spot: Spot,
     tally: Tally,
+    /// Why it is down, as last said.
+    said: Option<Box<str>>,
 }
 
 impl Place {
@@ -110,7 +112,7 @@ impl Place {
                 let checker = number();
                 let (host, check) = (host_of(&self.key.address), self.key.check.clone());
                 added.push((checker, Target { spot: spot.clone(), host, check }));
-                self.members.push(Member { checker, spot, tally: Tally::new() });
+                self.members.push(Member { checker, spot, tally: Tally::new(), said: None });
             }
         }
         self.members.sort_unstable_by(|one, other| one.spot.cmp(&other.spot));
@@ -121,17 +123,23 @@ impl Place {
     pub(super) fn record(&mut self, checker: CheckerId, failure: Option<&str>, out: &mut Vec<Effect>) -> bool {
         let Some(member) = self.members.iter_mut().find(|member| member.checker == checker) else { return false };
         let before = member.tally.verdict();
-        if !member.tally.record(failure.is_none(), &self.key.check) {
-            return false;
-        }
-        self.told_in = None;
+        let changed = member.tally.record(failure.is_none(), &self.key.check);
         let shown = Shown(&self.key.address, &member.spot);
-        out.push(match failure {
-            Some(why) => Effect::SayOfHealth(Level::Warn, format!("endpoint {shown} is down: {why}")),
-            None if before == Verdict::Down => Effect::SayOfHealth(Level::Info, format!("endpoint {shown} is up")),
-            None => Effect::SayOfHealth(Level::Debug, format!("endpoint {shown} is up")),
-        });
-        true
+        let (level, text) = match (failure, member.tally.verdict()) {
+            (Some(why), Verdict::Down) if changed => (Level::Warn, format!("endpoint {shown} is down: {why}")),
+            (Some(why), Verdict::Down) if member.said.as_deref() != Some(why) => {
+                (Level::Warn, format!("endpoint {shown} is still down: {why}"))
+            }
+            (None, _) if changed && before == Verdict::Down => (Level::Info, format!("endpoint {shown} is up")),
+            (None, _) if changed => (Level::Debug, format!("endpoint {shown} is up")),
+            _ => return false,
+        };
+        member.said = failure.map(Into::into);
+        out.push(Effect::SayOfHealth(level, text));
+        if changed {
+            self.told_in = None;
+        }
+        changed
     }
 
     /// A worker could not connect here on this epoch; true when a verdict changed. What a worker saw
@@ -212,5 +220,40 @@ impl fmt::Display for Spot {
             Self::Socket(address) => address.fmt(f),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wall::snapshot::CheckMethod;
+
+    fn said(failures: &[Option<&str>]) -> Vec<String> {
+        let check = Check { method: CheckMethod::Tcp, interval_ms: 1_000, timeout_ms: 1_000, rise: 1, fall: 1 };
+        let address = Address::Socket(SocketAddr::from(([10, 0, 0, 1], 80)));
+        let mut place = Place::new(Arc::new(Key { address, check }), true);
+        place.man(None, &mut Vec::new(), || CheckerId(1));
+        let mut out = Vec::new();
+        failures.iter().for_each(|failure| drop(place.record(CheckerId(1), *failure, &mut out)));
+        let text = |effect| match effect {
+            Effect::SayOfHealth(_, text) => text,
+            other => panic!("{other:?}"),
+        };
+        out.into_iter().map(text).collect()
+    }
+
+    #[test]
+    fn another_reason_is_said_while_an_endpoint_stays_down_and_the_same_one_once() {
+        let failures =
+            [Some("refused"), Some("refused"), Some("status 404"), Some("status 404"), None, Some("refused")];
+        assert_eq!(
+            said(&failures),
+            [
+                "endpoint 10.0.0.1:80 is down: refused",
+                "endpoint 10.0.0.1:80 is still down: status 404",
+                "endpoint 10.0.0.1:80 is up",
+                "endpoint 10.0.0.1:80 is down: refused",
+            ]
+        );
     }
 }

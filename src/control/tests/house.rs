@@ -178,7 +178,7 @@ pub(crate) fn load(file: &Path) -> Result<Loaded, Vec<Fault>> {
                 let number = |word: &str| word.parse::<u32>().expect("number");
                 let method = match method {
                     "tcp" => CheckMethod::Tcp,
-                    path => CheckMethod::Http { path: path.into() },
+                    path => CheckMethod::Http { path: path.into(), host: None, statuses: [(200, 200)].into() },
                 };
                 let (interval_ms, timeout_ms) = (number(interval), number(timeout));
                 let check = Check { method, interval_ms, timeout_ms, rise: number(rise), fall: number(fall) };

@@ -1,9 +1,11 @@
 //! Health: who takes traffic, found out by probes and by failed connections.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::thread;
 use std::time::Duration;
 
+use crate::support::message::Head;
+use crate::support::wire::Wire;
 use crate::support::{Conf, Gateway, Origin, Service, eventually};
 
 fn watched(prefix: &str, origins: &[&Origin]) -> Service {
@@ -181,4 +183,55 @@ fn one_probe_for_the_whole_process() {
     let probes = origin.probes() - before;
     assert!((2..=9).contains(&probes), "{probes} probes in six intervals");
     drop(gateway);
+}
+
+#[test]
+fn the_statuses_of_the_file_are_healthy_and_no_others() {
+    let (alike, strict) = (Origin::ok(), Origin::ok());
+    [&alike, &strict].map(|origin| origin.set_sick(true));
+    let conf = Conf::new()
+        .service(watched("/svc", &[&alike]).balance("check_status", "200,500-503"))
+        .service(watched("/strict", &[&strict]).balance("check_status", "200-299,501"));
+    let gateway = Gateway::start(&conf);
+    assert!(eventually(|| alike.probes() > 1 && strict.probes() > 1));
+    let mut client = gateway.connect();
+    assert_eq!((client.get("/svc/a").status(), client.get("/strict/a").status()), (200, 503));
+}
+
+/// A service that knows its own name only.
+fn named(name: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            thread::spawn(move || {
+                let mut wire = Wire::new(stream.into());
+                while let Ok(head) = Head::receive(&mut wire) {
+                    let known = head.field("host") == Some(name);
+                    let status = if known { "200 OK" } else { "404 Not Found" };
+                    let _ = wire.try_send(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").as_bytes());
+                }
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn a_probe_has_the_host_of_the_service_or_its_own() {
+    let (requests, probes, neither) = (named("svc.test"), named("probe.test"), named("other.test"));
+    let service = |prefix: &str, at: SocketAddr| {
+        let service = Service::with_nodes(prefix, vec![at.to_string()]).balance("check_interval", 200);
+        service.base("host", "svc.test")
+    };
+    let conf = Conf::new()
+        .service(service("/svc", requests))
+        .service(service("/probe", probes).balance("check_host", "probe.test"))
+        .service(service("/other", neither));
+    let gateway = Gateway::start(&conf);
+    let mut client = gateway.connect();
+    assert!(eventually(|| client.get("/other/a").status() == 503), "down");
+    thread::sleep(Duration::from_millis(500));
+    // The last answers what it does not know, and is asked.
+    assert_eq!((client.get("/svc/a").status(), client.get("/probe/a").status()), (200, 404));
 }

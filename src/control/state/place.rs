@@ -234,7 +234,9 @@ mod tests {
         let mut place = Place::new(Arc::new(Key { address, check }), true);
         place.man(None, &mut Vec::new(), || CheckerId(1));
         let mut out = Vec::new();
-        failures.iter().for_each(|failure| drop(place.record(CheckerId(1), *failure, &mut out)));
+        for failure in failures {
+            place.record(CheckerId(1), *failure, &mut out);
+        }
         let text = |effect| match effect {
             Effect::SayOfHealth(_, text) => text,
             other => panic!("{other:?}"),

@@ -188,7 +188,7 @@ fn one_probe_for_the_whole_process() {
 #[test]
 fn the_statuses_of_the_file_are_healthy_and_no_others() {
     let (alike, strict) = (Origin::ok(), Origin::ok());
-    [&alike, &strict].map(|origin| origin.set_sick(true));
+    [&alike, &strict].iter().for_each(|origin| origin.set_sick(true));
     let conf = Conf::new()
         .service(watched("/svc", &[&alike]).balance("check_status", "200,500-503"))
         .service(watched("/strict", &[&strict]).balance("check_status", "200-299,501"));

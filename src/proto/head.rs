@@ -233,6 +233,13 @@ impl ResponseHead<'_> {
     pub const fn is_interim(&self) -> bool {
         self.status < 200
     }
+
+    /// How long its connection may be kept, by what the upstream says; 0 is not said. A second less than that, which a
+    /// request may be under way when the upstream closes.
+    #[must_use]
+    pub fn idle_timeout_ms(&self) -> u64 {
+        self.keep_alive_timeout_s.map_or(0, |seconds| u64::from(seconds).saturating_sub(1).max(1) * 1_000)
+    }
 }
 
 /// What a response answers.

@@ -20,6 +20,7 @@ pub mod epoch;
 pub mod expression;
 pub mod filters;
 pub mod forwarded;
+pub mod group;
 pub mod headers;
 pub mod health;
 pub mod issuer;

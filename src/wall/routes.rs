@@ -6,15 +6,15 @@
 //! expressions are one set (`expressions`). Out of scope: normalising the path, putting rules in their order, what
 //! the service then does.
 
+mod demands;
 mod expressions;
-mod filter;
 mod hosts;
 mod pattern;
 mod tree;
 
+pub use demands::{Demands, Host, Methods};
 pub use expressions::check;
 use expressions::{Expressions, States};
-pub use filter::{Filter, Host, Methods};
 use hosts::Hosts;
 pub use pattern::{Parameter, Pattern, Segment};
 use tree::{Ends, Entry, NONE, Tree};
@@ -35,7 +35,7 @@ pub struct Route {
     /// an expression its text.
     pub rule: Box<[u8]>,
     /// What else is demanded.
-    pub filter: Filter,
+    pub demands: Demands,
     /// Rules with a higher one are tried first.
     pub priority: i32,
     /// Its place among the rules of the file, from 1.
@@ -75,11 +75,11 @@ impl<'a> Asked<'a> {
     /// The request of this head for this canonical path.
     #[must_use]
     pub fn of(path: &'a [u8], head: &RequestHead<'a>) -> Self {
-        let mut methods = filter::bit(head.method);
+        let mut methods = demands::bit(head.method);
         if head.method == Method::Options {
             // A preflight (Fetch section 4.8) asks on behalf of the request to come, and goes where that will.
             let coming = head::field(head.fields, "access-control-request-method");
-            methods |= coming.map_or(0, |method| filter::bit(Method::of(method)));
+            methods |= coming.map_or(0, |method| demands::bit(Method::of(method)));
         }
         Self { path, host: head.host, method: head.method_text, parts: Parts::of(head), methods }
     }
@@ -87,7 +87,7 @@ impl<'a> Asked<'a> {
     /// A request of this method that says nothing else.
     #[must_use]
     pub fn new(method: &'a [u8], host: &'a [u8], path: &'a [u8]) -> Self {
-        Self { path, host, method, parts: Parts::default(), methods: filter::bit(Method::of(method)) }
+        Self { path, host, method, parts: Parts::default(), methods: demands::bit(Method::of(method)) }
     }
 
     /// A `GET` of this path without a host.
@@ -135,13 +135,13 @@ impl Route {
     /// Whether its host is the request's.
     #[must_use]
     pub fn takes_host(&self, asked: &Asked<'_>) -> bool {
-        self.filter.has_host(hosts::name(asked.host, &mut Vec::new()))
+        self.demands.has_host(hosts::name(asked.host, &mut Vec::new()))
     }
 
     /// Whether its method is the request's, or that of the request to come.
     #[must_use]
     pub fn takes_method(&self, asked: &Asked<'_>) -> bool {
-        self.filter.methods.bits & asked.methods != 0 && self.filter.methods.names(asked.method)
+        self.demands.methods.bits & asked.methods != 0 && self.demands.methods.names(asked.method)
     }
 
     /// Whether it takes the request: the slow way, which needs nothing but the rule.
@@ -151,7 +151,7 @@ impl Route {
         self.takes_path(asked.path)
             && self.takes_host(asked)
             && self.takes_method(asked)
-            && self.filter.conditions.iter().all(held)
+            && self.demands.conditions.iter().all(held)
     }
 
     fn alone(&self) -> Option<Expressions> {
@@ -215,8 +215,8 @@ impl Routes {
                 continue;
             }
             let (segments, ends) = route.segments();
-            let Filter { hosts, methods, .. } = &route.filter;
-            let entry = Entry { rank, methods: methods.bits, ends, guarded: route.filter.is_guarded() };
+            let Demands { hosts, methods, .. } = &route.demands;
+            let entry = Entry { rank, methods: methods.bits, ends, guarded: route.demands.is_guarded() };
             let tree = &mut all.tree;
             for host in hosts {
                 let root = all.hosts.root(host, || tree.root());
@@ -243,7 +243,7 @@ impl Routes {
         let RouteScratch { host, form, value, states } = scratch;
         let mut admits = |entry: &Entry| {
             entry.methods & asked.methods != 0
-                && (!entry.guarded || self.routes[entry.rank as usize].filter.lets(asked.method, &asked.parts, value))
+                && (!entry.guarded || self.routes[entry.rank as usize].demands.lets(asked.method, &asked.parts, value))
         };
         let mut best = NONE;
         let mut name: &[u8] = b"";
@@ -258,10 +258,10 @@ impl Routes {
         }
         if let Some(expressions) = self.expressions.as_ref().filter(|expressions| expressions.least() < best) {
             best = expressions.find(match_form(asked.path, form), best, states, |rank| {
-                let filter = &self.routes[rank as usize].filter;
-                filter.methods.bits & asked.methods != 0
-                    && filter.has_host(name)
-                    && filter.lets(asked.method, &asked.parts, value)
+                let demands = &self.routes[rank as usize].demands;
+                demands.methods.bits & asked.methods != 0
+                    && demands.has_host(name)
+                    && demands.lets(asked.method, &asked.parts, value)
             });
         }
         (best != NONE).then_some(best as usize)
@@ -279,9 +279,10 @@ impl Routes {
         let route = &self.routes[position];
         let same_path = route.kind == Kind::Exact;
         let wider = |entry: &Entry| {
-            (entry.ends == Ends::Prefix || same_path) && self.routes[entry.rank as usize].filter.is_wider(&route.filter)
+            (entry.ends == Ends::Prefix || same_path)
+                && self.routes[entry.rank as usize].demands.is_wider(&route.demands)
         };
-        let of_host = route.filter.hosts.first().and_then(|host| self.hosts.root_of(host));
+        let of_host = route.demands.hosts.first().and_then(|host| self.hosts.root_of(host));
         let (beginning, own) = (route.beginning(), u32::try_from(position).unwrap_or(NONE));
         let roots = of_host.into_iter().chain(self.anywhere);
         let best = roots.fold(own, |best, root| self.tree.find(root, &beginning, best, wider));

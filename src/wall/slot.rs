@@ -6,7 +6,7 @@
 //! it without knowing more.
 //!
 //! **Rows.** A service, endpoint or tenant has a row with the same number in every slot. Control gives the numbers out by
-//! name and publishes them with the epoch (`Rows` in `wall/epoch`), so counters go on over reloads. A row of
+//! name and publishes them with the epoch (`Epoch::rows`), so counters go on over reloads. A row of
 //! something that is gone may be given to something else: under a larger generation, which the worker that first counts
 //! there takes the row over for (`Slot::row`), and what is still counted for the former owner is dropped.
 //!

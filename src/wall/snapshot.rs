@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use httparse::Header;
 use ipnet::IpNet;
 
 use super::access::{Access, AddressSet};
@@ -17,6 +18,7 @@ use super::calendar::Calendar;
 use super::cors::Cors;
 use super::default_answer::DefaultAnswer;
 use super::filters::Filters;
+use super::forwarded;
 use super::headers::HeaderRules;
 use super::issuer::Issuer;
 use super::jwt::Jwt;
@@ -30,6 +32,7 @@ use super::tenants::Tenants;
 use super::trace::Sampling;
 use super::validation::Validation;
 use crate::ids::{EndpointId, ServiceId};
+use crate::proto::head::HeadLimits;
 
 /// One configuration, compiled and frozen.
 #[derive(Debug)]
@@ -182,6 +185,24 @@ pub struct HttpRules {
     pub log_sample: u32,
     /// Traces are told onward and sampled; `None` leaves what the client says of them.
     pub sampling: Option<Sampling>,
+}
+
+impl HttpRules {
+    /// How large a request's head may be.
+    #[must_use]
+    pub const fn head_limits(&self) -> HeadLimits {
+        HeadLimits {
+            head_bytes_max: self.head_bytes_max,
+            uri_bytes_max: self.uri_bytes_max,
+            fields_max: self.fields_max,
+        }
+    }
+
+    /// The client behind a peer that sent these fields: itself, or whom trusted proxies say they act for.
+    #[must_use]
+    pub fn client(&self, peer: IpAddr, fields: &[Header<'_>]) -> IpAddr {
+        if self.trusted_proxies.is_empty() { peer } else { forwarded::client(peer, fields, &self.trusted_proxies) }
+    }
 }
 
 /// `[request_id]`: under which name a request's id is told, and whose word counts.

@@ -12,12 +12,12 @@ use super::log::Note;
 use super::plan::Terms;
 use super::request_id::RequestId;
 use super::shard::Shard;
-use super::timing::Timing;
 use crate::end::End;
 use crate::ids::{EndpointId, EpochId, ServiceId, TenantId};
 use crate::limits::ACCOUNTS_KEPT;
 use crate::wall::epoch::Epoch;
 use crate::wall::slot::RowId;
+use crate::wall::timing::Timing;
 use crate::wall::trace::Trace;
 
 /// Where an exchange is counted beside its core.
@@ -105,7 +105,7 @@ impl Account {
         }
     }
 
-    /// An answer of our own goes out, after what heads went before it.
+    /// An answer of this status goes out, with so many bytes of heads, interim ones before it included.
     pub fn answered(&mut self, status: u16, head_bytes: usize) {
         self.status = status;
         self.head_bytes_out = self.head_bytes_out.saturating_add(u32::try_from(head_bytes).unwrap_or(u32::MAX));

@@ -335,9 +335,7 @@ fn read_head(lease: &Lease, out: &mut Lease, talk: &Talk<'_>) -> Result<Option<S
         close,
         trailers: talk.terms.trailers && talk.terms.te_trailers && !forward::nominates(head.fields),
         reusable: head.keep_alive,
-        peer_timeout_ms: head
-            .keep_alive_timeout_s
-            .map_or(0, |seconds| u64::from(seconds).saturating_sub(1).max(1) * 1_000),
+        peer_timeout_ms: head.idle_timeout_ms(),
         wish: wish.filter(|wish| wish.whole.is_some()),
     }))
 }

@@ -5,13 +5,11 @@
 //! heads. Out of scope: what the head says (`exchange`).
 
 use std::cell::Cell;
-use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
 
 use super::buffer::{Class, Lease};
-use super::downstream::Downstream;
+use super::downstream::{Downstream, in_time};
 use super::io::Received;
 use super::shard::Shard;
 use crate::end::End;
@@ -66,12 +64,8 @@ impl Partial {
             head.fit();
             // What a client sends slowly is received in the smallest buffer there is.
             down.source.expect_little();
-            let mut next = pin!(down.source.next_in_time(Class::Small));
-            let next = poll_fn(|cx| match next.as_mut().poll(cx) {
-                Poll::Pending if shard.is_cut() => Poll::Ready(Err(End::Drained)),
-                next => next.map(Ok),
-            });
-            match next.await? {
+            let next = pin!(async { Ok(down.source.next_in_time(Class::Small).await) });
+            match in_time(shard, (None, None), next).await? {
                 Some(Received::Data(more)) => head.append(more.bytes()),
                 Some(Received::End | Received::Broken) => return Err(End::ClientTruncated),
                 None => return Err(End::HeadTimeout),

@@ -30,7 +30,7 @@ pub trait Field {
     fn standing(&self, endpoint: usize) -> &Standing;
 }
 
-/// One core's chooser for one service.
+/// One core's chooser for one service. In this order, so that where every endpoint is well a choice touches one cache line.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Balancer {

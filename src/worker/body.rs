@@ -3,14 +3,12 @@
 //! In scope: reading it within a bound, and the room it takes of the core's while the exchange lasts. Out of scope: which
 //! rule wants it and why (`plan`, `policy`); bodies that stream (`upload`).
 
-use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
 
 use super::arrival::Room;
 use super::buffer::{Class, Lease};
-use super::downstream::Downstream;
+use super::downstream::{Downstream, in_time};
 use super::plan::Terms;
 use super::shard::Shard;
 use super::upload::{Upload, receive_body};
@@ -70,15 +68,7 @@ pub async fn read(
             return Ok(whole);
         }
         let Downstream { source, whole: bound, .. } = &mut *down;
-        let mut received = pin!(receive_body(source, Class::Large, &pace));
-        more = poll_fn(|cx| match received.as_mut().poll(cx) {
-            Poll::Ready(received) => Poll::Ready(received),
-            Poll::Pending if shard.is_cut() => Poll::Ready(Err(End::Drained)),
-            Poll::Pending if bound.as_ref().is_some_and(|bound| bound.poll(cx).is_ready()) => {
-                Poll::Ready(Err(End::RequestTimeout))
-            }
-            Poll::Pending => Poll::Pending,
-        })
-        .await?;
+        let received = pin!(receive_body(source, Class::Large, &pace));
+        more = in_time(shard, (bound.as_ref(), None), received).await?;
     }
 }

@@ -5,13 +5,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use super::downstream::Downstream;
+use super::downstream::{Downstream, in_time};
 use super::handover::Handovers;
 use super::plan::Terms;
 use super::shard::Shard;
@@ -77,26 +77,14 @@ pub async fn wait(
     let Some((rules, _)) = of(resilience) else { return Ok(None) };
     let place = Place::take(&shard.lines, &resilience.known.service, rules).ok_or(End::ConcurrencyFull)?;
     let Downstream { source, writing, whole, .. } = down;
-    let unmoving = Cell::new(0);
     writing.arm(rules.queue_timeout_ms);
-    let mut watch = pin!(source.watch(terms.half_close_grace_ms, &unmoving));
-    let waited = poll_fn(|cx| {
-        if shard.is_cut() {
-            return Poll::Ready(Err(End::Drained));
-        }
-        if place.poll(cx).is_ready() {
-            return Poll::Ready(Ok(Turn { replica: replica.clone(), lines: shard.lines.clone() }));
-        }
-        if whole.as_ref().is_some_and(|whole| whole.poll(cx).is_ready()) {
-            return Poll::Ready(Err(End::RequestTimeout));
-        }
-        match writing.poll(cx) {
-            Poll::Ready(()) => Poll::Ready(Err(End::ConcurrencyTimeout)),
-            Poll::Pending => watch.as_mut().poll(cx).map(Err),
-        }
-    });
-    let waited = waited.await;
-    down.writing.disarm();
+    let turn = pin!(poll_fn(|cx| match place.poll(cx) {
+        Poll::Ready(()) => Poll::Ready(Ok(Turn { replica: replica.clone(), lines: shard.lines.clone() })),
+        Poll::Pending => writing.poll(cx).map(|()| Err(End::ConcurrencyTimeout)),
+    }));
+    let waited = pin!(source.while_there(terms.half_close_grace_ms, turn));
+    let waited = in_time(shard, (whole.as_ref(), None), waited).await;
+    writing.disarm();
     waited.map(Some)
 }
 

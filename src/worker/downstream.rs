@@ -1,10 +1,12 @@
 //! The client's side of a session: its connection, what it sent that is not consumed yet, its deadlines.
 
 use std::cell::Cell;
-use std::future::{pending, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::pin;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
 
 use super::account::Tab;
 use super::buffer::{Class, Lease};
@@ -17,7 +19,6 @@ use super::tunnel;
 use super::upstream::pool::Seat;
 use crate::end::End;
 use crate::wall::addresses::Counted;
-use std::rc::Rc;
 
 /// A client connection that was let in.
 pub struct Caller {
@@ -43,7 +44,7 @@ pub struct Downstream {
     pub attempt: Option<Deadline>,
     /// The place of the request in hand, where its service bounds how many are under way.
     pub turn: Option<Turn>,
-    /// Who it is: the socket's peer.
+    /// Who it is: the socket's peer, or whom a trusted proxy's PROXY header names.
     pub peer: Peer,
     /// What its answer is dressed with.
     pub dressing: Dressing,
@@ -189,13 +190,51 @@ impl Downstream {
         let Some(switched) = switched else { return };
         let Switched { connection, seat, early, terms } = *switched;
         let down = Connection { rx: source.rx, tx };
-        let (early_down, early_up, seat) = (source.carried, early, Some(seat));
+        let (early_down, early_up) = (source.carried, early);
         let ends = tunnel::Ends { down, up: connection, early_down, early_up, seat, tab, counted, places };
         tunnel::start(shard, ends, terms);
     }
 }
 
+/// What comes of it, unless the gateway ends before, or the request's time or that of its attempt is over.
+///
+/// # Errors
+/// `End::Drained`, `End::RequestTimeout`, `End::AttemptTimeout`, and its own.
+pub async fn in_time<T>(
+    shard: &Shard,
+    (whole, attempt): (Option<&Deadline>, Option<&Deadline>),
+    mut work: Pin<&mut impl Future<Output = Result<T, End>>>,
+) -> Result<T, End> {
+    let is_due = |bound: Option<&Deadline>, cx: &mut Context<'_>| bound.is_some_and(|bound| bound.poll(cx).is_ready());
+    poll_fn(|cx| match work.as_mut().poll(cx) {
+        Poll::Ready(done) => Poll::Ready(done),
+        Poll::Pending if shard.is_cut() => Poll::Ready(Err(End::Drained)),
+        Poll::Pending if is_due(whole, cx) => Poll::Ready(Err(End::RequestTimeout)),
+        Poll::Pending if is_due(attempt, cx) => Poll::Ready(Err(End::AttemptTimeout)),
+        Poll::Pending => Poll::Pending,
+    })
+    .await
+}
+
 impl Source {
+    /// What comes of it, unless the client leaves before; a client that sends no more has the grace.
+    ///
+    /// # Errors
+    /// `End::ClientLeft`, and its own.
+    pub async fn while_there<T>(
+        &mut self,
+        grace_ms: u64,
+        mut work: Pin<&mut impl Future<Output = Result<T, End>>>,
+    ) -> Result<T, End> {
+        let unmoving = Cell::new(0);
+        let mut watch = pin!(self.watch(grace_ms, &unmoving));
+        poll_fn(|cx| match work.as_mut().poll(cx) {
+            Poll::Ready(done) => Poll::Ready(done),
+            Poll::Pending => watch.as_mut().poll(cx).map(Err),
+        })
+        .await
+    }
+
     /// The next bytes: those carried, else received.
     pub async fn next(&mut self, class: Class) -> Received {
         match self.carried.take() {

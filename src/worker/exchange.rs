@@ -4,18 +4,16 @@
 //! succeeds or the table (`End::meaning`) allows no other. Out of scope: the wait for the head
 //! (`arrival`), what is decided (`plan`), how an attempt goes (`converse`).
 
-use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
 
 use super::account;
 use super::body::{self, WholeBody};
 use super::buffer::{Class, Lease};
 use super::concurrency;
 use super::converse::{self, Failed, Watch};
-use super::downstream::Downstream;
+use super::downstream::{Downstream, in_time};
 use super::limits;
 use super::local::Local;
 use super::mirror;
@@ -147,7 +145,7 @@ pub async fn run(shard: &Rc<Shard>, down: &mut Downstream, request: Request) -> 
                     Dispatch { epoch: Some(epoch), head, body: None, forward, terms, leased: None }
                 }
                 Some(planned) => {
-                    return Served::Rare(Box::new(Rare { planned, terms, head, epoch: Some(epoch) }));
+                    return Served::Rare(Box::new(Rare { planned, terms, head, epoch }));
                 }
                 None => return Served::Incomplete(head),
             }
@@ -180,7 +178,7 @@ pub struct Rare {
     planned: Plan,
     terms: Terms,
     head: Lease,
-    epoch: Option<Rc<ShardEpoch>>,
+    epoch: Rc<ShardEpoch>,
 }
 
 /// Refuses a request whose head will not become complete. As whatever may befall thousands at once, this takes no
@@ -203,18 +201,18 @@ pub async fn refuse_broken(shard: &Shard, down: &mut Downstream, head: Lease, en
 /// What became of it, where it needs none.
 pub async fn serve_rare(shard: &Rc<Shard>, down: &mut Downstream, rare: Rare) -> Result<Dispatch, Done> {
     let Rare { planned, mut terms, mut head, epoch } = rare;
-    let (planned, body) = wait_for_more(shard, down, &mut head, epoch.as_deref(), planned, &mut terms).await;
+    let (planned, body) = wait_for_more(shard, down, &mut head, &epoch, planned, &mut terms).await;
     Err(match planned {
         Plan::Forward(forward) => {
             // One that waited for its turn was noted before its endpoint was known.
             if let Some(note) = down.tab.note().as_mut().filter(|_| down.turn.is_some()) {
                 note.node(forward.node(), &shard.buffers);
             }
-            return Ok(Dispatch { epoch, head, body, forward, terms, leased: None });
+            return Ok(Dispatch { epoch: Some(epoch), head, body, forward, terms, leased: None });
         }
         Plan::Local(local) => {
             let after = own_after(down, head, &terms);
-            let answer = epoch.as_deref().and_then(|epoch| default_answer(epoch, &terms));
+            let answer = default_answer(&epoch, &terms);
             let outcome = answer_locally(shard, down, local, &terms, answer, after).await;
             Done { outcome, after: if outcome.is_ok() { after } else { After::Close } }
         }
@@ -227,7 +225,7 @@ pub async fn serve_rare(shard: &Rc<Shard>, down: &mut Downstream, rare: Rare) ->
             // A body that is too large is not read, even where it is here already.
             let too_large = denied.end == End::BodyTooLarge;
             let after = if too_large { After::Linger } else { own_after(down, head, &terms) };
-            refuse(shard, down, epoch.as_deref(), &terms, denied, after).await
+            refuse(shard, down, Some(&epoch), &terms, denied, after).await
         }
         // A body in hand is not asked for again, and no turn waited for twice.
         Plan::NeedBody(_) | Plan::Wait(_) | Plan::Queue(_) => {
@@ -241,7 +239,7 @@ async fn wait_for_more(
     shard: &Rc<Shard>,
     down: &mut Downstream,
     head: &mut Lease,
-    epoch: Option<&ShardEpoch>,
+    epoch: &ShardEpoch,
     mut planned: Plan,
     terms: &mut Terms,
 ) -> (Plan, Option<WholeBody>) {
@@ -268,9 +266,7 @@ async fn wait_for_more(
                 true
             }
             Plan::Queue(replica) => {
-                if down.whole.is_none() {
-                    down.bound_whole(shard, terms.request_timeout_ms);
-                }
+                down.bound_whole(shard, terms.request_timeout_ms);
                 down.source.ahead = reaches_ahead(head, terms);
                 match concurrency::wait(shard, down, terms, &replica).await {
                     // What was known of endpoints may have changed meanwhile.
@@ -282,7 +278,6 @@ async fn wait_for_more(
             planned => return (planned, body),
         };
         let before = *terms;
-        let Some(epoch) = epoch else { return (Plan::Refused(End::Drained.into()), body) };
         *terms = Terms::unread(shard, &epoch.snapshot().http);
         let asked = Before { body: body.as_ref(), tried: Tried::default(), admitted_on: admitted.then_some(&before) };
         let again = plan_again(shard, epoch, down, head, &asked, terms);
@@ -536,27 +531,17 @@ async fn acquire(
     let Forward { replica, endpoint, out, .. } = forward;
     let Downstream { source, writing, whole, attempt, tab, .. } = down;
     let timing = &mut tab.get().timing;
-    let unmoving = Cell::new(0);
     let mut acquire = pin!(connect::acquire(replica, *endpoint, fresh, writing, &shard.buffers, timing));
-    let mut watch = pin!(source.watch(terms.half_close_grace_ms, &unmoving));
-    poll_fn(|cx| match acquire.as_mut().poll(cx) {
-        Poll::Pending if shard.is_cut() => Poll::Ready(Err(End::Drained)),
-        Poll::Ready(acquired) => Poll::Ready(acquired),
-        Poll::Pending if whole.as_ref().is_some_and(|whole| whole.poll(cx).is_ready()) => {
-            Poll::Ready(Err(End::RequestTimeout))
+    let acquire = pin!(poll_fn(|cx| {
+        let acquired = acquire.as_mut().poll(cx);
+        if acquired.is_pending() && replica.pool(*endpoint).is_crowded() {
+            head.fit();
+            out.fit();
         }
-        Poll::Pending if attempt.as_ref().is_some_and(|attempt| attempt.poll(cx).is_ready()) => {
-            Poll::Ready(Err(End::AttemptTimeout))
-        }
-        Poll::Pending => {
-            if replica.pool(*endpoint).is_crowded() {
-                head.fit();
-                out.fit();
-            }
-            watch.as_mut().poll(cx).map(Err)
-        }
-    })
-    .await
+        acquired
+    }));
+    let waited = pin!(source.while_there(terms.half_close_grace_ms, acquire));
+    in_time(shard, (whole.as_ref(), attempt.as_ref()), waited).await
 }
 
 /// Another connection is wanted.

@@ -17,10 +17,9 @@ use crate::limits::FILTERED_BODIES_BYTES_MAX;
 use crate::proto::coding::Coding;
 use crate::proto::edits::{self, Edit, Edits};
 use crate::proto::framing::Framed;
-use crate::proto::head::{self, HeadLimits, RequestHead, ResponseBody, ResponseHead, Storage};
+use crate::proto::head::{self, RequestHead, ResponseBody, ResponseHead, Storage};
 use crate::proto::target;
 use crate::wall::filters::{Filters, narrow};
-use crate::wall::forwarded;
 use crate::wall::snapshot::{Service, Snapshot};
 
 /// What filters have said of the exchange in hand.
@@ -178,17 +177,9 @@ impl<'t> Answering<'t> {
         let rules = &snapshot.http;
         let service = snapshot.service(terms.service.ok_or(End::NoRoute)?);
         let filters = service.filters.as_deref().ok_or(End::NoRoute)?;
-        let limits = HeadLimits {
-            head_bytes_max: rules.head_bytes_max,
-            uri_bytes_max: rules.uri_bytes_max,
-            fields_max: rules.fields_max,
-        };
         let mut storage = Storage::new();
-        let head = head::parse_request(self.request, &limits, &mut storage)?.ok_or(End::BadField)?;
-        let client = match rules.trusted_proxies.is_empty() {
-            true => self.peer,
-            false => forwarded::client(self.peer, head.fields, &rules.trusted_proxies),
-        };
+        let head = head::parse_request(self.request, &rules.head_limits(), &mut storage)?.ok_or(End::BadField)?;
+        let client = rules.client(self.peer, head.fields);
         let mut normalised = std::mem::take(&mut shard.scratch.borrow_mut().path);
         let path = target::canonical(head.path, rules.merge_slashes, &mut normalised)?;
         let asking = Asking { head: &head, path, client, tenant: terms.tenant };

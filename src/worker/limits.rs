@@ -4,14 +4,11 @@
 //! one refuses it, so that who is refused uses nothing up. In scope: that, and what the answer says of it. Out of scope:
 //! the buckets (`wall::rate`), which limits there are (`wall::limit`).
 
-use std::cell::Cell;
-use std::future::{Future, poll_fn};
 use std::net::IpAddr;
 use std::pin::pin;
-use std::task::Poll;
 use std::time::Duration;
 
-use super::downstream::Downstream;
+use super::downstream::{Downstream, in_time};
 use super::dressing::Dressing;
 use super::plan::Terms;
 use super::policy::Denied;
@@ -95,10 +92,11 @@ pub fn spend_endpoint(
 ) -> Result<(), Denied> {
     let Some(limits) = &service.limits else { return Ok(()) };
     let mut keys = [None; LIMITS_PER_SERVICE_MAX];
+    let now_ns = shard.clock.precise_ns();
     for (limit, place) in limits.endpoint.iter().zip(0..) {
         let owner = Owner::Endpoint(node);
         let key = shard.shared.rates.limit_key(limit.scope, owner);
-        match shard.shared.rates.take(key, limit.rate, shard.clock.precise_ns(), 0) {
+        match shard.shared.rates.take(key, limit.rate, now_ns, 0) {
             Ok(_) => keys[place] = Some(key),
             Err(refused) if limit.dry_run => *spared = spared.or(Some(refusal(limit, refused).end)),
             Err(refused) => {
@@ -147,9 +145,7 @@ fn give_back(shard: &Shard, limits: &[Limit], keys: &[Option<RateKey>]) {
 
 fn refusal(limit: &Limit, refused: Refused) -> Denied {
     match refused {
-        Refused::Limited { retry_after_ms } => {
-            Denied { end: limit.by.end(), retry_after_s: retry_after_ms.div_ceil(1_000).max(1) }
-        }
+        Refused::Limited { retry_after_ms } => Denied::for_ms(limit.by.end(), retry_after_ms),
         Refused::Full => End::RateTableFull.into(),
     }
 }
@@ -190,17 +186,12 @@ impl Fields<'_> {
 /// `End::ClientLeft`, `End::RequestTimeout`, `End::Drained`.
 pub async fn wait(shard: &Shard, down: &mut Downstream, terms: &Terms, wait_ns: u64) -> Result<(), End> {
     let Downstream { source, whole, .. } = down;
-    let unmoving = Cell::new(0);
     // The runtime's finest timer is a millisecond: rounded up, so that nobody comes before its turn.
-    let mut turn = pin!(runtime::sleep(Duration::from_millis(wait_ns.div_ceil(1_000_000))));
-    let mut watch = pin!(source.watch(terms.half_close_grace_ms, &unmoving));
-    poll_fn(|cx| match turn.as_mut().poll(cx) {
-        Poll::Ready(()) => Poll::Ready(Ok(())),
-        Poll::Pending if shard.is_cut() => Poll::Ready(Err(End::Drained)),
-        Poll::Pending if whole.as_ref().is_some_and(|whole| whole.poll(cx).is_ready()) => {
-            Poll::Ready(Err(End::RequestTimeout))
-        }
-        Poll::Pending => watch.as_mut().poll(cx).map(Err),
-    })
-    .await
+    let turn = runtime::sleep(Duration::from_millis(wait_ns.div_ceil(1_000_000)));
+    let turn = pin!(async {
+        turn.await;
+        Ok(())
+    });
+    let waited = pin!(source.while_there(terms.half_close_grace_ms, turn));
+    in_time(shard, (whole.as_ref(), None), waited).await
 }

@@ -187,9 +187,7 @@ fn shape(lease: &Lease, method: Method) -> Result<Option<Shape>, End> {
         status: head.status,
         body: head.body,
         keep_alive: head.keep_alive,
-        peer_timeout_ms: head
-            .keep_alive_timeout_s
-            .map_or(0, |seconds| u64::from(seconds).saturating_sub(1).max(1) * 1_000),
+        peer_timeout_ms: head.idle_timeout_ms(),
     }))
 }
 

@@ -26,7 +26,6 @@ pub mod exchange;
 pub mod fault;
 pub mod filters;
 pub mod grant;
-mod group;
 pub mod handover;
 pub mod headers;
 pub mod identify;
@@ -59,6 +58,3 @@ pub mod upload;
 pub mod upstream;
 pub mod usage;
 pub mod validation;
-
-// Who serves sees it as one of its own; it crosses the wall as it is.
-pub use crate::wall::timing;

@@ -57,7 +57,6 @@ pub async fn obey(shard: &Rc<Shard>, link: WorkerEnd, loops: &AcceptLoops) -> io
 /// Does what is ordered; the times where it is to drain.
 fn carry_out(shard: &Rc<Shard>, order: Order, loops: &AcceptLoops) -> io::Result<Option<Drain>> {
     match order {
-        Order::Adopt(epoch) => shard.adopt(epoch),
         Order::Listen { listener, entrance, socket } => {
             shard.admission.reserve();
             let gate = Rc::new(Gate::default());
@@ -72,11 +71,20 @@ fn carry_out(shard: &Rc<Shard>, order: Order, loops: &AcceptLoops) -> io::Result
             }
             one.listener != listener
         }),
-        Order::ReloadAnswer { ticket, status, text } => shard.tickets.answer(ticket, Answer { status, text }),
-        Order::Ping => shard.reports.send(Report::Pong { worker: shard.worker }),
         Order::Drain { delay_ms, window_ms, goes_on } => return Ok(Some(Drain { delay_ms, window_ms, goes_on })),
+        Order::Adopt(_) | Order::ReloadAnswer { .. } | Order::Ping => heed(shard, order),
     }
     Ok(None)
+}
+
+/// Does what is ordered of a worker in whatever state it is.
+fn heed(shard: &Shard, order: Order) {
+    match order {
+        Order::Adopt(epoch) => shard.adopt(epoch),
+        Order::ReloadAnswer { ticket, status, text } => shard.tickets.answer(ticket, Answer { status, text }),
+        Order::Ping => shard.reports.send(Report::Pong { worker: shard.worker }),
+        Order::Listen { .. } | Order::Unlisten { .. } | Order::Drain { .. } => {}
+    }
 }
 
 async fn stop_accepting(loops: Vec<Accepting>) {
@@ -113,14 +121,7 @@ async fn pass(shard: &Rc<Shard>, link: &WorkerEnd, time_ms: u64, goes_on: impl F
         }
         tick += 1;
         runtime::sleep(Duration::from_millis(DEADLINE_TICK_MS)).await;
-        for order in link.orders.try_iter() {
-            match order {
-                Order::Adopt(epoch) => shard.adopt(epoch),
-                Order::ReloadAnswer { ticket, status, text } => shard.tickets.answer(ticket, Answer { status, text }),
-                Order::Ping => shard.reports.send(Report::Pong { worker: shard.worker }),
-                Order::Listen { .. } | Order::Unlisten { .. } | Order::Drain { .. } => {}
-            }
-        }
+        link.orders.try_iter().for_each(|order| heed(shard, order));
     }
 }
 

@@ -32,16 +32,15 @@ use super::validation;
 use crate::end::End;
 use crate::ids::{ServiceId, TenantId};
 use crate::limits::GRANT_BODY_BYTES_MAX;
-use crate::proto::forward::{self};
+use crate::proto::forward;
 use crate::proto::framing::Framed;
-use crate::proto::head::{self, Body, HeadLimits, Method, RequestHead, Storage, Version};
+use crate::proto::head::{self, Body, Method, RequestHead, Storage, Version};
 use crate::proto::trace_context::Incoming;
 use crate::proto::{form, target};
 use crate::wall::attribute::Parts;
 use crate::wall::composition::Taken;
 use crate::wall::cors::Crossing;
 use crate::wall::default_answer::When;
-use crate::wall::forwarded;
 use crate::wall::issuer::Issuer;
 use crate::wall::limit::Caller;
 use crate::wall::routes::{Asked, Route};
@@ -285,13 +284,8 @@ pub fn plan(
     terms: &mut Terms,
 ) -> Option<Plan> {
     let rules = &epoch.snapshot().http;
-    let limits = HeadLimits {
-        head_bytes_max: rules.head_bytes_max,
-        uri_bytes_max: rules.uri_bytes_max,
-        fields_max: rules.fields_max,
-    };
     let mut storage = Storage::new();
-    let head = match head::parse_request(question.bytes, &limits, &mut storage) {
+    let head = match head::parse_request(question.bytes, &rules.head_limits(), &mut storage) {
         Ok(Some(head)) => head,
         Ok(None) => return None,
         Err(end) => {
@@ -529,13 +523,8 @@ impl Desk<'_> {
         self.shard.router.find(self.epoch.snapshot(), &asked, || self.client(), self.question.service)
     }
 
-    /// The client: the socket's peer, or whom trusted proxies say they act for.
     fn client(&self) -> IpAddr {
-        let peer = self.question.peer.address;
-        if self.rules.trusted_proxies.is_empty() {
-            return peer;
-        }
-        forwarded::client(peer, self.head.fields, &self.rules.trusted_proxies)
+        self.rules.client(self.question.peer.address, self.head.fields)
     }
 
     fn admit<'s>(

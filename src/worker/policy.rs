@@ -31,7 +31,7 @@ use crate::wall::rate::{Rate, RateKey, Refused};
 use crate::wall::snapshot::{Service, Snapshot};
 use crate::wall::tenants::Tenant;
 
-/// Proof that policy let a request pass. Its fields are private, so that only `admit` makes it.
+/// Proof that policy let a request pass. Its fields are private, so that only this file makes it.
 pub struct Permit<'e> {
     tenant: Option<&'e Tenant>,
     credentials: Credentials,
@@ -135,8 +135,17 @@ pub enum Verdict<'e> {
 pub struct Denied {
     /// The reason.
     pub end: End,
-    /// For 429: when a place comes free.
+    /// In how many seconds it is worth another try (429, and 503 of a breaker); 0 is not known.
     pub retry_after_s: u64,
+}
+
+impl Denied {
+    /// For this reason, for so long.
+    #[must_use]
+    pub const fn for_ms(end: End, ms: u64) -> Self {
+        let seconds = ms.div_ceil(1_000);
+        Self { end, retry_after_s: if seconds == 0 { 1 } else { seconds } }
+    }
 }
 
 impl From<End> for Denied {
@@ -286,9 +295,7 @@ fn count(shard: &Shard, calendar: &Calendar, quota: &Quota) -> Result<(), Denied
 fn spend(shard: &Shard, key: RateKey, rate: Rate, end: End) -> Result<(), Denied> {
     match shard.shared.rates.admit(key, rate, shard.clock.precise_ns()) {
         Ok(()) => Ok(()),
-        Err(Refused::Limited { retry_after_ms }) => {
-            Err(Denied { end, retry_after_s: retry_after_ms.div_ceil(1_000).max(1) })
-        }
+        Err(Refused::Limited { retry_after_ms }) => Err(Denied::for_ms(end, retry_after_ms)),
         Err(Refused::Full) => Err(End::RateTableFull.into()),
     }
 }

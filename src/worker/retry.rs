@@ -4,14 +4,12 @@
 //! of an answer to is never tried again, nor one that is not whole in hand. Out of scope: making attempts (`exchange`),
 //! the budget itself (`wall/retry`).
 
-use std::cell::Cell;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::pin::pin;
-use std::task::Poll;
 
 use super::converse::Failed;
 use super::dice::Dice;
-use super::downstream::Downstream;
+use super::downstream::{Downstream, in_time};
 use super::plan::{Forward, Terms};
 use super::shard::Shard;
 use super::upstream::replica::{Replica, Tried};
@@ -140,18 +138,10 @@ async fn pause(shard: &Shard, down: &mut Downstream, terms: &Terms, ms: u64) -> 
         return Ok(());
     }
     let Downstream { source, writing, whole, .. } = down;
-    let unmoving = Cell::new(0);
     writing.arm(ms);
-    let mut watch = pin!(source.watch(terms.half_close_grace_ms, &unmoving));
-    let passed = poll_fn(|cx| match writing.poll(cx) {
-        _ if shard.is_cut() => Poll::Ready(Err(End::Drained)),
-        Poll::Ready(()) => Poll::Ready(Ok(())),
-        Poll::Pending if whole.as_ref().is_some_and(|whole| whole.poll(cx).is_ready()) => {
-            Poll::Ready(Err(End::RequestTimeout))
-        }
-        Poll::Pending => watch.as_mut().poll(cx).map(Err),
-    });
-    let passed = passed.await;
-    down.writing.disarm();
+    let pause = pin!(poll_fn(|cx| writing.poll(cx).map(Ok)));
+    let waited = pin!(source.while_there(terms.half_close_grace_ms, pause));
+    let passed = in_time(shard, (whole.as_ref(), None), waited).await;
+    writing.disarm();
     passed
 }

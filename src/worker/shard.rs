@@ -1,7 +1,7 @@
 //! `Shard`: what one core owns, and its view of the current epoch.
 //!
-//! Nothing here is `Send`; everything is reached through `Rc`. The only things shared with other cores are the
-//! limits table (`wall::rate`) and the connection counts (`handover`). Out of scope: what a request does with it.
+//! Nothing here is `Send`; everything is reached through `Rc`. What is shared with other cores is in `Shared`, and what is
+//! known of services and tenants comes with the epoch. Out of scope: what a request does with it.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -44,7 +44,7 @@ use crate::wall::rewrite::RewriteScratch;
 use crate::wall::slot::StatsFile;
 use crate::wall::snapshot::{Address, Snapshot};
 
-/// What every worker of the process shares, read only but for the two exceptions named in it.
+/// What every worker of the process shares, read only but for the exceptions named in it.
 #[derive(Clone)]
 pub struct Shared {
     /// How many workers there are.

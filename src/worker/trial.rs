@@ -75,7 +75,7 @@ fn choose_watched(
 }
 
 fn open(wait_ms: u64) -> Denied {
-    Denied { end: End::BreakerOpen, retry_after_s: wait_ms.div_ceil(1_000).max(1) }
+    Denied::for_ms(End::BreakerOpen, wait_ms)
 }
 
 /// Why there is no endpoint.

@@ -41,7 +41,7 @@ pub struct Ends {
     /// What the service has sent already.
     pub early_up: Option<Lease>,
     /// The place in the pool that the service's connection holds.
-    pub seat: Option<Seat>,
+    pub seat: Seat,
     /// The account of what it began with.
     pub tab: Tab,
     /// The client connection's place among those of its address.
@@ -109,7 +109,7 @@ struct Tunnel {
     deadline: Deadline,
     farewell: Option<Box<Farewell>>,
     _presence: Presence,
-    _seat: Option<Seat>,
+    _seat: Seat,
     _counted: Option<Counted>,
     _places: Vec<Counted>,
 }

@@ -11,7 +11,7 @@ mod balance;
 mod calendar;
 mod cors;
 mod default_answer;
-mod filter;
+mod demands;
 mod filters;
 mod headers;
 mod http;

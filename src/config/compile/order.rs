@@ -11,14 +11,14 @@ pub(super) fn sort<T>(rules: &mut [(Route, T)], specific_first: bool) {
 
 /// The more specific rule has the lesser: host, path, further demands.
 fn specificity(route: &Route) -> (Reverse<usize>, Vec<Step>, Reverse<bool>, Reverse<usize>) {
-    let filter = &route.filter;
+    let demands = &route.demands;
     // A name counts as longer than any wildcard; of several hosts the least specific one counts.
     let length = |host: &Host| match host {
         Host::Name(_) => usize::MAX,
         Host::Below(tail) => tail.len(),
     };
-    let host = filter.hosts.iter().map(length).min().unwrap_or(0);
-    (Reverse(host), steps(route), Reverse(!filter.methods.is_any()), Reverse(filter.conditions.len()))
+    let host = demands.hosts.iter().map(length).min().unwrap_or(0);
+    (Reverse(host), steps(route), Reverse(!demands.methods.is_any()), Reverse(demands.conditions.len()))
 }
 
 /// What a path meets on its way through a rule, the narrower before the wider.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::address::Wrong;
-use super::{Desk, Page, filter, headers, order, pattern};
+use super::{Desk, Page, demands, headers, order, pattern};
 use crate::config::section::Section;
 use crate::config::source::Faults;
 use crate::ids::ServiceId;
@@ -101,7 +101,7 @@ impl<'p> Rules<'p> {
         for (position, route) in routes.all().iter().enumerate() {
             // Two equal patterns or expressions: what `shadow` cannot see.
             let twin = *known.entry((tag(&route.kind), &*route.rule)).or_insert(position);
-            let twin = (twin < position && routes.all()[twin].filter.is_wider(&route.filter)).then_some(twin);
+            let twin = (twin < position && routes.all()[twin].demands.is_wider(&route.demands)).then_some(twin);
             let Some(first) = routes.shadow(position).or(twin) else { continue };
             let Origin { name, at } = origins[first];
             let line = source.position(at).0;
@@ -131,12 +131,12 @@ impl<'p> Rules<'p> {
         let page = self.page;
         let mut desk = Desk { source: &page.source, section, faults };
         let rewrite = self.rewrite(&mut desk, section, shape.text("mode"));
-        let filter = filter::filter(&mut desk);
+        let demands = demands::demands(&mut desk);
         let Some((kind, rule)) = self.matcher(&mut desk) else { return };
         let rewrite = shaped(&mut desk, shape, rewrite, &kind, &rule);
         let number = self.routes.len() + 1;
         let priority = i32::try_from(section.int("priority")).expect("the schema's range lies within i32");
-        let route = Route { service, kind, rule, filter, priority, number, rewrite };
+        let route = Route { service, kind, rule, demands, priority, number, rewrite };
         self.warn_outside(&mut desk, &route);
         Self::warn_own(&mut desk, &route);
         self.routes.push((route, Origin { name, at: section.at("rule") }));

@@ -213,10 +213,10 @@ fn access(world: &World<'_>, section: &Section, is_tcp: bool, faults: &mut Fault
     let Lists { white, urls, .. } = &*access.lists;
     let lets_in = white.is_given() || *urls != PathSet::default() || access.host_listed;
     let nobody = strict && !lets_in && section.text("white_list").is_empty();
-    if access.open && nobody && is_tcp {
+    if nobody && is_tcp {
         let message = "open = 1 with an empty white_list: this tcp service refuses everybody".into();
         desk.warn("open", message, "add a white_list, or set open = 0");
-    } else if access.open && nobody && !world.any_tenant {
+    } else if nobody && !world.any_tenant {
         let message = "open = 1 with an empty white_list and no tenant in app.toml: everybody is refused".into();
         desk.warn("open", message, "add a tenant, a white_list, or set open = 0");
     }

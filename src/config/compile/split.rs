@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Desk, Page, filter};
+use super::{Desk, Page, demands};
 use crate::config::section::Section;
 use crate::config::source::Faults;
 use crate::config::suggest;
@@ -53,7 +53,7 @@ fn splits(
         }
         let Some(service) = target(&mut desk, own, names, services) else { continue };
         let share_millionths = section.millionths("share");
-        let conditions = filter::conditions(&mut desk);
+        let conditions = demands::conditions(&mut desk);
         if conditions.is_empty() {
             unconditional += share_millionths;
         }

@@ -8,9 +8,10 @@ use crate::end::End;
 use crate::proto::edits::Edits;
 use crate::proto::forward;
 use crate::proto::framing::Framed;
-use crate::proto::head::{HeadLimits, RequestHead, Storage, parse_request};
+use crate::proto::head::{RequestHead, Storage, parse_request};
 use crate::proto::trace_context::{Incoming, TraceOnward};
 use crate::wall::forwarded;
+use crate::wall::group::Group;
 use crate::wall::snapshot::{HttpRules, Service};
 use crate::wall::tenants::Tenant;
 
@@ -64,14 +65,9 @@ pub(super) fn parse(
     http: &HttpRules,
     go_on: impl FnOnce(&Framed<RequestHead<'_>>) -> Result<Outcome, End>,
 ) -> Result<Outcome, End> {
-    let limits = HeadLimits {
-        head_bytes_max: http.head_bytes_max,
-        uri_bytes_max: http.uri_bytes_max,
-        fields_max: http.fields_max,
-    };
     let mut storage = Storage::new();
     // A head that ends in an empty line is never incomplete, unless a field's value hid another end.
-    let head = parse_request(&text.bytes, &limits, &mut storage)?.ok_or(End::BadField)?;
+    let head = parse_request(&text.bytes, &http.head_limits(), &mut storage)?.ok_or(End::BadField)?;
     go_on(&head)
 }
 
@@ -166,10 +162,7 @@ fn replaced(text: &[u8], part: &[u8], other: &[u8]) -> Vec<u8> {
 
 /// What tells an upstream on whose behalf a request comes.
 fn tenant_fields(tenant: &Tenant) -> Vec<(&'static str, String)> {
-    let mut fields = vec![("x-gatekeeper-app", tenant.app_id.to_string())];
-    if tenant.group_id > 0 {
-        fields.push(("didi-header-usergroup", tenant.group_id.to_string()));
-        fields.push(("didi-header-usergroupkey", format!("gatekeeper_upm_{}", tenant.group_id)));
-    }
-    fields
+    let group = Group::of(Some(tenant));
+    let (fields, count) = group.fields();
+    fields[..count].iter().map(|(name, value)| (*name, String::from_utf8_lossy(value).into_owned())).collect()
 }

@@ -3,7 +3,7 @@
 
 use super::story::{self, Story};
 use crate::wall::condition::Condition;
-use crate::wall::routes::{Asked, Filter, Kind, Route, RouteScratch};
+use crate::wall::routes::{Asked, Demands, Kind, Route, RouteScratch};
 use crate::wall::snapshot::Snapshot;
 
 /// Lines printed at most, beside the rule that wins.
@@ -67,7 +67,7 @@ fn order(story: &mut Story, snapshot: &Snapshot) {
 /// What is told of the rule that wins: its demands, its priority, the named parts of the path.
 fn wins(route: &Route, asked: &Asked<'_>) -> String {
     let mut told = vec!["matches".to_owned()];
-    let Filter { hosts, methods, conditions } = &route.filter;
+    let Demands { hosts, methods, conditions } = &route.demands;
     told.extend(hosts.iter().map(|host| format!("host {host}")));
     if !methods.is_any() {
         told.push(format!("method {methods}"));
@@ -90,7 +90,7 @@ fn judge(route: &Route, asked: &Asked<'_>, winner: Option<usize>) -> (Nearness, 
     if !route.takes_path(asked.path) {
         return path(route, asked.path);
     }
-    let Filter { hosts, methods, conditions } = &route.filter;
+    let Demands { hosts, methods, conditions } = &route.demands;
     if !route.takes_host(asked) {
         let hosts: Vec<_> = hosts.iter().map(ToString::to_string).collect();
         return (Nearness::Path, format!("is for host {}", hosts.join(", ")));

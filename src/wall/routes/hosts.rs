@@ -5,7 +5,7 @@
 
 use hashbrown::HashMap;
 
-use super::filter::Host;
+use super::demands::Host;
 
 /// Which tree is whose.
 #[derive(Debug, Default)]

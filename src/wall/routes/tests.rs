@@ -7,8 +7,8 @@ use super::*;
 use crate::wall::condition::Condition;
 
 fn route(kind: Kind, rule: &str) -> Route {
-    let (service, filter, rewrite) = (ServiceId(0), Filter::default(), Rewrite::default());
-    Route { service, kind, rule: rule.as_bytes().into(), filter, priority: 0, number: 0, rewrite }
+    let (service, demands, rewrite) = (ServiceId(0), Demands::default(), Rewrite::default());
+    Route { service, kind, rule: rule.as_bytes().into(), demands, priority: 0, number: 0, rewrite }
 }
 
 fn prefixes(rules: &[impl AsRef<str>]) -> Routes {
@@ -142,8 +142,8 @@ fn expressions_are_found_in_the_path_unless_they_say_where() {
 #[test]
 fn an_earlier_rule_that_takes_all_of_a_later_one_is_its_shadow() {
     let get = |kind, rule, methods: &[&str]| {
-        let filter = Filter { methods: Methods::of(methods), ..Filter::default() };
-        Route { filter, ..route(kind, rule) }
+        let demands = Demands { methods: Methods::of(methods), ..Demands::default() };
+        Route { demands, ..route(kind, rule) }
     };
     let routes = build(vec![
         route(Kind::Prefix, "/a"),
@@ -183,8 +183,8 @@ fn any_route() -> impl Strategy<Value = Route> {
     let filter = (hosts, methods, conditions);
     (path, filter, prop::bool::ANY).prop_map(|(route, (hosts, methods, conditions), plain)| {
         let conditions = conditions.into_iter().map(|text| Condition::parse(text).expect(text)).collect();
-        let filter = Filter { hosts: hosts.into(), methods: Methods::of(&methods), conditions };
-        Route { filter: if plain { Filter::default() } else { filter }, ..route }
+        let demands = Demands { hosts: hosts.into(), methods: Methods::of(&methods), conditions };
+        Route { demands: if plain { Demands::default() } else { demands }, ..route }
     })
 }
 

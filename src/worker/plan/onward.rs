@@ -9,9 +9,9 @@ use crate::proto::forward::{self, Onward};
 use crate::proto::head::Body;
 use crate::proto::trace_context::TraceOnward;
 use crate::wall::composition::{Taken, Target};
+use crate::wall::group::Group;
 use crate::wall::mirror::MirrorRules;
 use crate::worker::buffer::{Class, Lease};
-use crate::worker::group::Group;
 use crate::worker::headers::{self, Material};
 use crate::worker::mirror::{self, Copy};
 use crate::worker::shard::Scratch;
@@ -33,7 +33,7 @@ impl Desk<'_> {
         let told = terms.trace.filter(|trace| !trace.passes).zip(self.incoming);
         let trace = told
             .map(|(trace, incoming)| TraceOnward { incoming: *incoming, parent: trace.onward(self.question.attempts) });
-        let group = Group::of(permit);
+        let group = Group::of(permit.tenant());
         let (mut added, mut count) = group.fields();
         if *is_copy {
             added[count] = mirror::FIELD;

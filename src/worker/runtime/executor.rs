@@ -8,6 +8,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,6 @@ use super::tasks::{Life, TaskId, Tasks, waker};
 use super::timers::{Due, Timers};
 use super::{Descriptor, operation::Key};
 use crate::limits::TASKS_PER_TURN;
-use std::rc::Rc;
 
 thread_local! {
     static CURRENT: Cell<Option<&'static Executor>> = const { Cell::new(None) };

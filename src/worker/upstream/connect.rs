@@ -8,10 +8,10 @@ use std::rc::Rc;
 use super::pool::{Grant, Kept, Seat};
 use super::replica::{Replica, Target};
 use crate::end::End;
+use crate::wall::timing::Timing;
 use crate::worker::buffer::Buffers;
 use crate::worker::deadline::Deadline;
 use crate::worker::io::Connection;
-use crate::worker::timing::Timing;
 
 /// An upstream connection in use.
 pub struct Leased {

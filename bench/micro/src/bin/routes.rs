@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use bench_micro::{Candidate, Numbers, judge};
 use gatekeeper::ids::ServiceId;
 use gatekeeper::wall::rewrite::Rewrite;
-use gatekeeper::wall::routes::{Asked, Filter, Host, Kind, Methods, Pattern, Route, RouteScratch, Routes, Segment};
+use gatekeeper::wall::routes::{Asked, Demands, Host, Kind, Methods, Pattern, Route, RouteScratch, Routes, Segment};
 
 const ROUTES: usize = 5_000;
 const EXPRESSIONS: usize = 500;
@@ -108,11 +108,11 @@ fn theirs(routes: &[Parts]) -> matchit::Router<usize> {
 }
 
 /// For the gateway.
-fn ours(routes: &[Parts], filter: impl Fn(usize) -> Filter, is_expression: impl Fn(usize) -> bool) -> Routes {
+fn ours(routes: &[Parts], demands: impl Fn(usize) -> Demands, is_expression: impl Fn(usize) -> bool) -> Routes {
     let route = |(number, parts): (usize, &Parts)| {
         let (kind, rule) = if is_expression(number) { expression(parts) } else { pattern(parts) };
         let service = ServiceId(u32::try_from(number).expect("few"));
-        Route { service, kind, rule, filter: filter(number), priority: 0, number, rewrite: Rewrite::default() }
+        Route { service, kind, rule, demands: demands(number), priority: 0, number, rewrite: Rewrite::default() }
     };
     Routes::build(routes.iter().enumerate().map(route).collect()).expect("small expressions")
 }
@@ -143,10 +143,10 @@ fn expression(parts: &Parts) -> (Kind, Box<[u8]>) {
     (Kind::Regex, (text + "$").into_bytes().into())
 }
 
-fn demands(number: usize) -> Filter {
+fn demands(number: usize) -> Demands {
     let host = Host::Name(host(number).into_bytes().into());
     let methods = Methods::of(&[METHODS[number % METHODS.len()]]);
-    Filter { hosts: [host].into(), methods, ..Filter::default() }
+    Demands { hosts: [host].into(), methods, ..Demands::default() }
 }
 
 fn host(number: usize) -> String {
@@ -165,7 +165,7 @@ fn prefixes(routes: &[Parts]) -> (matchit::Router<usize>, Routes, Vec<String>) {
         service: ServiceId(u32::try_from(number).expect("few")),
         kind: Kind::Prefix,
         rule: text.as_bytes().into(),
-        filter: Filter::default(),
+        demands: Demands::default(),
         priority: 0,
         number,
         rewrite: Rewrite::default(),
@@ -180,10 +180,10 @@ fn main() -> ExitCode {
     let paths = paths(&routes, numbers);
     let hosts: Vec<_> = paths.iter().map(|(route, _)| host(*route)).collect();
     let router = theirs(&routes);
-    let plain = ours(&routes, |_| Filter::default(), |_| false);
+    let plain = ours(&routes, |_| Demands::default(), |_| false);
     let demanding = ours(&routes, demands, |_| false);
     let step = ROUTES / EXPRESSIONS;
-    let mixed = ours(&routes, |_| Filter::default(), |number| number % step == 0);
+    let mixed = ours(&routes, |_| Demands::default(), |number| number % step == 0);
 
     let full = |(number, host): (usize, &'_ String)| -> (String, String, usize) {
         let (route, path) = &paths[number];

@@ -1,9 +1,9 @@
 //! On whose behalf a request goes on, as the upstream is told: GateKeeper's group headers and the tenant's name.
 
-use super::policy::Permit;
+use super::tenants::Tenant;
 
 /// What tells the upstream on whose behalf: GateKeeper's group headers and the tenant's name.
-pub(super) struct Group<'p> {
+pub struct Group<'p> {
     app_id: &'p [u8],
     id: [u8; 20],
     key: [u8; 40],
@@ -11,11 +11,12 @@ pub(super) struct Group<'p> {
 }
 
 impl<'p> Group<'p> {
-    /// For a request with this permit.
-    pub(super) fn of(permit: &Permit<'p>) -> Self {
+    /// For a request on this tenant's behalf, or on nobody's.
+    #[must_use]
+    pub fn of(tenant: Option<&'p Tenant>) -> Self {
         use std::io::Write;
         let mut group = Self { app_id: b"", id: [0; 20], key: [0; 40], lengths: (0, 0) };
-        let Some(tenant) = permit.tenant() else { return group };
+        let Some(tenant) = tenant else { return group };
         group.app_id = tenant.app_id.as_bytes();
         if tenant.group_id > 0 {
             let (mut id, mut key) = (&mut group.id[..], &mut group.key[..]);
@@ -28,7 +29,8 @@ impl<'p> Group<'p> {
     }
 
     /// The fields, and how many of them are to be sent.
-    pub(super) fn fields(&self) -> ([(&'static str, &[u8]); 4], usize) {
+    #[must_use]
+    pub fn fields(&self) -> ([(&'static str, &[u8]); 4], usize) {
         let group_id = ("didi-header-usergroup", &self.id[..self.lengths.0]);
         let group_key = ("didi-header-usergroupkey", &self.key[..self.lengths.1]);
         let tenant = ("x-gatekeeper-app", self.app_id);

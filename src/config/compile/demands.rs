@@ -4,14 +4,14 @@ use super::Desk;
 use super::address::Wrong;
 use crate::proto::authority::is_authority;
 use crate::wall::condition::Condition;
-use crate::wall::routes::{Filter, Host, Methods};
+use crate::wall::routes::{Demands, Host, Methods};
 
 /// The demands of a rule.
-pub(super) fn filter(desk: &mut Desk<'_>) -> Filter {
+pub(super) fn demands(desk: &mut Desk<'_>) -> Demands {
     let hosts = desk.each("host", host).into();
     let names = desk.each("method", |text| method(text).map(str::to_owned));
     let methods = Methods::of(&names.iter().map(String::as_str).collect::<Vec<_>>());
-    Filter { hosts, methods, conditions: conditions(desk) }
+    Demands { hosts, methods, conditions: conditions(desk) }
 }
 
 /// The conditions of any table that has some.

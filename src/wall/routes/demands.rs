@@ -8,7 +8,7 @@ use crate::wall::condition::{Condition, all_hold};
 
 /// The demands of one rule; the default demands nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filter {
+pub struct Demands {
     /// One of these hosts; empty is any.
     pub hosts: Box<[Host]>,
     /// One of these methods.
@@ -17,7 +17,7 @@ pub struct Filter {
     pub conditions: Box<[Condition]>,
 }
 
-impl Filter {
+impl Demands {
     /// Whether every request that passes the other one passes this one too, as far as their texts tell.
     #[must_use]
     pub fn is_wider(&self, other: &Self) -> bool {
@@ -153,9 +153,9 @@ mod tests {
 
     #[test]
     fn wider_is_what_demands_less() {
-        let get = Filter { methods: Methods::of(&["GET"]), ..Filter::default() };
-        let both = Filter { methods: Methods::of(&["GET", "POST"]), ..Filter::default() };
-        assert!(Filter::default().is_wider(&get) && both.is_wider(&get) && get.is_wider(&get));
-        assert!(!get.is_wider(&both) && !get.is_wider(&Filter::default()));
+        let get = Demands { methods: Methods::of(&["GET"]), ..Demands::default() };
+        let both = Demands { methods: Methods::of(&["GET", "POST"]), ..Demands::default() };
+        assert!(Demands::default().is_wider(&get) && both.is_wider(&get) && get.is_wider(&get));
+        assert!(!get.is_wider(&both) && !get.is_wider(&Demands::default()));
     }
 }

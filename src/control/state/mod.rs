@@ -50,7 +50,6 @@ pub(crate) use reload::Asker;
 pub(crate) use upgrade::{Predecessor, Successor, Wisher};
 pub(crate) use view::{Stage, View, WorkerView};
 
-use super::Outcome;
 use super::bind::{Opened, Wanted};
 use super::books::Subject;
 use super::systemd::Notice;
@@ -58,7 +57,7 @@ use super::upgrade::Said;
 use crate::config::{Fault, Loaded, Process};
 use crate::ids::{EpochId, WorkerId};
 use crate::limits;
-use crate::wall::link::{Order, Report};
+use crate::wall::link::Report;
 
 /// What a process is born into.
 #[derive(Clone, Copy, Debug, Default)]
@@ -528,69 +527,6 @@ impl State {
     fn say_faults(&mut self, faults: &[Fault]) {
         let level = |fault: &Fault| if fault.warning { Level::Warn } else { Level::Error };
         self.out.extend(faults.iter().map(|fault| Effect::Say(level(fault), fault.without_kind())));
-    }
-
-    /// The first signal drains, the second ends at once.
-    fn stop(&mut self, now: Instant) {
-        if mem::replace(&mut self.told_to_stop, true) {
-            self.out.push(Effect::Say(Level::Warn, "stopping at once".into()));
-            self.end(false);
-            return;
-        }
-        if self.upgrade.has_handed_over() {
-            let line = "draining already, since another process serves; another signal ends at once".to_owned();
-            self.out.push(Effect::Say(Level::Info, line));
-            return;
-        }
-        self.upgrade.stop(&mut self.out);
-        self.out.push(Effect::Tell(Notice::Stopping));
-        self.drain(now);
-    }
-
-    /// Another process serves from these sockets.
-    fn hand_over(&mut self, now: Instant) {
-        self.vigil.keep(None, now);
-        self.admin.leave(&mut self.out);
-        // Both accept on one socket: whoever has heard the new process must not hear the old one after it.
-        self.out.push(Effect::YieldToSuccessor);
-        // Nobody has to notice that this one goes.
-        self.process.drain_delay_ms = 0;
-        self.drain(now);
-    }
-
-    fn drain(&mut self, now: Instant) {
-        let (delay_ms, window_ms) = (self.process.drain_delay_ms, self.process.drain_window_ms);
-        self.stop = Some(Stop::begin(now, &self.process, &self.pace));
-        (self.touched, self.timer_due) = (None, None);
-        self.out.push(Effect::Say(Level::Info, Stop::announcement(&self.process)));
-        self.reload.refuse(&mut self.out);
-        let goes_on = self.upgrade.has_handed_over();
-        for worker in self.workers.running() {
-            let order = Order::Drain { delay_ms, window_ms, goes_on };
-            self.out.push(Effect::Send { worker, order });
-        }
-        // The workers' handles are the last now: a port is given up when its worker closes it.
-        self.doors.let_go(&mut self.out);
-    }
-
-    fn end_if_over(&mut self, now: Instant) {
-        let left = self.workers.running().count();
-        if self.stop.is_none() && self.workers.is_hopeless() {
-            self.out.push(Effect::End(Err("no worker is left".into())));
-        } else if left == 0 && self.stop.is_some() {
-            self.end(self.workers.died_total() == 0);
-        } else if self.stop.as_ref().is_some_and(|stop| stop.is_overdue(now)) {
-            self.out.push(Effect::Say(Level::Error, format!("{left} workers have not ended in time")));
-            self.end(false);
-        } else if let Some(line) = self.stop.as_mut().and_then(|stop| stop.notice(now, self.pace.notice)) {
-            self.out.push(Effect::Say(Level::Info, line));
-        }
-    }
-
-    fn end(&mut self, clean: bool) {
-        let (epochs, cut) = (self.publisher.current().id.0, self.workers.cut_total());
-        let outcome = Outcome { clean, epochs, cut, replaced: self.workers.replaced_total() };
-        self.out.push(Effect::End(Ok(outcome)));
     }
 }
 

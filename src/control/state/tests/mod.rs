@@ -17,6 +17,7 @@ use crate::control::bind::{Group, Opened};
 use crate::control::tests::house::{fault, process, snapshot, unserved};
 use crate::ids::EndpointId;
 use crate::wall::health::{EndpointHealth, Verdict};
+use crate::wall::link::Order;
 use crate::wall::listen::Entrance;
 use crate::wall::snapshot::{Address, Check, CheckMethod};
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use gatekeeper::config;
 use gatekeeper::control::bind::{Group, Opened};
 use gatekeeper::control::{self, Life, Notes, Office};
+use gatekeeper::filter::Registry;
 use gatekeeper::ids::WorkerId;
 use gatekeeper::wall::link::{self, Order, Report};
 use gatekeeper::wall::listen::Listen;
@@ -61,7 +62,7 @@ fn hangup_reloads_and_terminate_drains() {
     let (ready, is_ready) = mpsc::channel();
     let office = Office {
         file: file.clone(),
-        load: Box::new(config::load_if_changed),
+        load: Box::new(|file, in_force| config::load_if_changed(file, in_force, &Registry::default())),
         loaded,
         listening,
         links: vec![control_end],

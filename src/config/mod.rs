@@ -47,6 +47,15 @@ pub struct Loaded {
     pub read_s: u64,
 }
 
+/// What a load is held against: the configuration in force.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InForce {
+    /// `Loaded.fingerprint` of it.
+    pub fingerprint: u64,
+    /// `Loaded.files` of it.
+    pub files: Vec<PathBuf>,
+}
+
 /// What the process itself needs of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
@@ -218,37 +227,29 @@ pub fn load_on(module_file: &Path, host_name: &str) -> Result<Loaded, Vec<Fault>
 /// As `load`.
 pub fn load_with(module_file: &Path, host_name: &str, filters: &Registry) -> Result<Loaded, Vec<Fault>> {
     let mut faults = Faults::default();
-    let texts = Texts::read(module_file, host_name, &mut faults);
+    let texts = Texts::read(module_file, host_name, &[], &mut faults);
     finish(texts, host_name, filters, faults)
 }
 
-/// As `load`, but `None` where the text is the one that this fingerprint stands for; that costs no more than reading
-/// the files, and reading the module file against the schema where it names files of addresses.
+/// As `load_with`, but `None` where the text is the one in force; that costs no more than reading the files, and reading
+/// the module file against the schema where it names files of addresses.
 ///
 /// # Errors
-/// As `load`.
-pub fn load_if_changed(module_file: &Path, in_force: u64) -> Result<Option<Loaded>, Vec<Fault>> {
-    load_if_changed_with(module_file, in_force, &Registry::default())
-}
-
-/// The same, for a program that has these filters.
-///
-/// # Errors
-/// As `load`.
-pub fn load_if_changed_with(
+/// As `load`, and where a file beside the module file was there and is not any more.
+pub fn load_if_changed(
     module_file: &Path,
-    in_force: u64,
+    in_force: &InForce,
     filters: &Registry,
 ) -> Result<Option<Loaded>, Vec<Fault>> {
     let host_name = host_name();
     let mut faults = Faults::default();
-    let mut texts = Texts::read(module_file, &host_name, &mut faults);
+    let mut texts = Texts::read(module_file, &host_name, &in_force.files, &mut faults);
     if texts.may_name_lists() {
         let pages = pages(&mut texts, &mut faults);
-        let same = texts.fingerprint() == in_force && !faults.any_error();
+        let same = texts.fingerprint() == in_force.fingerprint && !faults.any_error();
         return if same { Ok(None) } else { compile(&texts, pages, (&host_name, filters), faults).map(Some) };
     }
-    if texts.fingerprint() == in_force && !faults.any_error() {
+    if texts.fingerprint() == in_force.fingerprint && !faults.any_error() {
         return Ok(None);
     }
     finish(texts, &host_name, filters, faults).map(Some)

@@ -18,6 +18,9 @@ pub(super) type Lists = HashMap<String, Source>;
 /// Keys of `[module.access_control]` that name such a file.
 const LIST_FILE_KEYS: [&str; 2] = ["black_list_file", "white_list_file"];
 
+/// What to do where a file was there and is not any more.
+const PUT_BACK: &str = "put it back; an empty one says that its defaults are meant";
+
 /// The texts, each read once: the fingerprint stands for what is loaded, whatever is written meanwhile.
 #[derive(Debug)]
 pub(super) struct Texts {
@@ -30,8 +33,9 @@ pub(super) struct Texts {
 }
 
 impl Texts {
-    /// Reads the module file and what lies beside it. What cannot be read is a fault.
-    pub(super) fn read(module_file: &Path, host_name: &str, faults: &mut Faults) -> Self {
+    /// Reads the module file and what lies beside it. What cannot be read is a fault, and so is the lack of a file that
+    /// is among these, the last ones read: defaults take its place only where somebody has chosen them.
+    pub(super) fn read(module_file: &Path, host_name: &str, last: &[PathBuf], faults: &mut Faults) -> Self {
         let mut texts = Self {
             module_file: module_file.to_path_buf(),
             found: HashMap::new(),
@@ -48,6 +52,8 @@ impl Texts {
             let path = module_file.with_file_name(file.name);
             if is_there(&path) {
                 texts.add(file.name, path, faults);
+            } else if last.contains(&path) {
+                faults.whole(&path, false, "is gone", Some(PUT_BACK.to_owned()));
             }
         }
         texts

@@ -39,16 +39,16 @@ use std::path::{Path, PathBuf};
 
 use bind::Opened;
 
-use crate::config::{Fault, Loaded};
+use crate::config::{Fault, InForce, Loaded};
 use crate::ids::WorkerId;
 use crate::wall::link::{ControlEnd, Reports};
 use crate::wall::slot::StatsFile;
 pub use journal::Notes;
 pub use passage::Life;
 
-/// Reads the module file and what lies beside it, unless the text is the one this fingerprint stands for;
-/// `config::load_if_changed`, or a test's own.
-pub type Load = dyn Fn(&Path, u64) -> Result<Option<Loaded>, Vec<Fault>> + Send + Sync;
+/// Reads the module file and what lies beside it, unless the text is the one in force; `config::load_if_changed`, or a
+/// test's own.
+pub type Load = dyn Fn(&Path, &InForce) -> Result<Option<Loaded>, Vec<Fault>> + Send + Sync;
 
 /// Starts the worker of this number, another after one that has died, and gives control's end of the link to it.
 pub type Spawn = dyn Fn(WorkerId) -> io::Result<ControlEnd> + Send;

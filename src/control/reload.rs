@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::Load;
 use super::aside::aside;
 use super::state::{Event, Reading};
-use crate::config::Fault;
+use crate::config::{Fault, InForce};
 
 /// What reads.
 pub(super) struct Reader {
@@ -26,18 +26,18 @@ impl Reader {
     }
 
     /// Starts a load; `Event::Loaded` answers.
-    pub(super) fn start(&self, in_force: u64, events: mpsc::Sender<Event>) {
+    pub(super) fn start(&self, in_force: InForce, events: mpsc::Sender<Event>) {
         let (file, load) = (self.file.clone(), Arc::clone(&self.load));
         let named = self.file.clone();
         tokio::spawn(async move {
-            let reading = aside(move || read(&file, &*load, in_force)).await;
+            let reading = aside(move || read(&file, &*load, &in_force)).await;
             let reading = reading.unwrap_or_else(|why| broken(named, &why));
             let _ = events.send(Event::Loaded(reading)).await;
         });
     }
 }
 
-fn read(file: &Path, load: &Load, in_force: u64) -> Reading {
+fn read(file: &Path, load: &Load, in_force: &InForce) -> Reading {
     match load(file, in_force) {
         Ok(Some(loaded)) => Reading::New(Box::new(loaded)),
         Ok(None) => Reading::Same,

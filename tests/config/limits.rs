@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 
 use gatekeeper::config::explain::{Question, tell};
+use gatekeeper::config::{self, InForce, Loaded};
+use gatekeeper::filter::Registry;
 
 use super::load_files;
 
@@ -97,13 +99,16 @@ fn a_changed_file_of_addresses_is_another_configuration() {
                 access_control.black_list_file = \"black.list\"";
     std::fs::write(&module, text).expect("a file");
     std::fs::write(&list, "10.0.0.1\n").expect("a file");
-    let first = gatekeeper::config::load(&module).expect("no fault");
+    let first = config::load(&module).expect("no fault");
     assert_eq!(first.files, [module.clone(), list.clone()], "it is watched");
-    let again = |in_force| gatekeeper::config::load_if_changed(&module, in_force).expect("no fault");
-    assert!(again(first.fingerprint).is_none());
+    let again = |loaded: &Loaded| {
+        let in_force = InForce { fingerprint: loaded.fingerprint, files: loaded.files.clone() };
+        config::load_if_changed(&module, &in_force, &Registry::default()).expect("no fault")
+    };
+    assert!(again(&first).is_none());
     std::fs::write(&list, "10.0.0.2\n").expect("a file");
-    let second = again(first.fingerprint).expect("another configuration");
-    assert!(again(second.fingerprint).is_none());
+    let second = again(&first).expect("another configuration");
+    assert!(again(&second).is_none());
 }
 
 #[test]

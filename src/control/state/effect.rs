@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::event::Watcher;
 use super::{CheckerId, Target, View};
 use crate::config::logs::Logs;
-use crate::config::{Export, Token};
+use crate::config::{Export, InForce, Token};
 use crate::control::Outcome;
 use crate::control::bind::Wanted;
 use crate::control::books::Subject;
@@ -33,8 +33,8 @@ pub(crate) enum Effect {
     Replace(WorkerId),
     /// Read the files on a helper thread; `Event::Loaded` answers.
     Load {
-        /// Stands for the text in force.
-        in_force: u64,
+        /// Unless they say what is in force.
+        in_force: InForce,
     },
     /// Open these listeners on a helper thread; `Event::Opened` answers.
     Open(Wanted),

@@ -54,7 +54,7 @@ use super::bind::{Opened, Wanted};
 use super::books::Subject;
 use super::systemd::Notice;
 use super::upgrade::Said;
-use crate::config::{Fault, Loaded, Process};
+use crate::config::{Fault, InForce, Loaded, Process};
 use crate::ids::{EpochId, WorkerId};
 use crate::limits;
 use crate::wall::link::Report;
@@ -72,14 +72,12 @@ pub(crate) struct Birth {
 #[derive(Debug)]
 pub(crate) struct State {
     pace: Pace,
-    /// The configuration's as last loaded.
+    /// What the configuration in force asks of the process, but for what needs a restart: that stays as it was at start.
     process: Process,
-    /// The configuration's.
-    sources: Vec<PathBuf>,
-    /// Those of them that are watched.
-    files: Vec<PathBuf>,
-    /// Stands for the text in force.
-    fingerprint: u64,
+    /// What the next load is held against.
+    in_force: InForce,
+    /// The files of the configuration in force while they are watched, or none.
+    watched: Vec<PathBuf>,
     publisher: Publisher,
     roll: Roll,
     rows: RowBook,
@@ -122,9 +120,8 @@ impl State {
         let publisher = Publisher::open(snapshot, roll.publish(EpochId(1), now), row_ids, now, pace.health_gap);
         let mut state = Self {
             pace,
-            sources: Vec::new(),
-            files: Vec::new(),
-            fingerprint,
+            in_force: InForce { fingerprint, files },
+            watched: Vec::new(),
             publisher,
             roll,
             rows,
@@ -157,7 +154,7 @@ impl State {
         state.out.push(Effect::UseServers(state.process.dns_servers.clone()));
         state.out.append(&mut duties);
         state.keep_keys();
-        state.watch(files);
+        state.watch();
         let effects = mem::take(&mut state.out);
         (state, effects)
     }
@@ -219,7 +216,7 @@ impl State {
             epoch: self.publisher.current().clone(),
             workers: self.workers.view(),
             listens: self.process.listens.clone(),
-            files: self.sources.clone(),
+            files: self.in_force.files.clone(),
             zone: self.process.zone.clone(),
             loads: self.loads.seen(now),
             replaced_total: self.workers.replaced_total(),
@@ -386,7 +383,7 @@ impl State {
             if self.reload.is_operators() {
                 self.out.push(Effect::Tell(Notice::Reloading));
             }
-            self.out.push(Effect::Load { in_force: self.fingerprint });
+            self.out.push(Effect::Load { in_force: self.in_force.clone() });
         }
     }
 
@@ -433,6 +430,10 @@ impl State {
         let Some(run) = self.reload.ended() else { return };
         let epoch = self.publisher.current().id;
         let what = if changed { "loaded" } else { "unchanged" };
+        if !changed && self.loads.last_was_refused() {
+            let line = format!("the files are good again: what they say is in force, epoch {epoch}");
+            self.out.push(Effect::Say(Level::Info, line));
+        }
         self.loads.taken_total += u64::from(changed);
         self.loads.ended(now, true, format!("{what}: epoch {epoch}"));
         if changed {
@@ -456,7 +457,7 @@ impl State {
     fn put_in_force(&mut self, now: Instant, loaded: Loaded, opened: Opened) {
         let Loaded { mut snapshot, process, warnings, files, fingerprint, read_s } = loaded;
         snapshot.go_on(&self.publisher.current().snapshot, read_s);
-        self.fingerprint = fingerprint;
+        self.in_force = InForce { fingerprint, files };
         self.say_faults(&warnings);
         self.take_up_process(now, process);
         let first = self.publisher.next_id();
@@ -471,7 +472,7 @@ impl State {
         self.doors.replace(&self.process.listens, opened.groups, epoch, &self.workers, &mut self.out);
         self.out.push(Effect::Account(self.subject()));
         self.keep_keys();
-        self.watch(files);
+        self.watch();
     }
 
     fn keep_keys(&mut self) {
@@ -511,11 +512,10 @@ impl State {
         self.process = process;
     }
 
-    fn watch(&mut self, files: Vec<PathBuf>) {
-        self.sources.clone_from(&files);
-        let wanted = if self.process.reload_on_change { files } else { Vec::new() };
-        if wanted != self.files {
-            self.files.clone_from(&wanted);
+    fn watch(&mut self) {
+        let wanted = if self.process.reload_on_change { self.in_force.files.clone() } else { Vec::new() };
+        if wanted != self.watched {
+            self.watched.clone_from(&wanted);
             self.out.push(Effect::Watch(wanted));
         }
     }

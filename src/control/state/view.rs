@@ -100,6 +100,11 @@ impl Loads {
         self.last = Some(Load { at, ago: Duration::ZERO, good, text });
     }
 
+    /// Whether what the files said the last time was not put in force.
+    pub(super) fn last_was_refused(&self) -> bool {
+        self.last.as_ref().is_some_and(|last| !last.good)
+    }
+
     /// As seen now.
     pub(super) fn seen(&self, now: Instant) -> Self {
         let mut seen = self.clone();

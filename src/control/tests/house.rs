@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use crate::config::logs::{self, Format, Level, Logs, Writers};
-use crate::config::{Fault, Loaded, Process};
+use crate::config::{Fault, InForce, Loaded, Process};
 use crate::control::Notes;
 use crate::control::bind::{Group, Opened};
 use crate::control::state::{Event, Pace};
@@ -199,8 +199,8 @@ pub(crate) fn load(file: &Path) -> Result<Loaded, Vec<Fault>> {
 }
 
 /// The same as control wants it.
-pub(crate) fn load_if_changed(file: &Path, in_force: u64) -> Result<Option<Loaded>, Vec<Fault>> {
-    load(file).map(|loaded| Some(loaded).filter(|loaded| loaded.fingerprint != in_force))
+pub(crate) fn load_if_changed(file: &Path, in_force: &InForce) -> Result<Option<Loaded>, Vec<Fault>> {
+    load(file).map(|loaded| Some(loaded).filter(|loaded| loaded.fingerprint != in_force.fingerprint))
 }
 
 fn fingerprint(text: &str) -> u64 {
@@ -332,7 +332,7 @@ impl House {
         let directory = tempfile::tempdir().expect("directory");
         let file = directory.path().join("module.toml");
         fs::write(&file, text).expect("file");
-        let loaded = load(&file, 0).expect("a good first file").expect("no text is in force");
+        let loaded = load(&file, &InForce::default()).expect("a good first file").expect("no text is in force");
         let (up, reports) = link::report_channel().expect("descriptors");
         let (links, workers) = (0..workers)
             .map(|worker| {

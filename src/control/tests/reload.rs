@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::house::{House, eventually, load_if_changed};
+use crate::config::InForce;
 use crate::control::Outcome;
 use crate::control::state::{Asker, Event, Pace};
 use crate::ids::{EpochId, WorkerId};
@@ -91,7 +92,7 @@ fn unchanged_text_right_after_start_is_no_new_epoch() {
 #[test]
 fn a_change_between_the_first_load_and_the_watch_is_noticed() {
     let first = AtomicBool::new(true);
-    let load = move |file: &Path, in_force: u64| {
+    let load = move |file: &Path, in_force: &InForce| {
         let loaded = load_if_changed(file, in_force);
         if first.swap(false, Ordering::Relaxed) {
             std::fs::write(file, format!("{TWO}watch\n")).expect("file");
@@ -105,7 +106,7 @@ fn a_change_between_the_first_load_and_the_watch_is_noticed() {
 #[test]
 fn a_loader_that_panics_is_a_fault() {
     let first = AtomicBool::new(true);
-    let load = move |file: &Path, in_force: u64| {
+    let load = move |file: &Path, in_force: &InForce| {
         assert!(first.swap(false, Ordering::Relaxed), "broken on purpose");
         load_if_changed(file, in_force)
     };
@@ -120,7 +121,7 @@ fn a_question_during_a_load_is_answered_from_the_next_load() {
     let (entered, enters) = crossbeam_channel::unbounded();
     let (release, released) = crossbeam_channel::unbounded::<()>();
     let first = AtomicBool::new(true);
-    let load = move |file: &Path, in_force: u64| {
+    let load = move |file: &Path, in_force: &InForce| {
         let loaded = load_if_changed(file, in_force);
         if !first.swap(false, Ordering::Relaxed) {
             let _ = entered.send(());

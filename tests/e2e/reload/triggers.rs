@@ -117,6 +117,20 @@ fn a_file_that_is_gone_changes_nothing() {
 }
 
 #[test]
+fn a_file_beside_the_module_file_that_is_gone_changes_nothing_until_it_is_back() {
+    let origin = Origin::ok();
+    let gateway = Gateway::start(&two(&origin).base("watch", true));
+    let base = gateway.directory().join("base.toml");
+    let text = std::fs::read_to_string(&base).expect("our own file");
+    thread::sleep(Duration::from_millis(300));
+    std::fs::remove_file(&base).expect("our own file");
+    assert!(eventually(|| gateway.stderr().contains("base.toml: is gone")), "{}", gateway.stderr());
+    assert!(has_two(&gateway), "it serves where it did");
+    replace(&base, &text);
+    assert!(eventually(|| gateway.stderr().contains("the files are good again")), "{}", gateway.stderr());
+}
+
+#[test]
 fn a_reload_with_forwarding_fields_is_refused() {
     let origin = Origin::ok();
     let gateway = Gateway::start(&one(&origin).http("trusted_proxies", ["127.0.0.1"]));

@@ -182,7 +182,7 @@ fn word(effect: &Effect) -> Option<String> {
         Effect::AskForToken(token) => format!("ask for {token:?}"),
         Effect::Account(_) | Effect::KeepKeys(_) | Effect::Show(..) => return None,
         Effect::Close(listener) => format!("close {listener}"),
-        Effect::Load { in_force } => format!("load unless {in_force}"),
+        Effect::Load { in_force } => format!("load unless {}", in_force.fingerprint),
         Effect::Check(added) => {
             let shown: Vec<String> = added.iter().map(|(id, target)| format!("{}={}", id.0, target.spot)).collect();
             format!("check {}", shown.join(" "))

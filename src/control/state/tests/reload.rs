@@ -94,6 +94,27 @@ fn a_bad_file_is_answered_with_its_faults_and_changes_nothing() {
 }
 
 #[test]
+fn a_configuration_that_is_good_again_is_said_once() {
+    let said_good = |desk: &mut Desk| {
+        let lines = desk.effects.drain(..).filter_map(|effect| match effect {
+            Effect::Say(Level::Info, line) => Some(line),
+            _ => None,
+        });
+        lines.collect::<Vec<_>>()
+    };
+    let mut desk = Desk::open(&[]);
+    desk.apply(Event::Asked(Asker::Quiet));
+    desk.apply(Event::Loaded(Reading::Faulty(faults())));
+    desk.did();
+    desk.apply(Event::Asked(Asker::Quiet));
+    desk.apply(same());
+    assert_eq!(said_good(&mut desk), ["the files are good again: what they say is in force, epoch 1"]);
+    desk.apply(Event::Asked(Asker::Quiet));
+    desk.apply(same());
+    assert!(said_good(&mut desk).is_empty());
+}
+
+#[test]
 fn unchanged_text_right_after_start_publishes_nothing() {
     let mut desk = Desk::open(&[]);
     desk.ask(1);

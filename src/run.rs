@@ -34,6 +34,7 @@ use crate::wall::nonces::Nonces;
 use crate::wall::rate::RateTable;
 use crate::wall::slot::StatsFile;
 use crate::wall::slot::read::Stats;
+use crate::wall::words::counted;
 use crate::worker::driver::Driver;
 use crate::worker::handover::Handovers;
 use crate::worker::shard::Shared;
@@ -260,7 +261,7 @@ fn describe(faults: &[Fault]) -> String {
         let _ = writeln!(text, "{fault}");
         text
     });
-    let _ = write!(text, "{errors} errors: not started");
+    let _ = write!(text, "{}: not started", counted(errors, "error"));
     text
 }
 
@@ -297,7 +298,7 @@ fn describe_start(
     }
     let tcp = snapshot.services.iter().filter(|service| service.tcp.is_some()).count();
     let http = snapshot.services.len() - tcp;
-    let _ = writeln!(text, "  services   {http} http, {tcp} tcp, {} endpoints", snapshot.endpoints);
+    let _ = writeln!(text, "  services   {http} http, {tcp} tcp, {}", counted(snapshot.endpoints, "endpoint"));
     for route in snapshot.routes.all().iter().take(START_ROUTES_MAX) {
         let service = snapshot.service(route.service);
         let nodes: Vec<_> = service.upstream.endpoints.iter().take(4).map(|endpoint| &*endpoint.node).collect();

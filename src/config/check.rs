@@ -6,6 +6,7 @@ use std::path::Path;
 use super::said::Said;
 use super::{Fault, Loaded, host_name, load_with};
 use crate::filter::Registry;
+use crate::wall::words::counted;
 
 /// Loads the files and says what was found. Faults go to standard error, the summary to standard output.
 #[must_use]
@@ -27,30 +28,25 @@ pub fn listing(faults: &[Fault]) -> String {
 
 fn refusal(module_file: &Path, faults: &[Fault]) -> String {
     let warnings = faults.iter().filter(|fault| fault.warning).count();
-    let errors = count(faults.len() - warnings, "error");
-    format!("{}: {errors}, {}: would not be served\n", module_file.display(), count(warnings, "warning"))
+    let errors = counted(faults.len() - warnings, "error");
+    format!("{}: {errors}, {}: would not be served\n", module_file.display(), counted(warnings, "warning"))
 }
 
 fn summary(module_file: &Path, loaded: &Loaded) -> String {
     let (snapshot, process) = (&loaded.snapshot, &loaded.process);
     let tcp = snapshot.services.iter().filter(|service| service.tcp.is_some()).count();
     let mut parts = vec![
-        count(snapshot.services.len() - tcp, "http service"),
-        count(tcp, "tcp service"),
-        count(snapshot.routes.all().len(), "rule"),
-        count(snapshot.endpoints, "endpoint"),
-        count(snapshot.tenants.all().len(), "tenant"),
+        counted(snapshot.services.len() - tcp, "http service"),
+        counted(tcp, "tcp service"),
+        counted(snapshot.routes.all().len(), "rule"),
+        counted(snapshot.endpoints, "endpoint"),
+        counted(snapshot.tenants.all().len(), "tenant"),
     ];
     let shown = process.listens.iter().map(|listen| {
         let families = if listen.any { " (IPv4 and IPv6)" } else { "" };
         format!("{listen}{families}")
     });
     parts.push(format!("listening on {}", shown.collect::<Vec<_>>().join(" and ")));
-    parts.push(count(loaded.warnings.len(), "warning"));
+    parts.push(counted(loaded.warnings.len(), "warning"));
     format!("{}: good: {}\n", module_file.display(), parts.join(", "))
-}
-
-/// `1 rule`, `2 rules`.
-pub(super) fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

@@ -35,6 +35,7 @@ use crate::wall::rewrite::RewriteScratch;
 use crate::wall::routes::{Asked, Route, RouteScratch, covers};
 use crate::wall::snapshot::{Service, Snapshot};
 use crate::wall::tenants::Tenant;
+use crate::wall::words::counted;
 use request::Peer;
 use shape::{Shape, Target};
 use story::Story;
@@ -63,7 +64,7 @@ pub fn explain(module_file: &Path, question: &Question) -> Said {
 pub fn explain_with(module_file: &Path, filters: &Registry, question: &Question) -> Said {
     match load_with(module_file, &host_name(), filters) {
         Ok(loaded) => {
-            let warnings = check::count(loaded.warnings.len(), "warning");
+            let warnings = counted(loaded.warnings.len(), "warning");
             let err = if loaded.warnings.is_empty() {
                 String::new()
             } else {

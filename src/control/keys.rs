@@ -20,6 +20,7 @@ use tracing::{info, warn};
 
 use crate::limits::{KEY_SET_AGAIN_MS, KEY_SET_BYTES_MAX, KEY_SET_PATIENCE_MS};
 use crate::wall::keys::{Kept, Keys, Origin};
+use crate::wall::words::counted;
 
 /// The sets that are kept up to date now.
 #[derive(Default)]
@@ -71,7 +72,7 @@ async fn keep(kept: Kept) {
                 let print = keys.print();
                 let known = kept.place.look().as_ref().map(|known| known.print());
                 if known != Some(print) {
-                    info!("{}: {} keys for tokens", told(&kept.origin), keys.count());
+                    info!("{}: {} for tokens", told(&kept.origin), counted(keys.count(), "key"));
                     _before = kept.place.put(Arc::new(keys));
                 }
                 u64::from(kept.refresh_ms)

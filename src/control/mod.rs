@@ -95,7 +95,7 @@ pub struct Outcome {
     pub clean: bool,
     /// Epochs published.
     pub epochs: u64,
-    /// Exchanges cut at the end of the drain window, over all workers.
+    /// Exchanges cut, at the end of the drain window or of the process, over all workers.
     pub cut: u64,
     /// Workers that died and were replaced.
     pub replaced: u64,

@@ -32,6 +32,7 @@ use crate::ids::{ListenerId, WorkerId};
 use crate::wall::epoch::Epoch;
 use crate::wall::link::{ControlEnd, Order};
 use crate::wall::listen::Entrance;
+use crate::wall::words::counted;
 
 /// Events that wait for the loop; whoever has one more waits instead.
 const EVENTS_MAX: usize = 1_024;
@@ -289,6 +290,8 @@ fn say_of_health(level: Level, line: &str) {
 fn finish(end: Result<Outcome, String>) -> io::Result<Outcome> {
     let outcome = end.map_err(io::Error::other)?;
     let Outcome { epochs, cut, replaced, .. } = outcome;
-    info!("stopped: {epochs} epochs published, {cut} exchanges cut, {replaced} workers replaced");
+    let [epochs, cut, replaced] =
+        [(epochs, "epoch"), (cut, "exchange"), (replaced, "worker")].map(|(count, what)| counted(count, what));
+    info!("stopped: {epochs} published, {cut} cut, {replaced} replaced");
     Ok(outcome)
 }

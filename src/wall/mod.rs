@@ -50,3 +50,4 @@ pub mod tenants;
 pub mod timing;
 pub mod trace;
 pub mod validation;
+pub mod words;

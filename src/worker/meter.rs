@@ -17,6 +17,7 @@ use crate::wall::slot::layout::{
     SERVICE_DURATION_AT, SERVICE_REASONS_AT, Service, Tenant,
 };
 use crate::wall::slot::{RowId, Slot, add};
+use crate::wall::words::counted;
 
 /// The counters of one core.
 #[derive(Clone, Copy, Debug)]
@@ -240,14 +241,15 @@ impl Meter {
         let classes = Core::Unanswered as usize..=Core::Status5 as usize;
         let requests: u64 = classes.map(|at| self.slot.word(at).load(Relaxed)).sum();
         let mut line = format!(
-            "{} connections, {} handed over, {requests} requests, {} panics",
-            self.get(Core::Connections),
+            "{}, {} handed over, {}, {}",
+            counted(self.get(Core::Connections), "connection"),
             self.get(Core::HandedOver),
-            self.get(Core::Panics)
+            counted(requests, "request"),
+            counted(self.get(Core::Panics), "panic")
         );
         self.put_ends(&mut line, CORE_ENDS_AT);
         if self.get(Core::TunnelsOpened) > 0 {
-            let _ = write!(line, "; {} tunnels", self.get(Core::TunnelsOpened));
+            let _ = write!(line, "; {}", counted(self.get(Core::TunnelsOpened), "tunnel"));
             self.put_ends(&mut line, CORE_TUNNEL_ENDS_AT);
         }
         line

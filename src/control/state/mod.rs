@@ -58,6 +58,7 @@ use crate::config::{Fault, InForce, Loaded, Process};
 use crate::ids::{EpochId, WorkerId};
 use crate::limits;
 use crate::wall::link::Report;
+use crate::wall::words::counted;
 
 /// What a process is born into.
 #[derive(Clone, Copy, Debug, Default)]
@@ -335,7 +336,7 @@ impl State {
         self.admin.answer(&mut self.out);
         self.out.push(Effect::WritePid);
         self.out.push(Effect::Tell(Notice::Ready));
-        let line = format!("serving with {} workers", self.workers.running().count());
+        let line = format!("serving with {}", counted(self.workers.running().count(), "worker"));
         self.out.push(Effect::Tell(Notice::Status(line)));
         self.vigil.keep(self.watchdog.map(|watchdog| watchdog / 2), now);
     }

@@ -11,6 +11,7 @@ use crate::control::Outcome;
 use crate::control::systemd::Notice;
 use crate::ids::WorkerId;
 use crate::wall::link::{Open, Order};
+use crate::wall::words::counted;
 
 /// A stop under way.
 #[derive(Debug)]
@@ -57,6 +58,11 @@ impl Stop {
     /// A worker waits for nothing any more.
     pub(super) fn ended(&mut self, worker: WorkerId) {
         self.open.remove(&worker);
+    }
+
+    /// What is cut where the process ends now: what the workers last said they wait for.
+    fn waited_for(&self) -> usize {
+        self.open.values().map(|open| open.exchanges + open.tunnels).sum()
     }
 
     pub(super) fn is_overdue(&self, now: Instant) -> bool {
@@ -143,7 +149,8 @@ impl State {
         } else if left == 0 && self.stop.is_some() {
             self.end(self.workers.died_total() == 0);
         } else if self.stop.as_ref().is_some_and(|stop| stop.is_overdue(now)) {
-            self.out.push(Effect::Say(Level::Error, format!("{left} workers have not ended in time")));
+            let line = format!("not ended in time: {}", counted(left, "worker"));
+            self.out.push(Effect::Say(Level::Error, line));
             self.end(false);
         } else if let Some(line) = self.stop.as_mut().and_then(|stop| stop.notice(now, self.pace.notice)) {
             self.out.push(Effect::Say(Level::Info, line));
@@ -151,13 +158,13 @@ impl State {
     }
 
     fn end(&mut self, clean: bool) {
-        let (epochs, cut) = (self.publisher.current().id.0, self.workers.cut_total());
-        let outcome = Outcome { clean, epochs, cut, replaced: self.workers.replaced_total() };
+        let left_behind = self.stop.as_ref().map_or(0, Stop::waited_for) as u64;
+        let outcome = Outcome {
+            clean,
+            epochs: self.publisher.current().id.0,
+            cut: self.workers.cut_total() + left_behind,
+            replaced: self.workers.replaced_total(),
+        };
         self.out.push(Effect::End(Ok(outcome)));
     }
-}
-
-fn counted(count: usize, what: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{plural}")
 }

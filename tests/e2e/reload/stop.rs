@@ -124,6 +124,7 @@ fn a_stop_says_what_it_waits_for_and_a_second_signal_ends_it() {
     assert!(gateway.stderr().contains("a second signal ends at once"));
     gateway.signal(Signal::INT);
     assert_eq!(gateway.wait(Duration::from_secs(5)).code(), Some(1));
+    assert!(gateway.stderr().contains("1 exchange cut"), "{}", gateway.stderr());
 }
 
 #[test]

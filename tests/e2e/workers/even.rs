@@ -12,11 +12,11 @@ pub(crate) fn spread(gateway: &Gateway) -> (Vec<u64>, u64) {
     let said = gateway.stderr();
     let lines: Vec<_> = said.lines().filter_map(|line| line.split(" has ended: ").nth(1)).collect();
     let number = |line: &str, what: &str| -> u64 {
-        let piece = line.split(", ").find_map(|piece| piece.strip_suffix(what));
+        let piece = line.split(", ").find_map(|piece| piece.trim_end_matches('s').strip_suffix(what));
         piece.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("no number of{what} in {line}"))
     };
     let handed = lines.iter().map(|line| number(line, " handed over")).sum();
-    (lines.iter().map(|line| number(line, " connections")).collect(), handed)
+    (lines.iter().map(|line| number(line, " connection")).collect(), handed)
 }
 
 #[test]

@@ -127,7 +127,7 @@ fn a_dead_worker_is_replaced(fault: &str) {
     assert_eq!(gateway.wait(Duration::from_secs(10)).code(), Some(0));
     let said = gateway.stderr();
     assert!(said.contains("has died: panic: asked for in the worker"), "{said}");
-    assert!(said.contains(" 1 workers replaced"), "{said}");
+    assert!(said.contains(" 1 worker replaced"), "{said}");
 }
 
 #[test]

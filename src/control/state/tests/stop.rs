@@ -39,7 +39,7 @@ fn a_worker_that_does_not_end_is_left_behind_after_the_window_and_2_s() {
     assert!(desk.did().is_empty());
     desk.now += ms(1);
     desk.apply(Event::Due);
-    assert_eq!(desk.did(), ["Error: 1 workers have not ended in time", "end clean=false epochs=1 cut=1"]);
+    assert_eq!(desk.did(), ["Error: not ended in time: 1 worker", "end clean=false epochs=1 cut=1"]);
 }
 
 #[test]
@@ -86,6 +86,19 @@ fn a_stop_says_what_it_waits_for() {
             "stopping: waiting for 2 idle connections, 0 exchanges, 0 tunnels; 12 s left; a second signal ends at once",
         ]
     );
+}
+
+#[test]
+fn what_is_open_when_a_second_signal_ends_all_counts_as_cut() {
+    let mut desk = Desk::open(&[]);
+    desk.apply(Event::Stop);
+    for worker in [0, 1] {
+        let open = Open { idle: 5, exchanges: 2, tunnels: 1 };
+        desk.report(Report::Draining { worker: WorkerId(worker), open });
+    }
+    drained(&mut desk, 1, 3);
+    desk.apply(Event::Stop);
+    assert_eq!(desk.did_only("end"), ["end clean=false epochs=1 cut=6"]);
 }
 
 #[test]

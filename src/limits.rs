@@ -243,6 +243,12 @@ pub const REFUSALS_PER_SECOND_MAX: u32 = 1_000;
 pub const CLIENT_DESCRIPTORS_QUARTERS: u64 = 3;
 /// Descriptors counted on where the limit is not known or not limited.
 pub const DESCRIPTORS_ASSUMED: u64 = 1024 * 1024;
+/// Descriptors that a worker takes before the first connection: its ring or poll, its bells, a reserve.
+pub const DESCRIPTORS_OF_WORKER: u64 = 12;
+/// Descriptors that a listener takes at each worker: the socket, control's own handle on it, what waits for it.
+pub const DESCRIPTORS_OF_LISTENER: u64 = 3;
+/// Descriptors that the process takes for all else: files, the store, the admin listener, probes, the files of a reload.
+pub const DESCRIPTORS_OF_PROCESS: u64 = 64;
 /// Out of descriptors: how long until accepting is tried again.
 pub const EXHAUSTED_PAUSE_MS: u64 = 20;
 /// Pending connections per listening socket.

@@ -3,6 +3,8 @@
 //! In scope: the order of starting, what is printed at start, the exit. Out of scope: everything that is
 //! started.
 
+mod descriptors;
+
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::hash::{BuildHasher, RandomState};
@@ -15,18 +17,16 @@ use std::time::{Duration, Instant};
 
 use crate::cli;
 use crate::config::{self, Fault, Loaded};
-use crate::control::bind::{Group, Opened};
+use crate::control::bind::Opened;
 use crate::control::given::Given;
 use crate::control::journal::{Journal, Notes};
+use crate::control::pid_file::PidFile;
 use crate::control::systemd::Systemd;
 use crate::control::upgrade::{Inherited, Line, Succession};
 use crate::control::{self, Life, Office, privileges};
 use crate::filter::Registry;
 use crate::ids::WorkerId;
-use crate::limits::{
-    CLIENT_DESCRIPTORS_QUARTERS, DESCRIPTORS_ASSUMED, JOURNAL_END_MS, TRACE_FLUSH_GRACE_MS, TRACE_FLUSH_MS,
-    UPGRADE_TAKE_MS,
-};
+use crate::limits::{JOURNAL_END_MS, TRACE_FLUSH_GRACE_MS, TRACE_FLUSH_MS, UPGRADE_TAKE_MS};
 use crate::wall::addresses::Addresses;
 use crate::wall::link;
 use crate::wall::listen::{Entrance, Listen};
@@ -53,12 +53,13 @@ pub fn run(options: &cli::Run, inherited: Inherited, filters: Registry) -> Resul
         config::load_with(&options.file, &config::host_name(), &filters).map_err(|faults| describe(&faults))?;
     notes.follow(&loaded.process.logs);
     say_warnings(&loaded.warnings);
-    let descriptors = raise_descriptor_limit();
+    let descriptors = descriptors::raise_limit();
     let cores = core_affinity::get_core_ids().unwrap_or_default();
     let available = std::thread::available_parallelism().map_or(1, usize::from);
     let workers = options.cores.unwrap_or(available);
     let (driver, may_descend) = choose_driver(options.driver)?;
     let process = &loaded.process;
+    descriptors::suffice(descriptors, workers, process.listens.len())?;
     let predecessor = inherited.line;
     let mut given = given(predecessor.as_ref(), inherited.passed)?;
     let nonces = nonces(&mut given)?;
@@ -68,15 +69,13 @@ pub fn run(options: &cli::Run, inherited: Inherited, filters: Registry) -> Resul
         privileges::take_on(account, &sockets)?;
         warn_unreadable(&loaded);
     }
+    let pid_file = options.pid_file.as_deref().map(PidFile::claim).transpose()?;
     let address = listening.groups[0].address();
-    print_start(&describe_start(&loaded, &listening.groups, workers, &cores, descriptors));
-    if let Some(address) = listening.admin.as_ref().and_then(|socket| socket.local_addr().ok()) {
-        print_start(&format!("  admin      http://{address}\n"));
-    }
+    print_start(&describe_start(&loaded, &listening, workers, &cores, descriptors));
 
     let stats = open_stats(process.stats_dir.as_deref(), workers)?;
     let (up, reports) = link::report_channel().map_err(|error| format!("cannot link the workers: {error}"))?;
-    let shared = shared(process, workers, client_connections(descriptors), stats, &nonces)
+    let shared = shared(process, workers, descriptors::for_clients(descriptors), stats, &nonces)
         .map_err(|error| format!("cannot link the workers: {error}"))?;
     let journal = start_journal(&shared, process)?;
     notes.write_by(journal.clone());
@@ -100,13 +99,7 @@ pub fn run(options: &cli::Run, inherited: Inherited, filters: Registry) -> Resul
         ready: Box::new(move |drivers| {
             print_start(&format!("  driver     {drivers}\ngatekeeper ready on http://{address}\n"));
         }),
-        life: Life {
-            systemd: Systemd::from_environment(),
-            predecessor,
-            succession,
-            nonces: Some(nonces),
-            pid_file: options.pid_file.clone(),
-        },
+        life: Life { systemd: Systemd::from_environment(), predecessor, succession, nonces: Some(nonces), pid_file },
         stats,
         notes,
     };
@@ -240,21 +233,6 @@ fn refuse_huge_pages() {
     let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
-/// Raises the soft descriptor limit to the hard one and says what it is now.
-fn raise_descriptor_limit() -> Option<u64> {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    // A process that may not raise it serves with what it has.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
-    getrlimit(Resource::Nofile).current
-}
-
-/// How many descriptors are for clients where the files do not say; the rest is for services and the process itself.
-fn client_connections(descriptors: Option<u64>) -> usize {
-    let descriptors = descriptors.unwrap_or(DESCRIPTORS_ASSUMED).min(DESCRIPTORS_ASSUMED);
-    usize::try_from(descriptors * CLIENT_DESCRIPTORS_QUARTERS / 4).unwrap_or(usize::MAX)
-}
-
 fn describe(faults: &[Fault]) -> String {
     let errors = faults.iter().filter(|fault| !fault.warning).count();
     let mut text: String = faults.iter().fold(String::new(), |mut text, fault| {
@@ -280,14 +258,14 @@ fn print_start(text: &str) {
 
 fn describe_start(
     loaded: &Loaded,
-    listening: &[Group],
+    listening: &Opened,
     workers: usize,
     cores: &[core_affinity::CoreId],
     descriptors: Option<u64>,
 ) -> String {
     let mut text = format!("gatekeeper {}\n", env!("CARGO_PKG_VERSION"));
     let snapshot = &loaded.snapshot;
-    for group in listening {
+    for group in &listening.groups {
         let both = if group.listen.any { " (IPv4 and IPv6)" } else { "" };
         let what = match &group.listen.entrance {
             Entrance::Http => String::new(),
@@ -321,6 +299,9 @@ fn describe_start(
     let _ = writeln!(text, "  workers    {workers}{shared}");
     if let Some(descriptors) = descriptors {
         let _ = writeln!(text, "  descriptors {descriptors}");
+    }
+    if let Some(address) = listening.admin.as_ref().and_then(|socket| socket.local_addr().ok()) {
+        let _ = writeln!(text, "  admin      http://{address}");
     }
     text
 }

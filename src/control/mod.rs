@@ -16,6 +16,7 @@ mod health;
 pub mod journal;
 mod keys;
 mod passage;
+pub mod pid_file;
 pub mod privileges;
 mod reload;
 mod reports;

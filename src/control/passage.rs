@@ -2,16 +2,15 @@
 //!
 //! In scope: carrying out those effects. Out of scope: the decisions (`state`).
 
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tracing::warn;
 
 use super::desk::Desk;
+use super::pid_file::PidFile;
 use super::state::{Event, Successor};
 use super::systemd::{Notice, Systemd};
 use super::upgrade::predecessor::Listener;
@@ -28,8 +27,8 @@ pub struct Life {
     pub predecessor: Option<Line>,
     /// How a new process is started; without it nobody is asked for one either.
     pub succession: Option<Succession>,
-    /// Where to write the number of the process that serves.
-    pub pid_file: Option<PathBuf>,
+    /// Where the number of the process that serves is written.
+    pub pid_file: Option<PidFile>,
     /// Nonces of signed requests, which a new process goes on with.
     pub nonces: Option<Arc<Nonces>>,
 }
@@ -40,7 +39,7 @@ pub(super) struct Passage {
     predecessor: Option<Listener>,
     succession: Option<Succession>,
     successor: Option<Watch>,
-    pid_file: Option<PathBuf>,
+    pid_file: Option<PidFile>,
     nonces: Option<Arc<Nonces>>,
     desk: Option<Desk>,
     events: mpsc::Sender<Event>,
@@ -77,11 +76,7 @@ impl Passage {
 
     /// Writes this process's number down.
     pub(super) fn write_pid(&self) {
-        if let Some(path) = &self.pid_file
-            && let Err(error) = write_number(path)
-        {
-            warn!("{}: {error}", path.display());
-        }
+        self.pid_file.as_ref().inspect(|file| file.write());
     }
 
     /// Starts a new process with these sockets.
@@ -138,10 +133,4 @@ impl Passage {
             watch.yield_to_it();
         }
     }
-}
-
-/// In place, because the folder may belong to somebody else.
-fn write_number(path: &Path) -> io::Result<()> {
-    let mut file = std::fs::File::create(path)?;
-    writeln!(file, "{}", std::process::id())
 }

@@ -1,6 +1,7 @@
 //! Starting: what is listened on, what is said, what stops it.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::process::Command;
 
 use crate::support::conf::replace;
 use crate::support::gateway::free_port;
@@ -82,6 +83,30 @@ fn a_bad_file_stops_the_start_and_every_fault_is_printed() {
     for part in ["module.toml:", "check_timeout", "ip_lisst", "ip_list"] {
         assert!(ended.printed.contains(part), "{part}: {}", ended.printed);
     }
+}
+
+#[test]
+fn too_few_descriptors_stop_the_start() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let conf = Conf::of(&Origin::ok());
+    conf.write(directory.path(), free_port());
+    let shell = "ulimit -n 40; exec \"$0\" --cores 2 \"$1\"";
+    let mut command = Command::new("sh");
+    command.args(["-c", shell]).arg(conf.program_path()).arg(directory.path().join("module.toml"));
+    let ended = command.output().expect("a shell");
+    let told = String::from_utf8_lossy(&ended.stderr);
+    assert!(!ended.status.success());
+    assert!(told.contains("the limit of 40 open files is too low: 2 workers") && told.contains("ulimit -n"), "{told}");
+}
+
+#[test]
+fn a_pid_file_that_cannot_be_written_stops_the_start() {
+    let ended = Gateway::try_start(&Conf::of(&Origin::ok()), free_port(), |command| {
+        command.arg("--pid-file=/nowhere/pid");
+    });
+    let ended = ended.map(|_| ()).expect_err("it must not start");
+    assert!(!ended.status.success());
+    assert!(ended.printed.contains("/nowhere/pid of --pid-file: No such file"), "{ended:?}");
 }
 
 #[test]

@@ -247,4 +247,5 @@ fn the_number_of_the_process_that_serves_is_written_down() {
     let successor = upgrade(&gateway, &[]).expect("an upgrade");
     assert!(eventually(|| written() == successor.0.as_raw_nonzero().to_string()), "{}", written());
     successor.stop();
+    assert!(eventually(|| !file.exists()), "it goes with the last process");
 }

@@ -387,7 +387,7 @@ impl Keeper {
         let said = trouble.to_string();
         if self.trouble.as_ref() != Some(&said) {
             let path = settings.path.display();
-            error!("the store {path} cannot be used: {said}; all is counted in memory, and it is tried again");
+            error!("path of [store]: {path} cannot be used: {said}; all is counted in memory, and it is tried again");
             self.trouble = Some(said);
         }
         // Opening it again is what puts a damaged one aside.

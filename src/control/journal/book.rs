@@ -21,6 +21,8 @@ pub(super) struct Now {
 
 /// One log.
 pub(super) struct Book {
+    /// What the files say of it.
+    table: &'static str,
     level: Level,
     main: Option<Pen>,
     wf: Option<Pen>,
@@ -29,16 +31,16 @@ pub(super) struct Book {
 
 impl Book {
     /// A log that is written nowhere.
-    pub(super) fn closed() -> Self {
-        Self { level: Level::Info, main: None, wf: None, console: None }
+    pub(super) fn closed(table: &'static str) -> Self {
+        Self { table, level: Level::Info, main: None, wf: None, console: None }
     }
 
     /// Writes as the files say from now on. Of a log that is not of requests, whoever has a line looks at its level and
     /// writes to the console (`notes`).
     pub(super) fn follow(&mut self, writers: &Writers, of_requests: bool) {
         self.level = if of_requests { writers.level } else { Level::Trace };
-        follow(&mut self.main, writers.file.as_ref());
-        follow(&mut self.wf, writers.wf.as_ref());
+        follow(&mut self.main, writers.file.as_ref(), format!("log_path of {}", self.table));
+        follow(&mut self.wf, writers.wf.as_ref(), format!("wf_log_path of {}", self.table));
         self.console = match (writers.console.filter(|_| of_requests), self.console.take()) {
             (Some(colour), Some((pen, _))) => Some((pen, colour)),
             (Some(colour), None) => Some((Pen::console(), colour)),
@@ -95,10 +97,10 @@ impl Book {
 }
 
 /// Keeps the pen, with its file where that stays the same.
-fn follow(pen: &mut Option<Pen>, wanted: Option<&Destination>) {
+fn follow(pen: &mut Option<Pen>, wanted: Option<&Destination>, key: String) {
     match (pen.as_mut(), wanted) {
-        (Some(pen), Some(wanted)) => pen.follow(wanted),
-        (None, Some(wanted)) => *pen = Some(Pen::file(wanted.clone())),
+        (Some(pen), Some(wanted)) => pen.follow(wanted, key),
+        (None, Some(wanted)) => *pen = Some(Pen::file(wanted.clone(), key)),
         (_, None) => *pen = None,
     }
 }

@@ -49,9 +49,19 @@ pub(super) enum News {
     Well(String),
 }
 
+/// A file that has not been opened yet.
+struct Trial {
+    /// What names it in the configuration.
+    key: String,
+    /// It was tried in vain, and told.
+    failed: bool,
+}
+
 /// A file or the console.
 pub(super) struct Pen {
     place: Place,
+    /// While it is not known that the file can be opened, which is found out before there is a line.
+    untried: Option<Trial>,
     waiting: Vec<u8>,
     /// `waiting` begins inside a line.
     torn: bool,
@@ -65,9 +75,9 @@ pub(super) struct Pen {
 }
 
 impl Pen {
-    /// Writes to a file.
-    pub(super) fn file(destination: Destination) -> Self {
-        Self::new(Place::File { destination, open: None })
+    /// Writes to a file, which this key names.
+    pub(super) fn file(destination: Destination, key: String) -> Self {
+        Self { untried: Some(Trial { key, failed: false }), ..Self::new(Place::File { destination, open: None }) }
     }
 
     /// Writes to standard output.
@@ -76,15 +86,25 @@ impl Pen {
     }
 
     fn new(place: Place) -> Self {
-        Self { place, waiting: Vec::new(), torn: false, retry: None, unturned: None, trouble: None, dropped: 0 }
+        Self {
+            place,
+            untried: None,
+            waiting: Vec::new(),
+            torn: false,
+            retry: None,
+            unturned: None,
+            trouble: None,
+            dropped: 0,
+        }
     }
 
     /// Goes on with another destination, in the same file where that has the same path.
-    pub(super) fn follow(&mut self, wanted: &Destination) {
+    pub(super) fn follow(&mut self, wanted: &Destination, key: String) {
         if let Place::File { destination, open } = &mut self.place {
             if destination.path != wanted.path {
                 *open = None;
                 self.retry = None;
+                self.untried = Some(Trial { key, failed: false });
             }
             destination.clone_from(wanted);
         }
@@ -113,11 +133,18 @@ impl Pen {
         if outcome.is_err() {
             self.retry = Some(now.instant + Duration::from_millis(LOG_RETRY_MS));
         }
+        let trial = self.untried.as_mut().filter(|trial| outcome.is_err() && !trial.failed);
+        let key = trial.map(|trial| {
+            trial.failed = true;
+            format!("{}: ", trial.key)
+        });
         self.trouble = match (outcome, self.trouble) {
-            (Err(error), None) => {
-                let text = format!("{name}: {error}; lines wait, and are dropped where too many do");
+            (Err(_), Some(before)) if key.is_none() => Some(before + dropped),
+            (Err(error), before) => {
+                let key = key.unwrap_or_default();
+                let text = format!("{key}{name}: {error}; lines wait, and are dropped where too many do");
                 news.push(News::Trouble(text));
-                Some(dropped)
+                Some(before.unwrap_or(0) + dropped)
             }
             (Ok(_), None) if dropped > 0 => {
                 let text = format!("{name} does not take lines as fast as they come; those beyond are dropped");
@@ -128,7 +155,7 @@ impl Pen {
                 news.push(News::Well(format!("{name} is written again; {before} lines were dropped")));
                 None
             }
-            (_, Some(before)) => Some(before + dropped),
+            (Ok(_), Some(before)) => Some(before + dropped),
             (Ok(_), None) => None,
         };
     }
@@ -193,10 +220,13 @@ impl Pen {
     fn turn_page(&mut self, now: &Now, news: &mut Vec<News>) -> io::Result<()> {
         let Place::File { destination, open } = &mut self.place else { return Ok(()) };
         if open.is_none() {
-            if self.waiting.is_empty() {
+            if self.waiting.is_empty() && self.untried.is_none() {
                 return Ok(());
             }
-            *open = Some(Open::at(&destination.path, now)?);
+            let opened = Open::at(&destination.path, now)?;
+            self.untried = None;
+            // An empty one that stays open would be rotated.
+            *open = Some(opened).filter(|_| !self.waiting.is_empty());
         }
         let is_over = |open: &Open| {
             let pattern = destination.rotated.as_ref();

@@ -77,8 +77,12 @@ impl Scribe {
 
     /// Writes for as long as the process lives.
     pub(super) fn run(mut self) {
-        let mut books =
-            Books { access: Book::closed(), system: Book::closed(), check: Book::closed(), stat: Book::closed() };
+        let mut books = Books {
+            access: Book::closed("[log]"),
+            system: Book::closed("[syslog]"),
+            check: Book::closed("[checklog]"),
+            stat: Book::closed("[statlog]"),
+        };
         books.follow(&self.logs);
         let mut lines = Lines::new(&self.logs);
         self.records.read_here();

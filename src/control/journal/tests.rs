@@ -56,6 +56,10 @@ impl Desk {
     }
 }
 
+fn pen(destination: Destination) -> Pen {
+    Pen::file(destination, "log_path of [log]".to_owned())
+}
+
 fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
@@ -63,7 +67,7 @@ fn read(path: &Path) -> String {
 #[test]
 fn a_file_is_rotated_as_its_time_ends_and_holds_the_lines_of_that_time() {
     let mut desk = Desk::new();
-    let mut pen = Pen::file(desk.destination("log.%H%m", 0));
+    let mut pen = pen(desk.destination("log.%H%m", 0));
     for minute in 0..5 {
         for number in 0..100 {
             assert!(pen.add(format!("{minute}.{number}\n").as_bytes()));
@@ -82,7 +86,7 @@ fn a_file_is_rotated_as_its_time_ends_and_holds_the_lines_of_that_time() {
 fn a_name_that_is_taken_is_never_written_over() {
     let mut desk = Desk::new();
     fs::write(desk.path("log.07"), "mine\n").expect("space");
-    let mut pen = Pen::file(desk.destination("log.%H", 6));
+    let mut pen = pen(desk.destination("log.%H", 6));
     for line in ["one\n", "two\n", "three\n"] {
         assert!(pen.add(line.as_bytes()));
         pen.flush(&at(7, 0), &mut desk.news);
@@ -96,7 +100,7 @@ fn a_name_that_is_taken_is_never_written_over() {
 #[test]
 fn what_waits_is_divided_among_files_at_the_ends_of_lines() {
     let mut desk = Desk::new();
-    let mut pen = Pen::file(desk.destination("none", 10));
+    let mut pen = pen(desk.destination("none", 10));
     for line in ["aaaa\n", "bbbb\n", "cccc\n", "a line longer than a file\n", "dddd\n"] {
         assert!(pen.add(line.as_bytes()));
     }
@@ -108,7 +112,7 @@ fn what_waits_is_divided_among_files_at_the_ends_of_lines() {
 #[test]
 fn two_processes_may_write_and_rotate_one_file() {
     let mut desk = Desk::new();
-    let (mut old, mut new) = (Pen::file(desk.destination("log.%H%m", 0)), Pen::file(desk.destination("log.%H%m", 0)));
+    let (mut old, mut new) = (pen(desk.destination("log.%H%m", 0)), pen(desk.destination("log.%H%m", 0)));
     for minute in 0..10 {
         for (pen, name) in [(&mut old, "old"), (&mut new, "new")] {
             let now = at(7, minute);
@@ -128,7 +132,7 @@ fn two_processes_may_write_and_rotate_one_file() {
 fn a_file_that_cannot_be_rotated_is_written_on_and_told_of_once() {
     let mut desk = Desk::new();
     fs::write(desk.path("file"), "").expect("space");
-    let mut pen = Pen::file(desk.destination("file/log.%H%m", 0));
+    let mut pen = pen(desk.destination("file/log.%H%m", 0));
     for minute in 0..5 {
         assert!(pen.add(format!("{minute}\n").as_bytes()));
         pen.flush(&at(7, minute), &mut desk.news);
@@ -142,7 +146,7 @@ fn a_file_that_cannot_be_rotated_is_written_on_and_told_of_once() {
 fn what_cannot_be_written_waits_within_a_bound_and_what_is_beyond_is_counted() {
     let mut desk = Desk::new();
     fs::create_dir(desk.path("log")).expect("a folder in the way");
-    let mut pen = Pen::file(desk.destination("none", 0));
+    let mut pen = pen(desk.destination("none", 0));
     let (line, start) = ([&[b'x'; 1023][..], b"\n"].concat(), Instant::now());
     let taken = (0..2_000).filter(|_| pen.add(&line)).count();
     assert_eq!(taken, LOG_WAITING_BYTES_MAX / 1024);
@@ -162,11 +166,39 @@ fn what_cannot_be_written_waits_within_a_bound_and_what_is_beyond_is_counted() {
 }
 
 #[test]
+fn a_file_that_cannot_be_opened_is_told_with_its_key_before_there_is_a_line() {
+    let desk = Desk::new();
+    fs::write(desk.path("file"), "").expect("space");
+    let to = |name: &str| Some(Destination { path: desk.path(name), rotated: None, bytes_max: 0 });
+    let mut writers = Writers { level: Level::Info, file: to("file/a"), wf: None, console: None };
+    let (mut book, mut news, start) = (Book::closed("[log]"), Vec::new(), Instant::now());
+    let mut flush = |book: &mut Book, seconds| {
+        let time = date(2026, 3, 4).at(7, 0, 0, 0);
+        book.flush(&now(time, start + Duration::from_secs(seconds)), &mut news);
+        std::mem::take(&mut news)
+    };
+    let first_is_told = |news: &[News], key: &str| match news {
+        [News::Trouble(text)] => text.starts_with(key),
+        _ => false,
+    };
+    book.follow(&writers, true);
+    assert!(first_is_told(&flush(&mut book, 0), "log_path of [log]: "));
+    assert_eq!(flush(&mut book, 10), [], "once");
+    writers.wf = to("file/b");
+    book.follow(&writers, true);
+    assert!(first_is_told(&flush(&mut book, 20), "wf_log_path of [log]: "), "a reload brings another");
+    (writers.file, writers.wf) = (to("good"), None);
+    book.follow(&writers, true);
+    assert!(matches!(&flush(&mut book, 30)[..], [News::Well(_)]));
+    assert_eq!(desk.read("good"), "", "it is there before the first line");
+}
+
+#[test]
 fn a_log_goes_on_in_its_file_when_other_things_change_and_in_another_when_that_does() {
     let mut desk = Desk::new();
     let file = Destination { path: desk.path("log"), rotated: None, bytes_max: 0 };
     let mut writers = Writers { level: Level::Info, file: Some(file), wf: None, console: None };
-    let mut book = Book::closed();
+    let mut book = Book::closed("[log]");
     let mut write = |book: &mut Book, text: &[u8]| {
         assert_eq!(book.write(Level::Warning, text), 0);
         book.flush(&at(7, 0), &mut desk.news);

@@ -161,7 +161,8 @@ fn tenants(epoch: &Epoch) -> Vec<Entry<'_>> {
     all.map(|(tenant, id)| Entry { id: *id, name: &tenant.app_id, facts: Vec::new() }).collect()
 }
 
-fn unix_ms() -> u64 {
+/// Milliseconds since 1970.
+pub(super) fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

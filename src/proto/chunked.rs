@@ -10,8 +10,6 @@ use crate::limits;
 
 /// Ends a chunk's data.
 pub const CHUNK_END: &[u8] = b"\r\n";
-/// Ends a body without trailers.
-pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// Appends the line that begins a chunk of `len` bytes. Never call it with 0, which ends a body.
 pub fn put_chunk_head(out: &mut Vec<u8>, len: usize) {

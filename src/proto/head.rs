@@ -98,12 +98,6 @@ impl Method {
         matches!(self, Self::Get | Self::Head | Self::Put | Self::Delete | Self::Options | Self::Trace)
     }
 
-    /// Whether a request asks for no change (RFC 9110 section 9.2.1).
-    #[must_use]
-    pub const fn is_safe(self) -> bool {
-        matches!(self, Self::Get | Self::Head | Self::Options | Self::Trace)
-    }
-
     /// Whether `Max-Forwards` rules it (RFC 9110 section 7.6.2).
     #[must_use]
     pub const fn counts_forwards(self) -> bool {

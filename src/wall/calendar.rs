@@ -98,12 +98,6 @@ impl Calendar {
         starts.max(if index == 0 { i64::MIN } else { self.offsets[index].from_s }).unsigned_abs()
     }
 
-    /// How far the zone's clocks are ahead of UTC at that moment.
-    #[must_use]
-    pub fn ahead_of_utc_s(&self, unix_s: u64) -> i32 {
-        self.ahead_s(signed(unix_s))
-    }
-
     fn ahead_s(&self, unix_s: i64) -> i32 {
         self.offsets[self.index(unix_s)].ahead_s
     }

@@ -72,6 +72,8 @@ pub enum Denial {
     UnsupportedGrantType,
     /// A scope that is not given.
     InvalidScope,
+    /// The request is good, and no token can be made for it now.
+    TemporarilyUnavailable,
 }
 
 impl Denial {
@@ -83,6 +85,17 @@ impl Denial {
             Self::InvalidClient => "invalid_client",
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::InvalidScope => "invalid_scope",
+            Self::TemporarilyUnavailable => "temporarily_unavailable",
+        }
+    }
+
+    /// The HTTP status that it is told with.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::InvalidRequest | Self::UnsupportedGrantType | Self::InvalidScope => 400,
+            Self::InvalidClient => 401,
+            Self::TemporarilyUnavailable => 503,
         }
     }
 }
@@ -107,7 +120,7 @@ impl Issuer {
     /// The body of the answer that gives a tenant a token.
     ///
     /// # Errors
-    /// A scope that is not given, or no random bytes: then the request is to be made again.
+    /// A scope that is not given, or a fault of our own: then the request is to be made again.
     pub fn give(&self, app_id: &str, asked: Option<&str>, now_s: u64) -> Result<String, Denial> {
         let words = |text: &str| text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect::<Vec<_>>();
         let asked = asked.map(words).unwrap_or_default();
@@ -117,7 +130,7 @@ impl Issuer {
         }
         let scope = if asked.is_empty() { self.scopes.join(" ") } else { asked.join(" ") };
         let mut random = [0; 32];
-        rand::fill(&mut random).map_err(|_| Denial::InvalidRequest)?;
+        rand::fill(&mut random).map_err(|_| Denial::TemporarilyUnavailable)?;
         let number = hexadecimal(&random);
         let claims = Claims {
             iss: &self.name,
@@ -129,8 +142,9 @@ impl Issuer {
             jti: std::str::from_utf8(&number[..32]).unwrap_or_default(),
             scope: &scope,
         };
-        let token = encode(&Header::new(Algorithm::HS256), &claims, &self.key).map_err(|_| Denial::InvalidRequest)?;
+        let token = encode(&Header::new(Algorithm::HS256), &claims, &self.key);
+        let token = token.map_err(|_| Denial::TemporarilyUnavailable)?;
         let given = Given { access_token: &token, token_type: "Bearer", expires_in: self.lifetime_s, scope: &scope };
-        serde_json::to_string(&given).map_err(|_| Denial::InvalidRequest)
+        serde_json::to_string(&given).map_err(|_| Denial::TemporarilyUnavailable)
     }
 }

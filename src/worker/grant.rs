@@ -9,7 +9,6 @@ use crate::proto::authorization;
 use crate::proto::form;
 use crate::proto::head::{Body, Method, RequestHead};
 use crate::wall::issuer::{Denial, Issuer};
-use crate::wall::secret;
 use crate::wall::tenants::{Tenant, Tenants};
 
 /// An answer, or what is needed for it.
@@ -53,10 +52,7 @@ pub fn ask(
     });
     Ok(Grant::Answer(match given {
         Ok(json) => Answer { status: 200, json },
-        Err(denial) => {
-            let status = if denial == Denial::InvalidClient { 401 } else { 400 };
-            Answer { status, json: format!("{{\"error\":\"{}\"}}", denial.code()) }
-        }
+        Err(denial) => Answer { status: denial.status(), json: format!("{{\"error\":\"{}\"}}", denial.code()) },
     }))
 }
 
@@ -81,7 +77,7 @@ fn judge<'t>(
         (None, None) => return Err(Denial::InvalidClient),
     };
     let tenant = tenants.find(&app_id).ok_or(Denial::InvalidClient)?;
-    if !secret::matches(tenant.secret.as_bytes(), &said) {
+    if !tenant.sign_matches(&said) {
         return Err(Denial::InvalidClient);
     }
     Ok((tenant, value(b"scope").filter(|scope| !scope.is_empty())))

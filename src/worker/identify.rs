@@ -107,7 +107,7 @@ fn by_secret<'e>(shard: &Shard, snapshot: &'e Snapshot, applicant: &Applicant<'_
 }
 
 fn admit<'e>(snapshot: &'e Snapshot, applicant: &Applicant<'_>, claim: Claim<'_>) -> Result<&'e Tenant, End> {
-    let (id, tenant) = snapshot.tenants.admit(Some(claim), applicant.client, applicant.path)?;
+    let (id, tenant) = snapshot.tenants.admit(claim, applicant.client, applicant.path)?;
     applicant.named.set(Some(id));
     Ok(tenant)
 }

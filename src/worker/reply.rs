@@ -15,6 +15,9 @@ use crate::wall::default_answer::DefaultAnswer;
 /// Methods this gateway forwards, for `Allow` (RFC 9110 section 10.2.1).
 const ALLOW: &[u8] = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
+/// The one that asks for a token.
+const ALLOW_FOR_TOKENS: &[u8] = b"POST";
+
 /// What a client without good credentials is told (RFC 6750 section 3).
 const CHALLENGE: &str = "WWW-Authenticate";
 
@@ -105,7 +108,7 @@ pub async fn refuse(
     let reason = (REASON, denied.end.code().as_bytes());
     let mut number = itoa::Buffer::new();
     let further = match denied.end {
-        End::MethodNotAllowed => Some(("Allow", ALLOW)),
+        End::MethodNotAllowed => Some(("Allow", allowed(terms.method))),
         End::TokenMissing => Some((CHALLENGE, b"Bearer".as_slice())),
         End::TokenInvalid | End::TokenExpired | End::TokenClaims => {
             Some((CHALLENGE, b"Bearer error=\"invalid_token\"".as_slice()))
@@ -121,6 +124,11 @@ pub async fn refuse(
         None => Own { status, text: denied.end.meaning().text, content: Content::Envelope, fields, close },
     };
     send(shard, down, terms, &own).await
+}
+
+/// What is allowed where this method is not: a method that is forwarded is refused only where tokens are asked for.
+fn allowed(refused: Method) -> &'static [u8] {
+    if matches!(refused, Method::Connect | Method::Trace) { ALLOW } else { ALLOW_FOR_TOKENS }
 }
 
 /// Gives the answer that a filter wants given.

@@ -75,7 +75,8 @@ fn judge<'s>(
     client: IpAddr,
     path: &[u8],
 ) -> Result<&'s Tenant, End> {
-    let admitted = snapshot.tenants.admit(claim, client, path).map(|(_, tenant)| tenant);
+    let admitted = claim.ok_or(End::TenantMissing).and_then(|claim| snapshot.tenants.admit(claim, client, path));
+    let admitted = admitted.map(|(_, tenant)| tenant);
     let app_id = claim.map_or(&b""[..], |claim| claim.app_id);
     let named = story::text(app_id);
     let signs = snapshot.tenants.find(app_id).is_some_and(|tenant| tenant.signing.is_some());

@@ -13,13 +13,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{oneshot, watch};
 use tracing::{error, info, warn};
 
 use super::figures::CLASSES;
+use super::stats_file::unix_ms;
 use super::store::{Past, Store, Trouble, Wanted};
 use super::totals::{Key, Kind, Rate, Totals};
 use crate::config;
@@ -435,11 +436,6 @@ fn is_known(snapshot: &Snapshot, key: &Key) -> bool {
         Kind::Service => snapshot.has_service(&key.name),
         Kind::Tenant => snapshot.tenants.find(key.name.as_bytes()).is_some(),
     }
-}
-
-fn unix_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A look falls just after a second has begun, so that an hour's last call is counted for it.

@@ -325,7 +325,9 @@ fn whoever_asks_wrongly_is_told_in_the_words_of_the_standard() {
     let both = format!("{wanted}&client_id=shop&client_secret=x");
     assert_eq!(refused(&right, &both), told(400, "invalid_request"));
     assert_eq!(grant(&gateway, &basic("shop:wrong"), wanted).head.all("www-authenticate").len(), 1);
-    gateway.connect().get("/oauth/tokens").expect_end(405, "method_not_allowed");
+    let by_get = gateway.connect().get("/oauth/tokens");
+    by_get.expect_end(405, "method_not_allowed");
+    assert_eq!(by_get.head.all("allow"), ["POST"]);
     let answer = grant(&gateway, &right, &format!("{wanted}&scope=write"));
     let json: Value = serde_json::from_slice(&answer.body.bytes).expect("JSON");
     assert_eq!(json["scope"], "write");

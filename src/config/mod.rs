@@ -299,7 +299,7 @@ fn pages(texts: &mut Texts, faults: &mut Faults) -> Option<Pages> {
     for file in [&schema::ADMIN_FILE, &schema::MYSQL_FILE, &schema::REDIS_FILE] {
         page(file);
     }
-    let lists = module.as_ref().map(|page| texts.read_lists(&page.root, faults)).unwrap_or_default();
+    let lists = module.as_ref().map(|page| texts.read_lists(page, faults)).unwrap_or_default();
     let absent = |file| Page { source: texts.absent(file), root: Section::absent(file, 0) };
     Some(Pages {
         module: module?,

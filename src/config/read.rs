@@ -191,7 +191,7 @@ impl Reader<'_> {
 
     fn text(&mut self, key: &Key, text: &str, at: usize) -> Option<Value> {
         if key.preset == Preset::Required && text.trim().is_empty() {
-            self.error(at, format!("`{}` is empty", key.name), format!("for example {}", example(key)));
+            self.error(at, format!("`{}` is empty", key.name), example(key));
             return None;
         }
         Some(Value::Text(text.to_owned()))
@@ -265,7 +265,7 @@ impl Reader<'_> {
         for key in table.keys {
             if key.preset == Preset::Required && !found.contains_key(key.name) {
                 let message = format!("`{}` is missing in {}", key.name, header(table, path));
-                self.error(at, message, format!("for example {}", example(key)));
+                self.error(at, message, example(key));
             }
         }
         for child in table.tables {
@@ -291,7 +291,11 @@ impl Reader<'_> {
 }
 
 fn example(key: &Key) -> String {
-    format!("{} = \"{}\"", key.name, key.example)
+    // A secret that a message shows is one that everybody knows.
+    if key.name == "secret" {
+        return "make one: openssl rand -hex 16".to_owned();
+    }
+    format!("for example {} = \"{}\"", key.name, key.example)
 }
 
 fn header(table: &Table, path: &str) -> String {

@@ -26,7 +26,19 @@ impl Source {
         match read(path) {
             Ok(bytes) => Some(Self::decode(path, bytes, faults)),
             Err(message) => {
-                faults.whole(path, false, message, None);
+                let folder = path.is_dir().then(|| "name the module file in it, such as module.toml".to_owned());
+                faults.whole(path, false, message, folder);
+                None
+            }
+        }
+    }
+
+    /// Reads a file that a value of another names; `None` and a fault at that value where that fails.
+    pub(super) fn open_named(path: &Path, by: &Source, at: usize, faults: &mut Faults) -> Option<Self> {
+        match read(path) {
+            Ok(bytes) => Some(Self::decode(path, bytes, faults)),
+            Err(message) => {
+                faults.error(by, at, format!("{} {message}", path.display()), "");
                 None
             }
         }
@@ -81,7 +93,7 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     let said = |error: std::io::Error| format!("cannot be read: {error}");
     let metadata = std::fs::metadata(path).map_err(said)?;
     if metadata.is_dir() {
-        return Err("is a folder: name the module file in it, such as module.toml".into());
+        return Err("is a folder".into());
     }
     if metadata.len() > FILE_BYTES_MAX {
         return Err(format!("is larger than {FILE_BYTES_MAX} bytes"));

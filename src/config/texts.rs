@@ -8,8 +8,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use super::compile::Page;
 use super::schema::{self, File};
-use super::section::Section;
 use super::source::{Faults, Source};
 
 /// Files of addresses by their names as services give them.
@@ -75,16 +75,17 @@ impl Texts {
     }
 
     /// Reads the files of addresses that the services name, each once.
-    pub(super) fn read_lists(&mut self, module_file: &Section, faults: &mut Faults) -> Lists {
+    pub(super) fn read_lists(&mut self, module_file: &Page, faults: &mut Faults) -> Lists {
         let mut lists = Lists::new();
-        for module in module_file.many("module") {
+        for module in module_file.root.many("module") {
             let section = module.one("access_control");
-            for name in LIST_FILE_KEYS.map(|key| section.text(key)) {
+            for key in LIST_FILE_KEYS {
+                let name = section.text(key);
                 if name.is_empty() || lists.contains_key(name) {
                     continue;
                 }
                 let path = self.module_file.parent().unwrap_or(Path::new("")).join(name);
-                if let Some(source) = Source::open(&path, faults) {
+                if let Some(source) = Source::open_named(&path, &module_file.source, section.at(key), faults) {
                     (&source.path, &source.text).hash(&mut self.hasher);
                     lists.insert(name.to_owned(), source);
                 }

@@ -79,7 +79,7 @@ pub fn open_admin(admin: &Admin) -> Result<Option<TcpListener>, String> {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(format!(
             "cannot listen on {address}: another process listens there; stop it, or change `addr` of [admin] in base.toml"
         )),
-        Err(error) => Err(format!("cannot listen on {address} for [admin]: {error}")),
+        Err(error) => Err(format!("cannot listen on {address}: {error}; it is `addr` of [admin] in base.toml")),
     }
 }
 
@@ -104,17 +104,17 @@ pub(super) fn open_all(wanted: &Wanted, count: usize) -> Result<Opened, Vec<Stri
 }
 
 fn explain(error: &io::Error, entrance: &Entrance) -> String {
-    match (error.kind(), entrance) {
-        (io::ErrorKind::AddrInUse, Entrance::Http) => {
-            "another process listens there; stop it, or change `addr` in base.toml".to_owned()
+    let key = match entrance {
+        Entrance::Http => "`addr` of [http] in base.toml".to_owned(),
+        Entrance::Tcp { service } => format!("`frontend_addr` of `{service}` in the module file"),
+    };
+    match error.kind() {
+        io::ErrorKind::AddrInUse => format!("another process listens there; stop it, or change {key}"),
+        io::ErrorKind::PermissionDenied => {
+            format!("{error}; ports below 1024 need the capability to bind them, or change {key}")
         }
-        (io::ErrorKind::AddrInUse, Entrance::Tcp { service }) => {
-            format!(
-                "another process listens there; stop it, or change `frontend_addr` of `{service}` in the module file"
-            )
-        }
-        (io::ErrorKind::PermissionDenied, _) => format!("{error}; ports below 1024 need the capability to bind them"),
-        _ => error.to_string(),
+        io::ErrorKind::AddrNotAvailable => format!("{error}: no interface has this address; change {key}"),
+        _ => format!("{error}; it is {key}"),
     }
 }
 
@@ -206,6 +206,18 @@ mod tests {
         assert!(group_one.iter().all(|listener| listener.local_addr().unwrap() == address));
         let refused = group(address, false, false, 1).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_listened_on_is_told_with_its_key() {
+        let told = |entrance| {
+            // Kept for documentation (RFC 5737): no interface has it.
+            let listen = Listen { address: "192.0.2.1:1".parse().unwrap(), any: false, entrance };
+            open(&listen, false, 1).unwrap_err()
+        };
+        assert!(told(Entrance::Http).ends_with("change `addr` of [http] in base.toml"));
+        let tcp = told(Entrance::Tcp { service: "line".into() });
+        assert!(tcp.ends_with("change `frontend_addr` of `line` in the module file"), "{tcp}");
     }
 
     #[test]

@@ -84,7 +84,10 @@ fn a_file_of_addresses_is_told_where_it_is_wrong() {
         faults.iter().map(|fault| format!("{fault}\n")).collect::<String>()
     };
     let missing = told(&[("module.toml", module)]);
-    assert!(missing.contains("black.list: error: cannot be read"), "{missing}");
+    assert!(
+        missing.contains("module.toml:5:38: error: ") && missing.contains("black.list cannot be read"),
+        "{missing}"
+    );
     let wrong = told(&[("module.toml", module), ("black.list", "# two\n10.0.0.1\n  nobody # here\n")]);
     assert!(wrong.contains("black.list:3:3: error: `nobody` is not an IP address"), "{wrong}");
     let many = told(&[("module.toml", module), ("black.list", &"x\n".repeat(120))]);

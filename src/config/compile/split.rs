@@ -83,7 +83,8 @@ fn target(
         Some(id) if services[id.index()].tcp.is_some() => format!("`{name}` is a tcp service"),
         Some(id) => return Some(*id),
     };
-    let help = suggest::among(name, names.keys().map(String::as_str)).unwrap_or_default();
+    let others = names.iter().filter(|(_, id)| **id != own).map(|(name, _)| name.as_str());
+    let help = suggest::among(name, others).unwrap_or_default();
     desk.error("service", wrong, &help);
     None
 }

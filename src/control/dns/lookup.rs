@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig};
+use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use tokio::sync::{OnceCell, Semaphore, mpsc};
 use tokio::task::spawn_blocking;
@@ -33,7 +34,7 @@ impl Servers {
 
     async fn lookup(&self, name: &str) -> Result<Found, String> {
         let resolver = self.resolver.get_or_try_init(|| self.resolver()).await?;
-        let answer = resolver.lookup_ip(name).await.map_err(|error| error.to_string())?;
+        let answer = resolver.lookup_ip(name).await.map_err(|error| told(&error))?;
         let holds = answer.valid_until().saturating_duration_since(Instant::now());
         Ok((answer.iter().collect(), holds))
     }
@@ -53,6 +54,16 @@ impl Servers {
         options.cache_size = 0;
         options.use_hosts_file = ResolveHosts::Never;
         builder.build().map_err(|error| error.to_string())
+    }
+}
+
+/// What went wrong, in words: the resolver's own show its insides.
+fn told(error: &NetError) -> String {
+    match error {
+        error if error.is_nx_domain() => "there is no such name".to_owned(),
+        error if error.is_no_records_found() => "no name server has an address for it".to_owned(),
+        NetError::Timeout => "no name server has answered in time".to_owned(),
+        error => error.to_string(),
     }
 }
 

@@ -70,6 +70,12 @@ fn a_fault_in_a_pattern_is_shown_where_it_stands() {
 }
 
 #[test]
+fn what_a_split_could_lead_to_is_suggested_and_not_the_service_itself() {
+    let faults = said("match_rule = [{ rule = \"/a\" }]\n[[module.split]]\nservice = \"c\"\nshare = 0.1\n");
+    assert_eq!(faults[0].help.as_deref(), Some("did you mean `b`?"), "{faults:#?}");
+}
+
+#[test]
 fn what_is_no_split_is_refused() {
     let split = |keys: &str| format!("match_rule = [{{ rule = \"/a\" }}]\n[[module.split]]\n{keys}\n");
     for (keys, part) in [

@@ -83,7 +83,8 @@ fn target(
         Some(id) if services[id.index()].tcp.is_some() => format!("`{name}` is a tcp service"),
         Some(id) => return Some(*id),
     };
-    let others = names.iter().filter(|(_, id)| **id != own).map(|(name, _)| name.as_str());
+    let others =
+        names.iter().filter(|(_, id)| **id != own && services[id.index()].tcp.is_none()).map(|(name, _)| name.as_str());
     let help = suggest::among(name, others).unwrap_or_default();
     desk.error("service", wrong, &help);
     None

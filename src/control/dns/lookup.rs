@@ -145,3 +145,19 @@ impl Follower {
         self.events.send(event).await.is_ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hickory_resolver::net::{DnsError, NoRecords};
+    use hickory_resolver::proto::op::{Query, ResponseCode};
+
+    use super::*;
+
+    #[test]
+    fn a_lookup_that_fails_is_told_in_words() {
+        let without = |code| told(&DnsError::NoRecordsFound(NoRecords::new(Query::default(), code)).into());
+        assert_eq!(without(ResponseCode::NXDomain), "there is no such name");
+        assert_eq!(without(ResponseCode::NoError), "no name server has an address for it");
+        assert_eq!(told(&NetError::Timeout), "no name server has answered in time");
+    }
+}

@@ -90,7 +90,7 @@ pub fn run(options: &cli::Run, inherited: Inherited, filters: Registry) -> Resul
     let links = links.map_err(|error| format!("cannot start a worker: {error}"))?;
     let office = Office {
         file: options.file.clone(),
-        load: Box::new(move |file, in_force| config::load_if_changed(file, in_force, &filters)),
+        load: Box::new(move |file, in_force| config::load_if_changed_with(file, in_force, &filters)),
         loaded,
         listening,
         links,

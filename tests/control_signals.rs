@@ -62,7 +62,7 @@ fn hangup_reloads_and_terminate_drains() {
     let (ready, is_ready) = mpsc::channel();
     let office = Office {
         file: file.clone(),
-        load: Box::new(|file, in_force| config::load_if_changed(file, in_force, &Registry::default())),
+        load: Box::new(|file, in_force| config::load_if_changed_with(file, in_force, &Registry::default())),
         loaded,
         listening,
         links: vec![control_end],

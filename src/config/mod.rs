@@ -236,7 +236,7 @@ pub fn load_with(module_file: &Path, host_name: &str, filters: &Registry) -> Res
 ///
 /// # Errors
 /// As `load`, and where a file beside the module file was there and is not any more.
-pub fn load_if_changed(
+pub fn load_if_changed_with(
     module_file: &Path,
     in_force: &InForce,
     filters: &Registry,

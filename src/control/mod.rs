@@ -47,7 +47,7 @@ use crate::wall::slot::StatsFile;
 pub use journal::Notes;
 pub use passage::Life;
 
-/// Reads the module file and what lies beside it, unless the text is the one in force; `config::load_if_changed`, or a
+/// Reads the module file and what lies beside it, unless the text is the one in force; `config::load_if_changed_with`, or a
 /// test's own.
 pub type Load = dyn Fn(&Path, &InForce) -> Result<Option<Loaded>, Vec<Fault>> + Send + Sync;
 

@@ -106,7 +106,7 @@ fn a_changed_file_of_addresses_is_another_configuration() {
     assert_eq!(first.files, [module.clone(), list.clone()], "it is watched");
     let again = |loaded: &Loaded| {
         let in_force = InForce { fingerprint: loaded.fingerprint, files: loaded.files.clone() };
-        config::load_if_changed(&module, &in_force, &Registry::default()).expect("no fault")
+        config::load_if_changed_with(&module, &in_force, &Registry::default()).expect("no fault")
     };
     assert!(again(&first).is_none());
     std::fs::write(&list, "10.0.0.2\n").expect("a file");

@@ -11,7 +11,7 @@ const SMALL: &str =
 
 /// What a load makes of the files while these are in force.
 fn load_if_changed(file: &Path, in_force: &InForce) -> Result<Option<Loaded>, Vec<Fault>> {
-    config::load_if_changed(file, in_force, &Registry::default())
+    config::load_if_changed_with(file, in_force, &Registry::default())
 }
 
 fn in_force(loaded: Loaded) -> InForce {

@@ -47,8 +47,8 @@ use crate::wall::slot::StatsFile;
 pub use journal::Notes;
 pub use passage::Life;
 
-/// Reads the module file and what lies beside it, unless the text is the one in force; `config::load_if_changed_with`, or a
-/// test's own.
+/// Reads the module file and what lies beside it, unless the text is the one in force;
+/// `config::load_if_changed_with`, or a test's own.
 pub type Load = dyn Fn(&Path, &InForce) -> Result<Option<Loaded>, Vec<Fault>> + Send + Sync;
 
 /// Starts the worker of this number, another after one that has died, and gives control's end of the link to it.

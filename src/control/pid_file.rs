@@ -38,7 +38,8 @@ impl PidFile {
 
 impl Drop for PidFile {
     fn drop(&mut self) {
-        let held = fs::read_to_string(&self.path).unwrap_or_default();
+        // One that somebody has taken away is not made again.
+        let Ok(held) = fs::read_to_string(&self.path) else { return };
         let is_ours = held.trim().is_empty() || held.trim() == std::process::id().to_string();
         // Where the folder is another's, the file stays and names nobody.
         if is_ours && fs::remove_file(&self.path).is_err() {

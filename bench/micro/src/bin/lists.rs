@@ -67,7 +67,7 @@ fn main() -> ExitCode {
     let claim = || Claim { app_id: b"shop", proof: Proof::Secret(b"62fda0f2212eaffd90dbf04136768c5a") };
     let policy = |client: &IpAddr, now_ns: u64| {
         let listed = long.decide(*client, b"/orders/a").is_ok();
-        let known = tenants.admit(Some(claim()), *client, b"/orders/a").is_ok();
+        let known = tenants.admit(claim(), *client, b"/orders/a").is_ok();
         let key = rates.limit_key(scope, Owner::Client(*client));
         listed && known && rates.take(key, rate, now_ns, 0).is_ok()
     };

@@ -88,8 +88,8 @@ async fn serve(shard: Rc<Shard>, mut down: Box<Downstream>) {
             Box::pin(down.settle()).await;
             return down.become_tunnel(&shard);
         }
-        After::Linger => linger(&mut down, LINGER_MS).await,
-        After::LingerLong => linger(&mut down, LINGER_LONG_MS).await,
+        After::Linger => linger(&shard, &mut down, LINGER_MS).await,
+        After::LingerLong => linger(&shard, &mut down, LINGER_LONG_MS).await,
         After::Keep | After::Close => {}
     }
     down.tx.sever();
@@ -148,7 +148,8 @@ async fn name_client(shard: &Shard, down: &mut Downstream) -> Result<(), End> {
 
 /// Reads and forgets for a while, because closing over bytes that were not read, or come after the close, would reset the
 /// connection and take with it what the client has not read yet of the answer (RFC 9112 section 9.6).
-async fn linger(down: &mut Downstream, patience_ms: u64) {
+async fn linger(shard: &Shard, down: &mut Downstream, patience_ms: u64) {
+    let _idle = shard.rest();
     down.tx.finish();
     down.source.reading.arm_idle(patience_ms);
     let mut drained = 0;

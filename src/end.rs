@@ -2,7 +2,7 @@
 //!
 //! In scope: the reasons, whose side they lie on, the status a client sees (ours and GateKeeper's own
 //! odd ones), the flag in logs and metrics, and whether another attempt is allowed. Out of scope:
-//! writing the answer (`proto::reply`) and choosing to retry (`worker::exchange`).
+//! writing the answer (`proto::reply`) and choosing to retry (`worker::session::exchange`).
 
 /// Whose doing it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -35,9 +35,9 @@ use crate::wall::rate::RateTable;
 use crate::wall::slot::StatsFile;
 use crate::wall::slot::read::Stats;
 use crate::wall::words::counted;
-use crate::worker::driver::Driver;
-use crate::worker::handover::Handovers;
+use crate::worker::accept::handover::Handovers;
 use crate::worker::shard::Shared;
+use crate::worker::thread::driver::Driver;
 use crate::worker::thread::{self, Post};
 
 /// Serves until told to stop. The exit code is 0 after a drain, 1 where a worker died.

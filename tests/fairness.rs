@@ -22,10 +22,10 @@ use gatekeeper::wall::nonces::Nonces;
 use gatekeeper::wall::rate::RateTable;
 use gatekeeper::wall::slot::StatsFile;
 use gatekeeper::worker::accept;
-use gatekeeper::worker::driver::Driver;
-use gatekeeper::worker::handover::Handovers;
+use gatekeeper::worker::accept::handover::Handovers;
 use gatekeeper::worker::runtime;
 use gatekeeper::worker::shard::{Shard, Shared};
+use gatekeeper::worker::thread::driver::Driver;
 
 const TIMER: Duration = Duration::from_millis(10);
 const TIMERS: usize = 80;

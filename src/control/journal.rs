@@ -3,7 +3,7 @@
 //! Requests come as records by the workers' rings, all else as lines from wherever the program says something. The
 //! thread alone touches files, so a disk that is slow or full stops nobody: what it cannot take is dropped, counted and
 //! told. Records of traces go on from here (`control::trace`). In scope: forms of lines (`lines`), files and their rotation (`pen`), which line goes where (`book`,
-//! `notes`). Out of scope: what is logged of a request (`worker::log`), what the keys mean (`config::logs`).
+//! `notes`). Out of scope: what is logged of a request (`worker::shard::log`), what the keys mean (`config::logs`).
 
 mod book;
 mod lines;

@@ -1,7 +1,7 @@
 //! The PROXY protocol, versions 1 and 2: a connection's first bytes that name the client behind a proxy.
 //!
 //! As specified in HAProxy's proxy-protocol.txt (2020/03/05). In scope: reading both versions, strictly and within a
-//! bound, and writing both. Out of scope: from whom a header is believed (`worker::tcp`).
+//! bound, and writing both. Out of scope: from whom a header is believed (`worker::accept::tcp`).
 
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -3,7 +3,7 @@
 //! The W3C Recommendation "Trace Context" (2021-11-23): `traceparent` and `tracestate`; and GateKeeper's own ids. In
 //! scope: reading them strictly, writing `traceparent`, which received fields give way to ours. A `traceparent` that
 //! breaks a rule counts as absent (section 4.3), a `tracestate` that does is left out alone. Out of scope: whether a
-//! request is sampled (`wall::trace`), new ids (`worker::trace`).
+//! request is sampled (`wall::trace`), new ids (`worker::shard::trace`).
 
 use httparse::Header;
 

@@ -2,7 +2,7 @@
 //!
 //! In scope: reading headers as bytes pass, so that a frame of our own can be put between two others, and that
 //! frame. Nothing is altered, unmasked or held back; extensions and payloads are not looked at. Out of scope:
-//! the handshake (`framing`), when to say what (`worker::tunnel`).
+//! the handshake (`framing`), when to say what (`worker::relay::tunnel`).
 
 /// Status code of an endpoint that goes away (RFC 6455 section 7.4.1).
 const GOING_AWAY: [u8; 2] = 1001_u16.to_be_bytes();

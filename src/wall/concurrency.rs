@@ -22,7 +22,7 @@
 //! place. A place would be free, and who waits would sleep until the next one leaves or its time is over. The bound
 //! itself would hold with any ordering, since `taken` changes by read-modify-write alone.
 //!
-//! Out of scope: the queue of a worker and the bell (`worker::concurrency`).
+//! Out of scope: the queue of a worker and the bell (`worker::policy::concurrency`).
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicU32, AtomicU64};

@@ -3,7 +3,7 @@
 //! A preflight is answered by the gateway and never reaches a service. A service's own `Access-Control-*` fields do not
 //! go down beside ours: two words on the same thing are none to a browser. What is said goes on every answer to the
 //! request, a refusal included, so that a page can read why. In scope: the rules, which origins they allow, what is said.
-//! Out of scope: putting it on the answer (`worker/dressing`).
+//! Out of scope: putting it on the answer (`worker/policy/dressing`).
 
 use crate::end::End;
 use crate::proto::edits::Edit;

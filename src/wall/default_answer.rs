@@ -1,6 +1,6 @@
 //! `[module.default_answer]`: what a client is told where no endpoint is asked, or none has answered.
 //!
-//! In scope: the answer, and for which ends it stands in. Out of scope: sending it (`worker/reply`).
+//! In scope: the answer, and for which ends it stands in. Out of scope: sending it (`worker/relay/reply`).
 
 use crate::end::{End, Side};
 

@@ -1,7 +1,7 @@
 //! `[[module.header]]`: fields that a service's requests and answers are given, or relieved of.
 //!
 //! In scope: the rules, and writing them for one request. Out of scope: which names may be edited
-//! (`proto/field`), where the edits go (`worker/headers`).
+//! (`proto/field`), where the edits go (`worker/policy/headers`).
 
 use super::composition::{Composition, Origin};
 use crate::proto::edits::Edit;

@@ -1,7 +1,7 @@
 //! Tokens that the gateway itself gives to tenants (client credentials, RFC 6749 section 4.4), and takes from them.
 //!
 //! A token is a JWT signed with the key of the file (HS256), whose `sub` is the tenant's `app_id`. In scope: what a tenant
-//! must say for one, and what it gets. Out of scope: the request around it (`worker/grant`).
+//! must say for one, and what it gets. Out of scope: the request around it (`worker/policy/grant`).
 
 use std::fmt;
 

@@ -3,7 +3,7 @@
 //! Each worker has a ring of its own (`ring`), whose only writer it is; the journal's thread is the only reader of all.
 //! A record (`record`) is a frame of such a ring. The reader looks on a short timer while there is something to read;
 //! a writer wakes it only once per half ring, so that a record costs no system call. A ring that is full drops the
-//! record and counts it; nobody ever waits. In scope: that. Out of scope: what a record is made from (`worker::log`),
+//! record and counts it; nobody ever waits. In scope: that. Out of scope: what a record is made from (`worker::shard::log`),
 //! what becomes of it (`control::journal`).
 
 mod record;

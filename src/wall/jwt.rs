@@ -3,7 +3,7 @@
 //! Algorithms are those that the file names, each with a key of its kind; `none` is no algorithm. Issuer, audience and
 //! scope are compared, times are held against the worker's clock. What is found valid becomes [`Verified`]: until when,
 //! whose, and the fields that tell the service so. Out of scope: where the token stands and which were verified before
-//! (`worker/tokens`), where keys come from (`wall::keys`).
+//! (`worker/policy/tokens`), where keys come from (`wall::keys`).
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 //!
 //! In scope: the compiled form of `[[module.limit]]` and of `client_flow_limit`, whom a limit counts in a request, and
 //! the items of the RateLimit fields (draft-ietf-httpapi-ratelimit-headers-10). Out of scope: the buckets (`rate`), who
-//! asks and what becomes of a refusal (`worker::limits`).
+//! asks and what becomes of a refusal (`worker::policy::limits`).
 
 use std::net::IpAddr;
 

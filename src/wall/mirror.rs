@@ -1,6 +1,6 @@
 //! Traffic copy: which requests of a service are also sent to another one, whose answers nobody sees.
 //!
-//! In scope: the frozen rules. Out of scope: sending copies and their bounds (`worker::mirror`).
+//! In scope: the frozen rules. Out of scope: sending copies and their bounds (`worker::upstream::mirror`).
 
 use crate::ids::ServiceId;
 

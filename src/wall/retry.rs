@@ -8,7 +8,7 @@
 //! time. Tokens and the time they were last looked at are one 64-bit word, changed by compare-and-swap. **Error bound**:
 //! clocks of workers differ by two ticks (`limits::DEADLINE_TICK_MS`) at most.
 //!
-//! Out of scope: whether a request may be tried again at all (`worker::retry`).
+//! Out of scope: whether a request may be tried again at all (`worker::upstream::retry`).
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;

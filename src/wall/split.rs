@@ -3,7 +3,7 @@
 //! A request has a number below a million, and each split a range of them: side by side, so that each gets its own
 //! share whatever the others get. A number that sticks is a hash of what it sticks to and of the service's name:
 //! the same on every core and machine, now and after a restart, and another one in another service. Out of scope:
-//! dealing numbers that do not stick (`worker/route`).
+//! dealing numbers that do not stick (`worker/plan/route`).
 
 use std::net::IpAddr;
 

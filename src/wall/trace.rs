@@ -1,7 +1,7 @@
 //! `Trace`: which trace a request belongs to and which spans are its own; `Sampling`: whether they are exported.
 //!
 //! Decided once per request by its core, at the head, and never again: what a trace id says in one process it says in
-//! all. Out of scope: reading and writing the fields (`proto::trace_context`), new ids (`worker::trace`), making spans
+//! all. Out of scope: reading and writing the fields (`proto::trace_context`), new ids (`worker::shard::trace`), making spans
 //! of what happened (`control::trace`).
 
 use crate::proto::trace_context::{Incoming, SAMPLED, SpanId, TraceId, TraceParent};

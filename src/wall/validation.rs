@@ -1,7 +1,7 @@
 //! `[[module.validation]]`: what a service's requests must have.
 //!
 //! In scope: the rules, asking them. Where a part comes more than once every one of its values is looked at, because
-//! nobody knows which of them the service takes. Out of scope: getting a body to look into (`worker/validation`).
+//! nobody knows which of them the service takes. Out of scope: getting a body to look into (`worker/policy/validation`).
 
 use super::attribute::{Attribute, Parts};
 use super::expression::Expression;

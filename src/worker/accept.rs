@@ -6,6 +6,11 @@
 //! during an upgrade. What is accepted is served here or given to another worker (`handover`). Out of scope:
 //! opening sockets (control), what a connection says (`session`, `tcp`).
 
+pub mod admission;
+pub mod handover;
+pub mod proxied;
+pub mod tcp;
+
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io;
@@ -19,19 +24,17 @@ use futures_util::FutureExt;
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, acceptfrom_with};
 
-use super::admission;
-use super::downstream::Caller;
-use super::handover::Fresh;
+use self::handover::Fresh;
 use super::io::{self as sockets, Connection, Readiness};
 use super::runtime;
 use super::session;
 use super::shard::Shard;
-use super::tcp;
 use crate::end::End;
 use crate::ids::EpochId;
 use crate::limits::{ACCEPTS_PER_TURN, EXHAUSTED_PAUSE_MS};
 use crate::wall::link::silence;
 use crate::wall::listen::Entrance;
+use crate::worker::session::downstream::Caller;
 
 /// What control stops a loop by.
 #[derive(Default)]

@@ -17,8 +17,8 @@ use std::cell::{Cell, RefCell};
 use rotation::Rotation;
 use standing::{FULL, Standing};
 
-use super::dice::Dice;
 use crate::wall::balance::{Balance, Strategy};
+use crate::worker::shard::dice::Dice;
 
 /// What is known of a service's endpoints.
 pub trait Field {

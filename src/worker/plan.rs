@@ -4,31 +4,20 @@
 //! bytes lives and dies here; what later stages need is copied into `Terms`. Out of scope: carrying it out
 //! (`exchange`), answering (`reply`).
 
+pub mod request_id;
+pub mod route;
+
 mod onward;
 
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use super::buffer::Lease;
-use super::concurrency::{self, Entry, Turn};
-use super::downstream::Peer;
-use super::dressing::Dressing;
-use super::filters::{self, Asking, Said};
-use super::grant::{self, Answer, Grant};
-use super::headers::{self, Material};
-use super::limits;
-use super::local::Local;
-use super::log::Note;
-use super::mirror::Copy;
-use super::pace::Pace;
+use self::request_id::RequestId;
+use self::route::Destination;
 use super::policy::{self, Applicant, Denied, Permit, Verdict};
-use super::request_id::RequestId;
-use super::route::Destination;
 use super::shard::{Scratch, Shard, ShardEpoch};
-use super::trial::{self, Trial};
 use super::upstream::replica::{ATTEMPTS_MAX, Replica, Tried};
-use super::validation;
 use crate::end::End;
 use crate::ids::{ServiceId, TenantId};
 use crate::limits::GRANT_BODY_BYTES_MAX;
@@ -46,6 +35,20 @@ use crate::wall::limit::Caller;
 use crate::wall::routes::{Asked, Route};
 use crate::wall::snapshot::{HttpRules, Service};
 use crate::wall::trace::Trace;
+use crate::worker::policy::concurrency::{self, Entry, Turn};
+use crate::worker::policy::dressing::Dressing;
+use crate::worker::policy::filters::{self, Asking, Said};
+use crate::worker::policy::grant::{self, Answer, Grant};
+use crate::worker::policy::headers::{self, Material};
+use crate::worker::policy::limits;
+use crate::worker::policy::validation;
+use crate::worker::relay::pace::Pace;
+use crate::worker::session::downstream::Peer;
+use crate::worker::session::local::Local;
+use crate::worker::shard::buffer::Lease;
+use crate::worker::shard::log::Note;
+use crate::worker::upstream::mirror::Copy;
+use crate::worker::upstream::trial::{self, Trial};
 
 /// What is done with a request.
 pub enum Plan {

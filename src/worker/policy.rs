@@ -4,17 +4,25 @@
 //! rules (`wall`) and the limits table; who is spared where the lists are in dry run. Out of scope: what the rules are, who
 //! asks (`identify`), a service's limits (`limits`).
 
+pub mod concurrency;
+pub mod dressing;
+pub mod filters;
+pub mod grant;
+pub mod headers;
+pub mod identify;
+pub mod limits;
+pub mod tokens;
+pub mod usage;
+pub mod validation;
+
 use std::cell::Cell;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::LazyLock;
 
-use super::dressing::Dressing;
-use super::identify::{self, Who};
-use super::limits;
+use self::dressing::Dressing;
+use self::identify::Who;
 use super::shard::Shard;
-use super::tokens;
-use super::usage;
 use crate::end::End;
 use crate::ids::TenantId;
 use crate::proto::authorization::{self, SIGNED};

@@ -3,21 +3,26 @@
 //! In scope: the keep-alive loop, lingering, and that every exchange is settled (`account`): here alone, so no path
 //! can forget. Out of scope: what happens in an exchange.
 
+pub mod arrival;
+pub mod downstream;
+pub mod engine;
+pub mod exchange;
+pub mod local;
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use super::account::{Kind, begin, settle, settle_refused};
-use super::arrival::{self, Partial};
-use super::buffer::Class;
-use super::downstream::{Caller, Downstream, Peer};
-use super::engine;
-use super::exchange::{self, Request, Served};
+use self::arrival::Partial;
+use self::downstream::{Caller, Downstream, Peer};
+use self::exchange::{Request, Served};
 use super::io::Received;
-use super::proxied;
 use super::shard::Shard;
 use crate::end::End;
 use crate::limits::{LINGER_BYTES_MAX, LINGER_LONG_MS, LINGER_MS, UNREAD_BYTES_MAX};
+use crate::worker::accept::proxied;
+use crate::worker::shard::account::{Kind, begin, settle, settle_refused};
+use crate::worker::shard::buffer::Class;
 
 /// What becomes of the connection after an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

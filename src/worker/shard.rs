@@ -3,6 +3,16 @@
 //! Nothing here is `Send`; everything is reached through `Rc`. What is shared with other cores is in `Shared`, and what is
 //! known of services and tenants comes with the epoch. Out of scope: what a request does with it.
 
+pub mod account;
+pub mod buffer;
+pub mod clock;
+pub mod deadline;
+pub mod dice;
+pub mod log;
+pub mod meter;
+pub mod tickets;
+pub mod trace;
+
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -10,25 +20,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::account::Accounts;
-use super::admission::Admission;
-use super::arrival::LongHeads;
-use super::buffer::Buffers;
-use super::clock::Clock;
-use super::concurrency::Lines;
-use super::deadline::{Deadlines, Early};
-use super::dice::Dice;
-use super::engine::Engines;
-use super::filters::FilteredBodies;
-use super::handover::{Evenness, Handovers};
+use self::account::Accounts;
+use self::buffer::Buffers;
+use self::clock::Clock;
+use self::deadline::{Deadlines, Early};
+use self::dice::Dice;
+use self::log::Log;
+use self::meter::Meter;
+use self::tickets::Tickets;
+use self::trace::TraceIds;
 use super::io::Pipes;
-use super::log::Log;
-use super::meter::Meter;
-use super::request_id::{RequestId, RequestIds};
-use super::route::Router;
-use super::tickets::Tickets;
-use super::tokens::Tokens;
-use super::trace::TraceIds;
 use super::upstream::pool::Pool;
 use super::upstream::replica::{Core, Replica};
 use super::upstream::shelf::Shelves;
@@ -43,6 +44,15 @@ use crate::wall::rate::RateTable;
 use crate::wall::rewrite::RewriteScratch;
 use crate::wall::slot::StatsFile;
 use crate::wall::snapshot::{Address, Snapshot};
+use crate::worker::accept::admission::Admission;
+use crate::worker::accept::handover::{Evenness, Handovers};
+use crate::worker::plan::request_id::{RequestId, RequestIds};
+use crate::worker::plan::route::Router;
+use crate::worker::policy::concurrency::Lines;
+use crate::worker::policy::filters::FilteredBodies;
+use crate::worker::policy::tokens::Tokens;
+use crate::worker::session::arrival::LongHeads;
+use crate::worker::session::engine::Engines;
 
 /// What every worker of the process shares, read only but for the exceptions named in it.
 #[derive(Clone)]

@@ -4,13 +4,18 @@
 //! is whole but for the task that panicked, before the death is reported and another worker takes its place.
 //! Out of scope: what the shard does (`accept`, `orders`, `session`).
 
+pub mod driver;
+#[cfg(debug_assertions)]
+pub mod fault;
+pub mod orders;
+
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::JoinHandle;
 
-use super::driver::Driver;
+use self::driver::Driver;
+use self::orders::AcceptLoops;
 use super::io;
-use super::orders::{self, AcceptLoops};
 use super::runtime::{self, Runtime};
 use super::shard::{Shard, Shared};
 use crate::wall::link::{Open, Report, WorkerEnd, cause};

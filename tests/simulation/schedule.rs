@@ -1,6 +1,6 @@
 //! How an endpoint does, and when that changes.
 
-use gatekeeper::worker::dice::Dice;
+use gatekeeper::worker::shard::dice::Dice;
 
 /// How long health checks take to see that an endpoint is down, or back.
 pub(crate) const NOTICED_US: u64 = 1_000_000;

@@ -12,7 +12,7 @@ use gatekeeper::wall::balance::{Balance, Strategy};
 use gatekeeper::wall::ring;
 use gatekeeper::worker::balance::standing::Standing;
 use gatekeeper::worker::balance::{Balancer, Field};
-use gatekeeper::worker::dice::Dice;
+use gatekeeper::worker::shard::dice::Dice;
 
 use super::schedule::{Condition, Schedule};
 

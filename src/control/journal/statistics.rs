@@ -1,6 +1,6 @@
 //! The log of statistics: what the stats file has counted since the line before.
 //!
-//! One line for the process, and one for each service that was asked. Out of scope: counting (`worker::meter`), whoever
+//! One line for the process, and one for each service that was asked. Out of scope: counting (`worker::shard::meter`), whoever
 //! wants every number (the stats file itself).
 
 use std::fmt::Write;

@@ -3,7 +3,7 @@
 //! The journal's thread offers frames, which are copied into a bounded queue without ever waiting: what finds no room is
 //! dropped, counted and told. A thread of its own makes spans of them (`spans`), puts them into batches and
 //! sends each, again where the collector is down or asks for it (`exporter`, `collector`). In scope: that. Out of
-//! scope: which requests are sampled (`wall::trace`), what the workers record (`worker::log`).
+//! scope: which requests are sampled (`wall::trace`), what the workers record (`worker::shard::log`).
 
 mod collector;
 mod exporter;

@@ -1,7 +1,7 @@
 //! The record of an exchange: numbers and some texts, as words of a ring's frame and back.
 //!
 //! Every text is bounded where it is copied; one that was cut says so in `Texts::was_cut`. In scope: that form. Out of
-//! scope: which bytes are copied (`worker::log`), how they are written (`control::journal`).
+//! scope: which bytes are copied (`worker::shard::log`), how they are written (`control::journal`).
 
 use std::net::{IpAddr, Ipv6Addr};
 

@@ -4,7 +4,8 @@
 //! of its fair share of all that are under way: a key that everybody asks for spills over to the next endpoints, and
 //! always to the same ones.
 
-use super::{Field, View};
+use super::Field;
+use super::View;
 use crate::wall::balance::HashRule;
 
 /// The endpoint of a key.

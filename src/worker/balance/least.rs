@@ -2,8 +2,9 @@
 //!
 //! Requests in hand are those of all workers (`wall::loads`): a core that has one or two of its own knows too little.
 
+use super::Field;
+use super::View;
 use super::rotation::Rotation;
-use super::{Field, View};
 
 /// The least loaded endpoint.
 pub(super) fn pick(view: &View<'_, impl Field>, rotation: &mut Rotation) -> Option<usize> {

@@ -6,8 +6,9 @@
 //! at the same time. An endpoint that has not answered yet is tried with one request, and with no other until it has.
 //! Latencies are each core's own, requests in hand are those of all.
 
-use super::{Field, View};
-use crate::worker::dice::Dice;
+use super::Field;
+use super::View;
+use crate::worker::shard::dice::Dice;
 
 /// What an unanswered request costs at an endpoint of which nothing is known: more than any answer takes.
 const UNKNOWN_US: f64 = 1e12;

@@ -1,7 +1,8 @@
 //! Any endpoint, as often as its weight says.
 
-use super::{Field, View};
-use crate::worker::dice::Dice;
+use super::Field;
+use super::View;
+use crate::worker::shard::dice::Dice;
 
 /// An endpoint by chance.
 pub(super) fn pick(view: &View<'_, impl Field>, dice: &Dice) -> Option<usize> {

@@ -18,7 +18,7 @@ use monoio::net;
 
 use super::receive::Received;
 use super::turn::Turn;
-use crate::worker::buffer::{Buffers, Class, Lease};
+use crate::worker::shard::buffer::{Buffers, Class, Lease};
 
 /// A connected stream.
 pub(super) enum Stream {

@@ -37,8 +37,8 @@ pub use self::send::{SendFault, Sender};
 pub use self::socket::{Moved, Socket};
 use self::socket::{peek, receive_now, send_now};
 pub use self::turn::Turn;
-use super::buffer::Buffers;
 use super::runtime::{Descriptor, Executor, Work};
+use crate::worker::shard::buffer::Buffers;
 
 /// Both halves of one connection.
 pub struct Connection {

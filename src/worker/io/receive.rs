@@ -11,11 +11,13 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use super::Moved;
 use super::epoll::{Receiving, Source};
-use super::{Moved, peek, receive_now};
+use super::peek;
+use super::receive_now;
 use crate::limits::{CALM_BURSTS_MIN, FLOW_TURN_BYTES, SMALL_BUFFER_BYTES, TINY_BUFFER_BYTES};
-use crate::worker::buffer::{Buffers, Class, Lease};
 use crate::worker::runtime::{Descriptor, Flow, Group, Operation, Outcome, Streaming, Work};
+use crate::worker::shard::buffer::{Buffers, Class, Lease};
 
 /// What a receive brought.
 #[derive(Debug)]

@@ -10,15 +10,18 @@ use std::time::Duration;
 
 use rustix::net::{SendFlags, Shutdown, sockopt};
 
+use super::Moved;
 use super::epoll::Half;
 use super::open::Listed;
+use super::peek;
+use super::send_now;
+use super::shutdown;
 use super::socket::Socket;
-use super::{Moved, peek, send_now, shutdown};
 use crate::limits::SENT_AT_ONCE_BYTES_MIN;
-use crate::worker::buffer::Lease;
-use crate::worker::deadline::Deadline;
-use crate::worker::pace::Pace;
+use crate::worker::relay::pace::Pace;
 use crate::worker::runtime::{Descriptor, Work};
+use crate::worker::shard::buffer::Lease;
+use crate::worker::shard::deadline::Deadline;
 
 /// Bytes could not be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,10 +13,11 @@ use rustix::pipe::{SpliceFlags, splice};
 use super::epoll::Source;
 use super::open::Listed;
 use super::pipe::Pipe;
-use super::{shutdown, wants_non_blocking};
+use super::shutdown;
+use super::wants_non_blocking;
 use crate::limits::PIPE_BYTES;
-use crate::worker::buffer::Lease;
 use crate::worker::runtime::{Descriptor, Work};
+use crate::worker::shard::buffer::Lease;
 
 /// The pipe does not wait, and pages move where they can.
 const SPLICE: SpliceFlags = SpliceFlags::NONBLOCK.union(SpliceFlags::MOVE);

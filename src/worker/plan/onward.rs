@@ -2,7 +2,10 @@
 //!
 //! In scope: what it is made of. Out of scope: where it goes (`plan`), how it is written (`proto::forward`).
 
-use super::{Desk, Passed, Terms, without_credentials};
+use super::Desk;
+use super::Passed;
+use super::Terms;
+use super::without_credentials;
 use crate::end::End;
 use crate::proto::edits::Edits;
 use crate::proto::forward::{self, Onward};
@@ -11,10 +14,10 @@ use crate::proto::trace_context::TraceOnward;
 use crate::wall::composition::{Taken, Target};
 use crate::wall::group::Group;
 use crate::wall::mirror::MirrorRules;
-use crate::worker::buffer::{Class, Lease};
-use crate::worker::headers::{self, Material};
-use crate::worker::mirror::{self, Copy};
+use crate::worker::policy::headers::{self, Material};
 use crate::worker::shard::Scratch;
+use crate::worker::shard::buffer::{Class, Lease};
+use crate::worker::upstream::mirror::{self, Copy};
 use crate::worker::upstream::replica::{Replica, Tried};
 
 impl Desk<'_> {

@@ -12,11 +12,12 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use super::Descriptor;
+use super::operation::Key;
 use super::ring::{Outcome, Ring, Wait, Work};
 use super::stream::Flow;
 use super::tasks::{Life, TaskId, Tasks, waker};
 use super::timers::{Due, Timers};
-use super::{Descriptor, operation::Key};
 use crate::limits::TASKS_PER_TURN;
 
 thread_local! {

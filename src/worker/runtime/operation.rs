@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 use super::executor::Executor;
 use super::ring::{Group, Outcome, Work};
 use super::stream::{Flow, Stream};
-use crate::worker::buffer::Buffers;
+use crate::worker::shard::buffer::Buffers;
 
 /// An operation's number.
 pub(super) type Key = u32;

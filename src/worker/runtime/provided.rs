@@ -15,7 +15,7 @@ use io_uring::types::BufRingEntry;
 
 use super::ring::Group;
 use crate::limits::{LARGE_BUFFER_BYTES, SMALL_BUFFER_BYTES};
-use crate::worker::buffer::{Buffers, Class, Lease};
+use crate::worker::shard::buffer::{Buffers, Class, Lease};
 
 /// The kernel demands that the ring of entries begins on a page.
 const PAGE_BYTES: usize = 4096;

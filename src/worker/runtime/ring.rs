@@ -25,7 +25,7 @@ use super::stream::{Flow, Stream};
 use crate::limits::{
     COMPLETION_ENTRIES, PROVIDED_BUFFERS, ROOMY_BUFFER_BYTES, ROOMY_BUFFERS, SMALL_BUFFER_BYTES, SUBMISSION_ENTRIES,
 };
-use crate::worker::buffer::{Buffers, Class, Lease};
+use crate::worker::shard::buffer::{Buffers, Class, Lease};
 
 /// How much of everything a ring has; powers of two.
 #[derive(Clone, Copy, Debug)]

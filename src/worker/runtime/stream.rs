@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use super::provided::Filled;
 use super::ring::Group;
-use crate::worker::buffer::{Buffers, Class, Lease};
+use crate::worker::shard::buffer::{Buffers, Class, Lease};
 
 /// What a stream has brought that was not taken, and whether it is to end.
 pub(in crate::worker) struct Stream {

@@ -12,11 +12,17 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use super::{Descriptor, Executor, Group, Sizes, Work, sleep, spawn};
+use super::Descriptor;
+use super::Executor;
+use super::Group;
+use super::Sizes;
+use super::Work;
+use super::sleep;
+use super::spawn;
 use crate::limits::{FLOW_TURN_BYTES, LARGE_BUFFER_BYTES, SMALL_BUFFER_BYTES};
-use crate::worker::buffer::{Buffers, Class};
-use crate::worker::driver::Driver;
 use crate::worker::io::{Connection, Received};
+use crate::worker::shard::buffer::{Buffers, Class};
+use crate::worker::thread::driver::Driver;
 
 pub(super) const RINGS: [Driver; 3] = [Driver::UringDefer, Driver::UringCoop, Driver::UringPlain];
 

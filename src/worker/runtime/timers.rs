@@ -1,5 +1,5 @@
 //! Timers of one thread, soonest first. There are few: the sweep, a pause here and there. What waits on peers has
-//! deadlines instead (`worker::deadline`).
+//! deadlines instead (`worker::shard::deadline`).
 
 use std::collections::BTreeMap;
 use std::task::Waker;

@@ -9,9 +9,9 @@ use super::pool::{Grant, Kept, Seat};
 use super::replica::{Replica, Target};
 use crate::end::End;
 use crate::wall::timing::Timing;
-use crate::worker::buffer::Buffers;
-use crate::worker::deadline::Deadline;
 use crate::worker::io::Connection;
+use crate::worker::shard::buffer::Buffers;
+use crate::worker::shard::deadline::Deadline;
 
 /// An upstream connection in use.
 pub struct Leased {

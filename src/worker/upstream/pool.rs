@@ -23,9 +23,9 @@ use crate::limits::QUEUE_AT_EASE;
 use crate::wall::loads::{Gauge, Load};
 use crate::wall::slot::RowId;
 use crate::worker::balance::standing::Standing;
-use crate::worker::deadline::Deadline;
 use crate::worker::io::Connection;
-use crate::worker::meter::PoolMeter;
+use crate::worker::shard::deadline::Deadline;
+use crate::worker::shard::meter::PoolMeter;
 
 /// This core's share of an endpoint's bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -406,7 +406,7 @@ mod tests {
 
     fn pool(connections: u32) -> Rc<Pool> {
         let stats = crate::wall::slot::StatsFile::anonymous(1).unwrap();
-        let meter = crate::worker::meter::Meter::new(stats.slot(crate::ids::WorkerId(0)));
+        let meter = crate::worker::shard::meter::Meter::new(stats.slot(crate::ids::WorkerId(0)));
         Pool::new(bounds(connections), Rc::default(), PoolMeter::new(meter, RowId::NONE))
     }
 

@@ -20,9 +20,9 @@ use crate::wall::resilience::Resilience;
 use crate::wall::snapshot::{Address, Upstream};
 use crate::worker::balance::standing::Standing;
 use crate::worker::balance::{Balancer, Field};
-use crate::worker::clock::Clock;
-use crate::worker::meter::{Meter, PoolMeter};
-use crate::worker::mirror::Copies;
+use crate::worker::shard::clock::Clock;
+use crate::worker::shard::meter::{Meter, PoolMeter};
+use crate::worker::upstream::mirror::Copies;
 
 /// Endpoints tried for one request at most, where no rules of the service say otherwise.
 pub const ATTEMPTS_MAX: usize = 3;

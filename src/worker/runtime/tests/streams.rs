@@ -6,12 +6,21 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{RINGS, bytes, connection, eventually, everything, flights, on_best, pause, poll_once, run};
+use super::RINGS;
+use super::bytes;
+use super::connection;
+use super::eventually;
+use super::everything;
+use super::flights;
+use super::on_best;
+use super::pause;
+use super::poll_once;
+use super::run;
 use crate::limits::{LARGE_BUFFERS_MAX, SMALL_BUFFER_BYTES};
-use crate::worker::buffer::{Buffers, Class};
-use crate::worker::driver::Driver;
 use crate::worker::io::{Connection, Received};
 use crate::worker::runtime::{Sizes, spawn};
+use crate::worker::shard::buffer::{Buffers, Class};
+use crate::worker::thread::driver::Driver;
 
 fn streaming(buffers: &Buffers) -> (Connection, std::net::TcpStream) {
     let (mut connection, peer) = connection(buffers);

@@ -88,6 +88,9 @@ pub const REQUEST_ID_BYTES_MAX: usize = 64;
 
 /// Resolution of the deadline sweep: every deadline fires within two ticks after its time.
 pub const DEADLINE_TICK_MS: u64 = 50;
+/// How long the endpoint of a tcp service may take to accept the PROXY header, which is less than any socket's buffer.
+pub const PROXY_HEADER_MS: u64 = 1_000;
+
 /// How often a client is looked after that waits for a connection of a tcp service.
 pub const CLIENT_LOOK_MS: u64 = 500;
 

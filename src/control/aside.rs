@@ -8,7 +8,7 @@ use std::thread;
 
 use tokio::sync::oneshot;
 
-use crate::wall::link::cause;
+use crate::wall::link::panic_text;
 
 /// How much nicer it is than workers: whoever shares a processor with one then gets a tenth of what it could use
 /// (sched(7)), so that where every core is busy a load of thousands of services takes longer instead of delaying requests.
@@ -23,7 +23,7 @@ pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + '
     let begun = thread::Builder::new().name("gk-aside".to_owned()).spawn(move || {
         // On Linux niceness is a thread's own. Without it the work is done all the same.
         let _ = rustix::process::nice(NICENESS);
-        let _ = done.send(catch_unwind(AssertUnwindSafe(work)).map_err(|panic| cause(&*panic)));
+        let _ = done.send(catch_unwind(AssertUnwindSafe(work)).map_err(|panic| panic_text(&*panic)));
     });
     begun.map_err(|error| error.to_string())?;
     result.await.unwrap_or_else(|_| Err("its thread is gone".to_owned()))

@@ -123,6 +123,9 @@ impl State {
     }
 }
 
+/// In how long it is worth asking again while probes are under way, which may be over at any time.
+const ASK_AGAIN_MS: u64 = 1_000;
+
 impl Breaker {
     /// Leave for an attempt, or how long until another may be asked for.
     ///
@@ -136,12 +139,12 @@ impl Breaker {
                 State::Open { until_ms } if now_ms < until_ms => return Err(until_ms - now_ms),
                 State::Open { .. } => 0,
                 State::HalfOpen { until_ms, .. } if rules.probe_millionths == 0 && now_ms < until_ms => {
-                    return Err(1_000);
+                    return Err(ASK_AGAIN_MS);
                 }
                 State::HalfOpen { good, .. } => good,
             };
             if rules.probe_millionths > 0 && !self.is_in_share(rules.probe_millionths) {
-                return Err(1_000);
+                return Err(ASK_AGAIN_MS);
             }
             // Where many pass at once, it names this time of being half open.
             let until_ms = match State::of(word) {

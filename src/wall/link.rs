@@ -152,7 +152,7 @@ pub enum Report {
 
 /// What a panic says, as a cause.
 #[must_use]
-pub fn cause(panic: &(dyn Any + Send)) -> String {
+pub fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     format!("panic: {}", text.unwrap_or("it says nothing"))

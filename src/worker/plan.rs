@@ -47,7 +47,7 @@ use crate::worker::session::downstream::Peer;
 use crate::worker::session::local::Local;
 use crate::worker::shard::buffer::Lease;
 use crate::worker::shard::log::Note;
-use crate::worker::upstream::mirror::Copy;
+use crate::worker::upstream::mirror::Mirrored;
 use crate::worker::upstream::trial::{self, Trial};
 
 /// What is done with a request.
@@ -90,7 +90,7 @@ pub struct Forward {
     /// The request's place, where the service bounds how many are under way.
     pub turn: Option<Turn>,
     /// The request once more, for another service.
-    pub copy: Option<Box<Copy>>,
+    pub copy: Option<Box<Mirrored>>,
 }
 
 impl Forward {

@@ -18,7 +18,7 @@ use self::orders::AcceptLoops;
 use super::io;
 use super::runtime::{self, Runtime};
 use super::shard::{Shard, Shared};
-use crate::wall::link::{Open, Report, WorkerEnd, cause};
+use crate::wall::link::{Open, Report, WorkerEnd, panic_text};
 
 /// What a worker is started with.
 pub struct Post {
@@ -47,7 +47,7 @@ pub fn spawn(post: Post) -> std::io::Result<JoinHandle<()>> {
         reports.send(match ended {
             Ok(Ok(report)) => report,
             Ok(Err(error)) => died(error.to_string()),
-            Err(panic) => died(cause(&*panic)),
+            Err(panic) => died(panic_text(&*panic)),
         });
     })
 }
@@ -77,7 +77,7 @@ fn serve(post: Post) -> std::io::Result<Report> {
     let cause = match ended {
         Ok(Ok(cut)) => return Ok(Report::Drained { worker, cut, summary: shard.last_words() }),
         Ok(Err(error)) => error.to_string(),
-        Err(panic) => cause(&*panic),
+        Err(panic) => panic_text(&*panic),
     };
     shard.shared.handovers.publish(worker, None);
     // The tasks of its connections are whole: they end in the same runtime, and give their descriptors back.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::proxied;
 use crate::end::{End, Retry};
 use crate::ids::ServiceId;
-use crate::limits::CLIENT_LOOK_MS;
+use crate::limits::{CLIENT_LOOK_MS, PROXY_HEADER_MS};
 use crate::proto::proxy_header;
 use crate::wall::snapshot::{ProxyHeader, TcpRules};
 use crate::worker::io::{Connection, Sender};
@@ -171,6 +171,6 @@ async fn introduce(
     };
     let mut header = shard.buffers.lease(Class::Small);
     put(header.vec(), client, down.tx.local_address().unwrap_or(client));
-    let sent = up.tx.send(header, &down.writing, crate::limits::CONTINUE_WAIT_MS).await;
+    let sent = up.tx.send(header, &down.writing, PROXY_HEADER_MS).await;
     sent.map(drop).map_err(|fault| if fault.late { End::UpstreamWriteTimeout } else { End::UpstreamClosed })
 }

@@ -17,8 +17,11 @@ use crate::wall::mirror::MirrorRules;
 use crate::worker::policy::headers::{self, Material};
 use crate::worker::shard::Scratch;
 use crate::worker::shard::buffer::{Class, Lease};
-use crate::worker::upstream::mirror::{self, Copy};
+use crate::worker::upstream::mirror::{self, Mirrored};
 use crate::worker::upstream::replica::{Replica, Tried};
+
+/// By how much a head mostly grows at most: the fields that say who the client is, a trace, a service's rules.
+const HEAD_GROWTH_BYTES: usize = 1_024;
 
 impl Desk<'_> {
     /// The head as it goes on.
@@ -81,7 +84,7 @@ impl Desk<'_> {
             expect_continue: head.expects_continue && body.is_none() && !is_copy,
             te_trailers: head.te_trailers && service.trailers,
         };
-        let class = Class::for_bytes((head.head_bytes + body.map_or(0, <[u8]>::len) + 1_024) as u64);
+        let class = Class::for_bytes((head.head_bytes + body.map_or(0, <[u8]>::len) + HEAD_GROWTH_BYTES) as u64);
         let mut out = self.shard.buffers.lease(class);
         forward::request(out.vec(), head, &onward);
         if let Some(body) = body {
@@ -98,7 +101,7 @@ impl Desk<'_> {
         of: &Replica,
         passed: &Passed<'_>,
         terms: &Terms,
-    ) -> Option<Box<Copy>> {
+    ) -> Option<Box<Mirrored>> {
         let repeats = self.question.attempts > 0 || self.head.upgrade_websocket;
         if repeats || !of.copies.is_next(rules) {
             return None;
@@ -117,6 +120,6 @@ impl Desk<'_> {
         };
         let out = self.render(&Passed { service, is_copy: true, ..*passed }, replica.node(endpoint), terms).ok()?;
         let (method, epoch, timeout_ms) = (self.head.method, self.epoch.epoch().id, rules.timeout_ms);
-        Some(Box::new(Copy { replica, endpoint, out, method, epoch, timeout_ms, place }))
+        Some(Box::new(Mirrored { replica, endpoint, out, method, epoch, timeout_ms, place }))
     }
 }

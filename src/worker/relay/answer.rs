@@ -359,14 +359,18 @@ fn render(
     forward::response(out.vec(), head, &back);
 }
 
+/// Room for what stands around a chunk: its line, its end, the last chunk.
+const CHUNK_FRAME_BYTES: usize = 64;
+
 /// A body on its way from one framing to another.
 struct Relay {
-    from: From,
+    framing: Framing,
     chunked: bool,
     clean: bool,
 }
 
-enum From {
+/// What its end is known by.
+enum Framing {
     Done,
     Length(u64),
     Chunked(Decoder),
@@ -375,27 +379,27 @@ enum From {
 
 impl Relay {
     fn new(shape: &Shape) -> Self {
-        let from = match shape.from {
-            ResponseBody::None | ResponseBody::Length(0) => From::Done,
-            ResponseBody::Length(length) => From::Length(length),
-            ResponseBody::Chunked => From::Chunked(Decoder::new(shape.trailers)),
-            ResponseBody::UntilClose => From::UntilClose,
+        let framing = match shape.from {
+            ResponseBody::None | ResponseBody::Length(0) => Framing::Done,
+            ResponseBody::Length(length) => Framing::Length(length),
+            ResponseBody::Chunked => Framing::Chunked(Decoder::new(shape.trailers)),
+            ResponseBody::UntilClose => Framing::UntilClose,
         };
-        Self { from, chunked: matches!(shape.to, ResponseBody::Chunked), clean: true }
+        Self { framing, chunked: matches!(shape.to, ResponseBody::Chunked), clean: true }
     }
 
     /// How many bytes are still to come, where that is known.
     fn announces(&self) -> Option<u64> {
-        if let From::Length(remaining) = self.from { Some(remaining) } else { None }
+        if let Framing::Length(remaining) = self.framing { Some(remaining) } else { None }
     }
 
     fn is_done(&self) -> bool {
-        matches!(self.from, From::Done)
+        matches!(self.framing, Framing::Done)
     }
 
     fn class(&self) -> Class {
-        match self.from {
-            From::Length(remaining) => Class::for_body(remaining),
+        match self.framing {
+            Framing::Length(remaining) => Class::for_body(remaining),
             _ => Class::Large,
         }
     }
@@ -408,7 +412,7 @@ impl Relay {
             head.iter().for_each(|head| lease.precede(head.bytes()));
             return Ok(lease);
         }
-        let bytes = lease.bytes().len() + 64;
+        let bytes = lease.bytes().len() + CHUNK_FRAME_BYTES;
         let mut out = head.unwrap_or_else(|| talk.shard.buffers.lease(Class::for_bytes(bytes as u64)));
         if out.bytes().len() + bytes > SMALL_BUFFER_BYTES && !self.is_done() {
             out = roomier(out, talk);
@@ -419,15 +423,15 @@ impl Relay {
 
     /// Whether the whole lease goes down as it is; it is counted then.
     fn passes(&mut self, lease: &Lease) -> bool {
-        match &mut self.from {
-            From::Length(remaining) if lease.bytes().len() as u64 <= *remaining => {
+        match &mut self.framing {
+            Framing::Length(remaining) if lease.bytes().len() as u64 <= *remaining => {
                 *remaining -= lease.bytes().len() as u64;
                 if *remaining == 0 {
-                    self.from = From::Done;
+                    self.framing = Framing::Done;
                 }
                 true
             }
-            From::UntilClose => !self.chunked,
+            Framing::UntilClose => !self.chunked,
             _ => false,
         }
     }
@@ -435,15 +439,15 @@ impl Relay {
     /// Takes body bytes and appends them to `out` as they go down. What follows the body condemns the
     /// connection it came on.
     fn step(&mut self, bytes: &mut [u8], out: &mut Vec<u8>) -> Result<(), End> {
-        let (taken, done) = match &mut self.from {
-            From::Done => (0, true),
-            From::Length(remaining) => {
+        let (taken, done) = match &mut self.framing {
+            Framing::Done => (0, true),
+            Framing::Length(remaining) => {
                 let taken = bytes.len().min(usize::try_from(*remaining).unwrap_or(usize::MAX));
                 out.extend_from_slice(&bytes[..taken]);
                 *remaining -= taken as u64;
                 (taken, *remaining == 0)
             }
-            From::Chunked(decoder) => {
+            Framing::Chunked(decoder) => {
                 let decoded = decoder.decode(bytes).map_err(|_| End::ResponseTruncated)?;
                 if self.chunked {
                     put_chunk(out, &bytes[..decoded.data]);
@@ -455,7 +459,7 @@ impl Relay {
                 }
                 (decoded.consumed, decoded.finished)
             }
-            From::UntilClose => {
+            Framing::UntilClose => {
                 if self.chunked {
                     put_chunk(out, bytes);
                 } else {
@@ -465,7 +469,7 @@ impl Relay {
             }
         };
         if done {
-            self.from = From::Done;
+            self.framing = Framing::Done;
             self.clean &= taken == bytes.len();
         }
         Ok(())
@@ -473,9 +477,9 @@ impl Relay {
 
     /// The upstream closed: the end of a body that runs until then, a truncation of any other.
     fn end(&mut self, out: &mut Vec<u8>) -> Result<(), End> {
-        match self.from {
-            From::UntilClose => {
-                self.from = From::Done;
+        match self.framing {
+            Framing::UntilClose => {
+                self.framing = Framing::Done;
                 if self.chunked {
                     put_last_chunk(out, b"");
                 }

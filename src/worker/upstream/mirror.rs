@@ -37,7 +37,7 @@ pub struct Copies {
 }
 
 /// A copy that is about to be sent.
-pub struct Copy {
+pub struct Mirrored {
     /// The upstream that gets it.
     pub replica: Rc<Replica>,
     /// Which of its endpoints.
@@ -86,7 +86,7 @@ impl Drop for Place {
 }
 
 /// Sends the copy with the body that came with its request's head, or drops it where that is not all of the body.
-pub fn send(shard: &Rc<Shard>, mut copy: Box<Copy>, body: Body, here: &[u8], form_is_in: bool) {
+pub fn send(shard: &Rc<Shard>, mut copy: Box<Mirrored>, body: Body, here: &[u8], form_is_in: bool) {
     let bytes = match body {
         _ if form_is_in => &[][..],
         Body::None => &[],
@@ -109,8 +109,8 @@ pub fn send(shard: &Rc<Shard>, mut copy: Box<Copy>, body: Body, here: &[u8], for
     });
 }
 
-async fn run(shard: &Shard, copy: Copy) -> Result<(), End> {
-    let Copy { replica, endpoint, out, method, epoch, timeout_ms, place: _place } = copy;
+async fn run(shard: &Shard, copy: Mirrored) -> Result<(), End> {
+    let Mirrored { replica, endpoint, out, method, epoch, timeout_ms, place: _place } = copy;
     let (whole, waiting) = (shard.deadlines.register(), shard.deadlines.register());
     // Nobody waits for it at a stop.
     whole.arm_idle(timeout_ms);

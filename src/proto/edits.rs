@@ -3,7 +3,7 @@
 //! An edit is a word, two lengths and the ready line, so that many edits are one buffer of the core's, reading them
 //! allocates nothing, and none of them costs one comparison. The last word on a name holds: what is set or deleted
 //! takes away the message's own fields of that name and edits that came before. In scope: the form, and asking it.
-//! Out of scope: whose edits (`worker/policy/dressing`, `worker/policy/headers`, `worker/policy/filters`), names that must not be touched
+//! Out of scope: whose edits (`dressing`, `headers` and `filters` of `worker/policy`), names that must not be touched
 //! (`field::may_be_edited`).
 
 use super::scan::ends_line;

@@ -98,7 +98,7 @@ fn rate(desk: &mut Desk<'_>, window: &str, members: usize) -> Rate {
     };
     if members == 1 && section.text("share") == "cluster" {
         let message = "each gateway has the whole rate: cluster_list names no others".into();
-        desk.warn("share", message, "list every member in base.cluster_list, this machine too");
+        desk.warn("share", message, "list every member in cluster_list of base.toml, this machine too");
     }
     let window_s = match window {
         "hour" => 3_600,
